@@ -1,0 +1,4 @@
+//! x
+pub mod id;
+pub mod phone;
+pub mod time;
