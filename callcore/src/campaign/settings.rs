@@ -1,0 +1,444 @@
+//! A campaign's settings: the JSON document people write, parsed into types that can't be wrong.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::client::{ClientZone, ZoneSource};
+use crate::phone::Region;
+use crate::rules::caps::Cap;
+use crate::rules::hours::{CallingHours, NextAllowed, WeeklyHours};
+use crate::rules::retry::RetryPolicy;
+use crate::script::Script;
+use crate::time::Zone;
+
+/// The longest name of a campaign, in characters.
+const MAX_NAME_CHARS: usize = 200;
+/// The most calls at once, and calls a second, that a campaign may ask for.
+const MAX_PACING: u32 = 10_000;
+
+/// The settings of a campaign.
+///
+/// ```
+/// use callcore::campaign::Settings;
+/// let settings = Settings::from_json(&serde_json::json!({
+///     "name": "Renewals",
+///     "hours": {"mon": [["09:00", "17:00"]]},
+///     "time_zone": "America/New_York",
+/// }))?;
+/// assert_eq!(settings.pacing.max_concurrent, 10);
+///
+/// let errors = Settings::from_json(&serde_json::json!({"name": "", "retry": {"max_attempts": 10000}}));
+/// let fields: Vec<_> = errors.unwrap_err().0.into_iter().map(|e| e.field).collect();
+/// assert_eq!(fields, ["name", "hours", "retry.max_attempts"]);
+/// # Ok::<(), callcore::campaign::SettingsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// What people call the campaign.
+    pub name: String,
+    /// What calls are about; campaigns with one subject share the caps that some laws count by it.
+    pub subject: Option<String>,
+    /// Calling hours, closed dates, and the campaign's first and last day.
+    pub hours: CallingHours,
+    /// The campaign's own zone.
+    pub time_zone: Zone,
+    /// Whose zone the hours are judged in.
+    pub zone_policy: ZonePolicy,
+    /// Which zone counts for a client without a known one.
+    pub zone_fallback: ZoneFallback,
+    /// The country of numbers without a country code.
+    pub default_region: Region,
+    /// What happens after a call that reached nobody.
+    pub retry: RetryPolicy,
+    /// What happens when a voicemail answers.
+    pub voicemail: Voicemail,
+    /// How fast, and how many at once.
+    pub pacing: Pacing,
+    /// What the person hears.
+    pub script: Script,
+    /// How often one number may be dialled, over all campaigns.
+    pub caps: Vec<Cap>,
+    /// Whether a client without a recorded consent is left alone.
+    pub consent_required: bool,
+    /// Campaigns with a higher one are served first.
+    pub priority: i32,
+}
+
+/// Whose zone the calling hours are judged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZonePolicy {
+    /// The client's, from the file; else every zone its number may be in.
+    #[default]
+    Client,
+    /// Every zone the number may be in.
+    Number,
+    /// The campaign's, for everybody.
+    Campaign,
+}
+
+/// Which zone counts where none is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZoneFallback {
+    /// The campaign's.
+    #[default]
+    Campaign,
+    /// Every zone of the number's country must allow.
+    AllOfCountry,
+    /// None: the client is not called.
+    Refuse,
+}
+
+/// What happens when a voicemail answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Voicemail {
+    /// What to do.
+    #[serde(default)]
+    pub policy: VoicemailPolicy,
+    /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
+    #[serde(default)]
+    pub message: Option<crate::script::Template>,
+}
+
+/// What to do when a voicemail answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoicemailPolicy {
+    /// Hang up, and try again as `retry.voicemail` says.
+    #[default]
+    HangUpAndRetry,
+    /// Say the message after the beep; the client is done.
+    LeaveMessage,
+    /// Hang up; the client is done.
+    MarkAndMoveOn,
+}
+
+/// How fast a campaign dials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pacing {
+    /// Calls at once.
+    #[serde(default = "ten")]
+    pub max_concurrent: u32,
+    /// Dials a second; Twilio's default is 1.
+    #[serde(default = "one")]
+    pub calls_per_second: u32,
+}
+
+const fn ten() -> u32 {
+    10
+}
+
+const fn one() -> u32 {
+    1
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self { max_concurrent: ten(), calls_per_second: one() }
+    }
+}
+
+/// What is wrong with one field of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field, with dots: `retry.max_attempts`.
+    pub field: String,
+    /// A stable code.
+    pub code: String,
+    /// The trouble, in words.
+    pub message: String,
+}
+
+impl FieldError {
+    /// An error of one field.
+    pub fn new(field: impl Into<String>, code: &str, message: impl Into<String>) -> Self {
+        Self { field: field.into(), code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// A settings document is wrong: every bad field at once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the settings have {} bad field(s)", .0.len())]
+pub struct SettingsError(pub Vec<FieldError>);
+
+impl Settings {
+    /// Reads a settings document (its shape is in the HTTP contract). Only `name` and `hours` have
+    /// no default.
+    ///
+    /// # Errors
+    ///
+    /// Every bad, missing or unknown field.
+    pub fn from_json(document: &Value) -> Result<Self, SettingsError> {
+        let mut fields = Fields::of(document);
+        let name = fields.name();
+        let week: Option<WeeklyHours> = fields.required("hours");
+        let settings = Self {
+            name,
+            subject: fields.optional("subject"),
+            hours: CallingHours {
+                week: week.unwrap_or_else(WeeklyHours::always),
+                closed_dates: fields.or_default::<BTreeSet<NaiveDate>>("closed_dates"),
+                start_on: fields.optional("start_on"),
+                end_on: fields.optional("end_on"),
+            },
+            time_zone: fields.optional("time_zone").unwrap_or_else(Zone::utc),
+            zone_policy: fields.or_default("zone_policy"),
+            zone_fallback: fields.or_default("zone_fallback"),
+            default_region: fields.optional("default_region").unwrap_or(Region::US),
+            retry: fields.or_default("retry"),
+            voicemail: fields.or_default("voicemail"),
+            pacing: fields.or_default("pacing"),
+            script: fields.or_default("script"),
+            caps: fields.or_default("caps"),
+            consent_required: fields.or_default("consent_required"),
+            priority: fields.or_default("priority"),
+        };
+        settings.check(&mut fields.errors);
+        fields.finish()?;
+        Ok(settings)
+    }
+
+    fn check(&self, errors: &mut Vec<FieldError>) {
+        let mut refuse = |field: &str, message: &str| {
+            errors.push(FieldError::new(field, "out_of_range", message));
+        };
+        for (field, value) in [
+            ("pacing.max_concurrent", self.pacing.max_concurrent),
+            ("pacing.calls_per_second", self.pacing.calls_per_second),
+        ] {
+            if !(1..=MAX_PACING).contains(&value) {
+                refuse(field, &format!("must be from 1 to {MAX_PACING}"));
+            }
+        }
+        if let (Some(start), Some(end)) = (self.hours.start_on, self.hours.end_on)
+            && start > end
+        {
+            refuse("end_on", "must not be before start_on");
+        }
+        if self.voicemail.policy == VoicemailPolicy::LeaveMessage && self.voicemail.message.is_none()
+        {
+            refuse("voicemail.message", "is needed to leave a message");
+        }
+        if self.caps.len() > 10 {
+            refuse("caps", "at most 10");
+        }
+    }
+
+    /// Whether the hours open at all from an instant on, in the campaign's own zone.
+    ///
+    /// # Errors
+    ///
+    /// They don't within 400 days: the error names `hours`.
+    pub fn opens_after(&self, now: DateTime<Utc>) -> Result<(), SettingsError> {
+        match self.hours.next_allowed(now, std::slice::from_ref(&self.time_zone)) {
+            NextAllowed::At(_) => Ok(()),
+            NextAllowed::Never => Err(SettingsError(vec![FieldError::new(
+                "hours",
+                "never_open",
+                "with these closed, first and last dates the hours never open",
+            )])),
+        }
+    }
+
+    /// The document, complete: reading it back gives equal settings.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "subject": self.subject,
+            "hours": self.hours.week,
+            "time_zone": self.time_zone,
+            "zone_policy": self.zone_policy,
+            "zone_fallback": self.zone_fallback,
+            "default_region": self.default_region,
+            "closed_dates": self.hours.closed_dates,
+            "start_on": self.hours.start_on,
+            "end_on": self.hours.end_on,
+            "retry": self.retry,
+            "voicemail": self.voicemail,
+            "pacing": self.pacing,
+            "script": self.script,
+            "caps": self.caps,
+            "consent_required": self.consent_required,
+            "priority": self.priority,
+        })
+    }
+
+    /// The zones in which the hours must all allow a call; empty means that none is known and the
+    /// campaign refuses such clients.
+    #[must_use]
+    pub fn zones_of(&self, client: &[ClientZone]) -> Vec<Zone> {
+        let from = |source: ZoneSource| -> Vec<Zone> {
+            let zones = client.iter().filter(|zone| zone.source == source);
+            zones.map(|zone| zone.zone.clone()).collect()
+        };
+        let known = match self.zone_policy {
+            ZonePolicy::Campaign => return vec![self.time_zone.clone()],
+            ZonePolicy::Client => {
+                let file = from(ZoneSource::File);
+                if file.is_empty() { from(ZoneSource::Number) } else { file }
+            }
+            ZonePolicy::Number => from(ZoneSource::Number),
+        };
+        if !known.is_empty() {
+            return known;
+        }
+        match self.zone_fallback {
+            ZoneFallback::Campaign => vec![self.time_zone.clone()],
+            ZoneFallback::AllOfCountry => from(ZoneSource::Country),
+            ZoneFallback::Refuse => Vec::new(),
+        }
+    }
+}
+
+/// Takes a document apart field by field, so that one bad field does not hide the others.
+struct Fields {
+    object: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    fn of(document: &Value) -> Self {
+        match document {
+            Value::Object(object) => Self { object: object.clone(), errors: Vec::new() },
+            _ => Self {
+                object: Map::new(),
+                errors: vec![FieldError::new("", "invalid", "must be an object")],
+            },
+        }
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
+        match serde_json::from_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = error.to_string();
+                // A nested type names its own part as `part: what`, so that the dotted path is whole.
+                let (path, message) = match message.split_once(": ") {
+                    Some((part, rest)) if is_path(part) => (format!("{field}.{part}"), rest),
+                    _ => (field.to_owned(), message.as_str()),
+                };
+                self.errors.push(FieldError::new(path, "invalid", message));
+                None
+            }
+        }
+    }
+
+    fn or_default<T: DeserializeOwned + Default>(&mut self, field: &str) -> T {
+        self.optional(field).unwrap_or_default()
+    }
+
+    fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        if self.object.get(field).is_none_or(Value::is_null) {
+            self.object.shift_remove(field);
+            self.errors.push(FieldError::new(field, "required", "is required"));
+            return None;
+        }
+        self.optional(field)
+    }
+
+    fn name(&mut self) -> String {
+        let name: String = self.optional("name").unwrap_or_default();
+        let name = name.trim();
+        if name.is_empty() && !self.errors.iter().any(|error| error.field == "name") {
+            self.errors.push(FieldError::new("name", "required", "is required"));
+        }
+        if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+            let message = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
+            self.errors.push(FieldError::new("name", "invalid", message));
+        }
+        name.to_owned()
+    }
+
+    fn finish(mut self) -> Result<(), SettingsError> {
+        for field in self.object.keys() {
+            self.errors.push(FieldError::new(field, "unknown_field", "is not a setting"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(SettingsError(self.errors)) }
+    }
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(document: &Value) -> Vec<String> {
+        let errors = Settings::from_json(document).unwrap_err().0;
+        errors.into_iter().map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn settings_read_back_as_they_were_written() {
+        let settings = Settings::from_json(&json!({
+            "name": "Renewals", "hours": {"mon": [["09:00", "12:00"], ["22:00", "02:00"]]},
+            "time_zone": "America/New_York", "closed_dates": ["2026-12-25"],
+            "caps": [{"max": 3, "per": "PT24H", "count": "attempts", "key": "number"}],
+            "script": {"steps": [{"say": "Hello {{name|there}}"}], "keys": {"9": "opt_out"}},
+            "voicemail": {"policy": "leave_message", "message": "Call us."},
+        }))
+        .unwrap();
+        assert_eq!(Settings::from_json(&settings.to_json()), Ok(settings));
+    }
+
+    #[test]
+    fn every_bad_field_is_named_at_once() {
+        let document = json!({
+            "hours": {}, "time_zone": "Mars/Olympus", "pacing": {"max_concurrent": 0},
+            "retry": {"max_attempts": 10_000}, "colour": "red",
+        });
+        assert_eq!(
+            fields(&document),
+            ["name", "hours", "time_zone", "retry.max_attempts", "pacing.max_concurrent", "colour"]
+        );
+    }
+
+    #[test]
+    fn a_campaign_without_hours_is_refused() {
+        assert_eq!(fields(&json!({"name": "x"})), ["hours"]);
+        assert_eq!(fields(&json!({"name": "x", "hours": {"mon": []}})), ["hours"]);
+        assert_eq!(fields(&json!([])), ["", "name", "hours"]);
+    }
+
+    #[test]
+    fn hours_that_never_open_between_the_first_and_last_day_are_refused() {
+        let settings = Settings::from_json(&json!({
+            "name": "x", "hours": {"mon": [["09:00", "17:00"]]},
+            "start_on": "2026-11-24", "end_on": "2026-11-29",
+        }))
+        .unwrap();
+        let error = settings.opens_after("2026-11-20T00:00:00Z".parse().unwrap()).unwrap_err();
+        assert_eq!((&*error.0[0].field, &*error.0[0].code), ("hours", "never_open"));
+    }
+
+    #[test]
+    fn the_zone_policy_chooses_whose_clock_counts() {
+        let zone = |name: &str, source| ClientZone { zone: name.parse().unwrap(), source };
+        let zones = [
+            zone("America/Denver", ZoneSource::File),
+            zone("America/Chicago", ZoneSource::Number),
+            zone("America/New_York", ZoneSource::Number),
+        ];
+        let with = |policy: &str| {
+            let document = json!({"name": "x", "hours": {"mon": [["09:00", "17:00"]]},
+                "zone_policy": policy, "zone_fallback": "refuse"});
+            let zones = Settings::from_json(&document).unwrap().zones_of(&zones);
+            zones.iter().map(|zone| zone.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(with("client"), ["America/Denver"]);
+        assert_eq!(with("number"), ["America/Chicago", "America/New_York"]);
+        assert_eq!(with("campaign"), ["UTC"]);
+    }
+}

@@ -1,0 +1,118 @@
+//! The gate's second look, inside the transaction that stores the intent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::permit::Permit;
+use crate::call::Intent;
+use crate::campaign::RunState;
+use crate::rules::caps;
+
+/// What the store reads again, under its locks, when it is about to store an intent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdmitFacts {
+    /// Whether the call still waits under the permit's lease.
+    pub lease_held: bool,
+    /// Where the campaign stands.
+    pub run_state: RunState,
+    /// Which version its settings are.
+    pub settings_version: u32,
+    /// Whether the client may be called at all.
+    pub active: bool,
+    /// Whether a DNC entry covers the number in this campaign.
+    pub on_dnc: bool,
+    /// Whether another call to the number is live.
+    pub number_live: bool,
+    /// When the number was dialled before, oldest first.
+    pub number_dials: Vec<DateTime<Utc>>,
+    /// Calls of the campaign that hold a slot.
+    pub in_flight: u32,
+    /// The earliest instant of the campaign's next dial, by its pace.
+    pub next_dial_at: DateTime<Utc>,
+}
+
+/// Why a store did not take an intent. The claim stays the worker's, except when it was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeginRefusal {
+    /// Another worker has the call, or it is gone.
+    LeaseLost,
+    /// Something changed since the rules spoke: decide again.
+    DecideAgain,
+    /// Every slot of the campaign is taken.
+    NoCapacity,
+    /// The campaign's pace allows the next dial at this instant.
+    TooFast {
+        /// When.
+        until: DateTime<Utc>,
+    },
+}
+
+/// Whether an intent may be stored now. Stores call it for each permit, in order, with what they
+/// read under their locks; it takes the place of each store's own opinion.
+///
+/// # Errors
+///
+/// Something no longer holds.
+pub fn admit(permit: &Permit, facts: &AdmitFacts, now: DateTime<Utc>) -> Result<(), BeginRefusal> {
+    if !facts.lease_held {
+        return Err(BeginRefusal::LeaseLost);
+    }
+    let person = permit.intent() == Intent::Person;
+    let runs = facts.run_state == RunState::Running
+        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let window_open = permit.window_end().is_none_or(|end| now < end);
+    let caps_hold = caps::next_free(&permit.settings().caps, &facts.number_dials, now) <= now;
+    if !runs
+        || facts.settings_version != permit.settings_version()
+        || !facts.active
+        || facts.on_dnc
+        || facts.number_live
+        || !window_open
+        || !caps_hold
+    {
+        return Err(BeginRefusal::DecideAgain);
+    }
+    if facts.in_flight >= permit.settings().pacing.max_concurrent {
+        return Err(BeginRefusal::NoCapacity);
+    }
+    if !person && now < facts.next_dial_at {
+        return Err(BeginRefusal::TooFast { until: facts.next_dial_at });
+    }
+    Ok(())
+}
+
+/// The earliest instant of the dial after one at `now`: a campaign that was idle for a while has
+/// no more than one second's dials saved up.
+#[must_use]
+pub fn next_dial_at(
+    previous: DateTime<Utc>,
+    now: DateTime<Utc>,
+    calls_per_second: u32,
+) -> DateTime<Utc> {
+    let gap = TimeDelta::microseconds(1_000_000 / i64::from(calls_per_second.max(1)));
+    let saved = TimeDelta::seconds(1) - gap;
+    previous.max(now - saved) + gap
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_second_sees_more_than_twice_the_pace_and_no_minute_more_than_its_share() {
+        let start = DateTime::from_timestamp(1_000, 0).unwrap();
+        let mut next = start - TimeDelta::hours(1);
+        let mut dials = Vec::new();
+        for step in 0..60_000 {
+            let now = start + TimeDelta::milliseconds(step);
+            if now >= next {
+                next = next_dial_at(next, now, 5);
+                dials.push(step);
+            }
+        }
+        assert!(dials.len() <= 60 * 5 + 5, "{}", dials.len());
+        assert!(dials.len() >= 60 * 5, "{}", dials.len());
+        for window in dials.windows(11) {
+            assert!(window[10] - window[0] >= 1_000, "more than ten dials in a second");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The rules speak: facts in, a command out. Pure and total.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::permit::Permit;
+use crate::call::{CancelReason, Intent};
+use crate::campaign::{RunState, Settings};
+use crate::client::ClientZone;
+use crate::dnc::DncScope;
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
+use crate::rules::caps;
+use crate::rules::hours::NextAllowed;
+use crate::time::Zone;
+
+/// How long a call waits when another call to its number is live.
+const NUMBER_BUSY_WAIT: TimeDelta = TimeDelta::minutes(2);
+
+/// Everything the rules need to know about a claimed call, as the store saw it when it leased it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Facts {
+    /// The call.
+    pub call: CallId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Its client.
+    pub client: ClientId,
+    /// The number to dial.
+    pub phone: PhoneNumber,
+    /// Which number of dial it would be, from 1.
+    pub attempt: u32,
+    /// Whether a person asked for it.
+    pub intent: Intent,
+    /// When it was due.
+    pub due_at: DateTime<Utc>,
+    /// The lease under which it was claimed.
+    pub lease: Lease,
+    /// Where the campaign stands.
+    pub run_state: RunState,
+    /// Which version the settings are.
+    pub settings_version: u32,
+    /// The campaign's settings.
+    pub settings: Arc<Settings>,
+    /// Every zone the client may be in.
+    pub zones: Vec<ClientZone>,
+    /// Whether the client may be called at all.
+    pub active: bool,
+    /// Whether a consent is recorded.
+    pub consent: bool,
+    /// A DNC entry that covers the number in this campaign.
+    pub dnc: Option<DncScope>,
+    /// Whether another call to the number is live, in whatever campaign.
+    pub number_live: bool,
+    /// When the number was dialled before, over all campaigns, oldest first, as far back as any
+    /// cap looks.
+    pub number_dials: Vec<DateTime<Utc>>,
+    /// How often this client was dialled.
+    pub client_dials: u32,
+    /// The client's name.
+    pub name: String,
+    /// The uploaded columns and their cells, for the script.
+    pub fields: Vec<(String, String)>,
+}
+
+/// A worker's hold on a claimed call. Whoever has an older epoch lost it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lease {
+    /// Counts the claims of this call.
+    pub epoch: u64,
+}
+
+/// What is to be done with a claimed call.
+#[derive(Debug)]
+pub enum Command {
+    /// Dial it.
+    Dial(Permit),
+    /// End its claim without a dial.
+    Settle(Settlement),
+}
+
+/// A claim ends without a dial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settlement {
+    /// The call.
+    pub call: CallId,
+    /// The lease it was claimed under.
+    pub lease: Lease,
+    /// How.
+    pub verdict: Verdict,
+}
+
+/// What the rules say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every rule says yes. The calling window closes at this instant, if one counts.
+    Dial {
+        /// The first instant at which the hours no longer allow it.
+        window_end: Option<DateTime<Utc>>,
+    },
+    /// Not now.
+    Defer(Defer),
+    /// Never: the call ends.
+    Retire(CancelReason),
+}
+
+/// Not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defer {
+    /// When to ask again.
+    pub until: DateTime<Utc>,
+    /// The rule that asks for the latest instant.
+    pub why: Rule,
+}
+
+/// A rule of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// The campaign runs.
+    RunState,
+    /// No DNC entry covers the number.
+    Dnc,
+    /// The client is switched on.
+    Active,
+    /// Consent is recorded where it is required.
+    Consent,
+    /// A zone is known.
+    Zone,
+    /// The client was dialled less often than `max_attempts`.
+    MaxAttempts,
+    /// No other call to the number is live.
+    NumberFree,
+    /// The caps on the number hold.
+    Caps,
+    /// The hours allow it in every zone.
+    Hours,
+    /// Asked again when the intent is stored: capacity, pace, lease, settings version.
+    Begin,
+}
+
+impl Rule {
+    /// The word JSON, logs and pages use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RunState => "run_state",
+            Self::Dnc => "dnc",
+            Self::Active => "active",
+            Self::Consent => "consent",
+            Self::Zone => "zone",
+            Self::MaxAttempts => "max_attempts",
+            Self::NumberFree => "number_free",
+            Self::Caps => "caps",
+            Self::Hours => "hours",
+            Self::Begin => "begin",
+        }
+    }
+}
+
+/// What one rule answered, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The rule.
+    pub rule: Rule,
+    /// Whether it says yes.
+    pub passed: bool,
+    /// Its inputs and its answer.
+    pub words: String,
+}
+
+/// Decides what is to be done with a claimed call.
+#[must_use]
+pub fn decide(facts: Facts, now: DateTime<Utc>) -> Command {
+    match evaluate(&facts, now, &mut Silent) {
+        Verdict::Dial { window_end } => {
+            let (_, decision) = explain(&facts, now);
+            Command::Dial(Permit::issue(facts, now, window_end, decision))
+        }
+        verdict => {
+            Command::Settle(Settlement { call: facts.call, lease: facts.lease, verdict })
+        }
+    }
+}
+
+/// Why: every rule that was asked, with its inputs and its answer. It runs the same evaluation as
+/// [`decide`], so an explanation can't differ from a decision.
+#[must_use]
+pub fn explain(facts: &Facts, now: DateTime<Utc>) -> (Verdict, Vec<Heard>) {
+    let mut heard = Vec::new();
+    let verdict = evaluate(facts, now, &mut heard);
+    (verdict, heard)
+}
+
+/// Where rules say what they answered. The words are only put together for a sink that keeps them.
+trait Sink {
+    fn hear(&mut self, rule: Rule, passed: bool, words: impl FnOnce() -> String);
+}
+
+struct Silent;
+
+impl Sink for Silent {
+    fn hear(&mut self, _: Rule, _: bool, _: impl FnOnce() -> String) {}
+}
+
+impl Sink for Vec<Heard> {
+    fn hear(&mut self, rule: Rule, passed: bool, words: impl FnOnce() -> String) {
+        self.push(Heard { rule, passed, words: words() });
+    }
+}
+
+fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
+    let settings = &*facts.settings;
+    let person = facts.intent == Intent::Person;
+    let mut answer = Answer::default();
+
+    let runs = facts.run_state == RunState::Running
+        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    sink.hear(Rule::RunState, runs, || format!("the campaign is {}", facts.run_state.as_str()));
+    match facts.run_state {
+        _ if runs => {}
+        RunState::Stopped => answer.retire(CancelReason::CampaignStopped),
+        // The claim does not bring such calls; whoever claimed one in the moment of a pause gives it
+        // back as it was.
+        _ => answer.defer(now, Rule::RunState),
+    }
+
+    sink.hear(Rule::Dnc, facts.dnc.is_none(), || match facts.dnc {
+        None => "no entry covers the number".to_owned(),
+        Some(scope) => format!("a {} entry covers the number", scope.as_str()),
+    });
+    if facts.dnc.is_some() {
+        answer.retire(CancelReason::OnDnc);
+    }
+
+    sink.hear(Rule::Active, facts.active, || {
+        if facts.active { "the client is active" } else { "the client is switched off" }.to_owned()
+    });
+    if !facts.active {
+        answer.retire(CancelReason::Inactive);
+    }
+
+    let consent = facts.consent || !settings.consent_required;
+    sink.hear(Rule::Consent, consent, || {
+        match (settings.consent_required, facts.consent) {
+            (false, _) => "the campaign requires none",
+            (true, true) => "required, and recorded",
+            (true, false) => "required, and not recorded",
+        }
+        .to_owned()
+    });
+    if !consent {
+        answer.retire(CancelReason::NoConsent);
+    }
+
+    let tries_left = person || facts.client_dials < settings.retry.max_attempts;
+    sink.hear(Rule::MaxAttempts, tries_left, || {
+        format!("{} of {} dials made", facts.client_dials, settings.retry.max_attempts)
+    });
+    if !tries_left {
+        answer.retire(CancelReason::MaxAttempts);
+    }
+
+    sink.hear(Rule::NumberFree, !facts.number_live, || {
+        if facts.number_live { "another call to the number is live" } else { "no other call is live" }
+            .to_owned()
+    });
+    if facts.number_live {
+        answer.defer(now + NUMBER_BUSY_WAIT, Rule::NumberFree);
+    }
+
+    let free_at = caps::next_free(&settings.caps, &facts.number_dials, now);
+    sink.hear(Rule::Caps, free_at <= now, || {
+        format!("{} cap(s), {} earlier dial(s)", settings.caps.len(), facts.number_dials.len())
+    });
+    if free_at > now {
+        answer.defer(free_at, Rule::Caps);
+    }
+
+    let window_end = hours(facts, now, person, &mut answer, sink);
+    answer.verdict(window_end)
+}
+
+/// The zone and hours rules; they come last, so that a later instant asked by another rule is put
+/// into the window after it.
+fn hours(
+    facts: &Facts,
+    now: DateTime<Utc>,
+    person: bool,
+    answer: &mut Answer,
+    sink: &mut impl Sink,
+) -> Option<DateTime<Utc>> {
+    let settings = &*facts.settings;
+    let zones = settings.zones_of(&facts.zones);
+    sink.hear(Rule::Zone, !zones.is_empty(), || names(&zones));
+    if zones.is_empty() {
+        answer.retire(CancelReason::NoZone);
+        return None;
+    }
+    if person {
+        // What a person's dial may pass is in the HTTP contract; the campaign's own hours are.
+        sink.hear(Rule::Hours, true, || "a person asked for the call".to_owned());
+        return None;
+    }
+    let from = answer.until().unwrap_or(now);
+    let next = settings.hours.next_allowed(from, &zones);
+    let passed = next == NextAllowed::At(now);
+    sink.hear(Rule::Hours, passed, || match next {
+        _ if passed => format!("open in {}", names(&zones)),
+        NextAllowed::At(at) => format!("in {} next open at {}", names(&zones), stamp(at)),
+        NextAllowed::Never => format!("never open again in {}", names(&zones)),
+    });
+    match next {
+        NextAllowed::At(at) if at > from => answer.defer(at, Rule::Hours),
+        NextAllowed::At(_) => {}
+        NextAllowed::Never => answer.retire(CancelReason::HoursOver),
+    }
+    settings.hours.window_end(now, &zones)
+}
+
+fn names(zones: &[Zone]) -> String {
+    if zones.is_empty() {
+        return "no zone is known".to_owned();
+    }
+    zones.iter().map(Zone::name).collect::<Vec<_>>().join(", ")
+}
+
+fn stamp(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// Rules speak in order: the first that says never wins, else the one that asks for the latest
+/// instant.
+#[derive(Default)]
+struct Answer {
+    retire: Option<CancelReason>,
+    defer: Option<Defer>,
+}
+
+impl Answer {
+    fn retire(&mut self, reason: CancelReason) {
+        self.retire.get_or_insert(reason);
+    }
+
+    fn defer(&mut self, until: DateTime<Utc>, why: Rule) {
+        if self.defer.is_none_or(|known| until > known.until) {
+            self.defer = Some(Defer { until, why });
+        }
+    }
+
+    fn until(&self) -> Option<DateTime<Utc>> {
+        self.defer.map(|defer| defer.until)
+    }
+
+    fn verdict(self, window_end: Option<DateTime<Utc>>) -> Verdict {
+        match (self.retire, self.defer) {
+            (Some(reason), _) => Verdict::Retire(reason),
+            (None, Some(defer)) => Verdict::Defer(defer),
+            (None, None) => Verdict::Dial { window_end },
+        }
+    }
+}

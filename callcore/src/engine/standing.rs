@@ -1,0 +1,294 @@
+//! What a call's ending means for its client: status, counts, and the retry that is owed.
+//!
+//! It is computed from all calls of the client each time, never patched: so late evidence, whatever
+//! its order, leads to the same place.
+
+use chrono::{DateTime, Utc};
+
+use crate::call::{Call, CancelReason, Direction, Intent, Outcome, Retirement};
+use crate::campaign::{RunState, Settings, VoicemailPolicy};
+use crate::client::{ClientStatus, ClientZone, NextCall, Standing};
+use crate::id::CallId;
+use crate::rules::retry::{self, Ended, Ending};
+
+/// What of a call counts for its client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallBrief {
+    /// The call.
+    pub id: CallId,
+    /// Which number of dial it is, or would be.
+    pub attempt: u32,
+    /// The call it retries.
+    pub retry_of: Option<CallId>,
+    /// Whether a person asked for it.
+    pub intent: Intent,
+    /// Where it stands.
+    pub stage: Stage,
+}
+
+/// Where a call stands, as far as its client is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Waiting, claimed or not.
+    Scheduled {
+        /// When it is due.
+        due_at: DateTime<Utc>,
+    },
+    /// Begun and not ended.
+    Live,
+    /// Ended after a dial.
+    Dialled {
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: DateTime<Utc>,
+        /// Whether the number was ruled out for good.
+        permanent: bool,
+        /// Whether its fate stayed unknown.
+        unknown: bool,
+    },
+    /// Ended without a dial.
+    Retired {
+        /// The reason; none for a call a person skipped.
+        reason: Option<CancelReason>,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+impl CallBrief {
+    /// The brief of an outbound call; inbound calls say nothing about retries.
+    #[must_use]
+    pub fn of(call: &Call) -> Option<Self> {
+        if call.direction == Direction::Inbound {
+            return None;
+        }
+        let stage = match (&call.retired, call.outcome(), call.ended_at()) {
+            (Some(retired), _, _) => Stage::Retired {
+                reason: match retired.how {
+                    Retirement::Skipped(_) => None,
+                    Retirement::Canceled(reason) => Some(reason),
+                },
+                at: retired.at,
+            },
+            (None, Some(outcome), Some(at)) => Stage::Dialled {
+                outcome,
+                at,
+                permanent: call.progress.permanent,
+                unknown: call.end_reason() == Some("unknown"),
+            },
+            _ if call.begun_at.is_some() => Stage::Live,
+            _ => Stage::Scheduled { due_at: call.due_at },
+        };
+        Some(Self {
+            id: call.id,
+            attempt: call.attempt,
+            retry_of: call.retry_of,
+            intent: call.intent,
+            stage,
+        })
+    }
+}
+
+/// A client with everything its standing follows from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case<'a> {
+    /// Every outbound call of the client.
+    pub calls: &'a [CallBrief],
+    /// Every zone the client may be in.
+    pub zones: &'a [ClientZone],
+    /// Whether the client may be called at all.
+    pub active: bool,
+    /// Whether a DNC entry covers its number in this campaign.
+    pub on_dnc: bool,
+    /// Where the campaign stands.
+    pub run_state: RunState,
+    /// The campaign's settings.
+    pub settings: &'a Settings,
+}
+
+/// What follows for a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Where it stands, the planned call included.
+    pub standing: Standing,
+    /// A retry that is no longer owed: it vanishes, for it never began.
+    pub withdraw: Option<CallId>,
+    /// A retry that is owed and not yet there.
+    pub plan: Option<PlannedCall>,
+}
+
+/// A call to be put into the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedCall {
+    /// Its id.
+    pub id: CallId,
+    /// Which number of dial it will be.
+    pub attempt: u32,
+    /// The call it retries.
+    pub retry_of: CallId,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+}
+
+/// What follows for a client from all of its calls.
+#[must_use]
+pub fn outlook(case: &Case<'_>) -> Outlook {
+    let mut dials: Vec<&CallBrief> = case
+        .calls
+        .iter()
+        .filter(|call| matches!(call.stage, Stage::Live | Stage::Dialled { .. }))
+        .collect();
+    dials.sort_by_key(|call| (call.attempt, call.id));
+    let scheduled = case.calls.iter().find(|call| matches!(call.stage, Stage::Scheduled { .. }));
+    let last = dials.last().copied();
+
+    let owed = last.and_then(|last| owed_after(case, &dials, last));
+    let follower = last.and_then(|last| {
+        case.calls.iter().find(|call| call.retry_of == Some(last.id))
+    });
+    let follower_is_ours = follower.is_some_and(|call| {
+        call.intent == Intent::Plan && matches!(call.stage, Stage::Scheduled { .. })
+    });
+    let (withdraw, plan) = match (owed, follower) {
+        (Some(planned), None) => (None, Some(planned)),
+        (Some(planned), Some(follower)) if follower_is_ours && follower.id != planned.id => {
+            (Some(follower.id), Some(planned))
+        }
+        (None, Some(follower)) if follower_is_ours => (Some(follower.id), None),
+        _ => (None, None),
+    };
+    // A second call for a client that has one to come, such as a re-call, would be one too many.
+    let plan = plan.filter(|_| scheduled.is_none_or(|call| Some(call.id) == withdraw));
+    let waiting = scheduled.filter(|call| Some(call.id) != withdraw);
+    let next_call = plan
+        .map(|planned| NextCall { call: planned.id, due_at: planned.due_at })
+        .or_else(|| match waiting.map(|call| (call.id, &call.stage)) {
+            Some((call, Stage::Scheduled { due_at })) => Some(NextCall { call, due_at: *due_at }),
+            _ => None,
+        });
+    Outlook { standing: standing(case, &dials, next_call), withdraw, plan }
+}
+
+fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option<PlannedCall> {
+    let Stage::Dialled { at, .. } = last.stage else { return None };
+    if case.on_dnc || !case.active || !case.run_state.takes_clients() {
+        return None;
+    }
+    let zones = case.settings.zones_of(case.zones);
+    let endings: Vec<Ended> = dials.iter().filter_map(|call| ending(call, case.settings)).collect();
+    let due_at = retry::plan(&case.settings.retry, &endings, at, &case.settings.hours, &zones)?;
+    Some(PlannedCall {
+        id: last.id.successor(due_at),
+        attempt: last.attempt + 1,
+        retry_of: last.id,
+        due_at,
+    })
+}
+
+fn ending(call: &CallBrief, settings: &Settings) -> Option<Ended> {
+    let Stage::Dialled { outcome, permanent, unknown, .. } = call.stage else { return None };
+    let retries_voicemail = settings.voicemail.policy == VoicemailPolicy::HangUpAndRetry;
+    Some(match outcome {
+        // An unknown dial may have reached the person: never dialled again by itself.
+        _ if permanent || unknown => Ending::Final,
+        Outcome::Voicemail if retries_voicemail => Ending::Voicemail,
+        Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => Ending::Unconnected,
+        _ => Ending::Final,
+    })
+    .map(Ended::from)
+}
+
+fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) -> Standing {
+    let ended = dials.iter().rev().find_map(|call| match call.stage {
+        Stage::Dialled { outcome, at, .. } => Some((outcome, at)),
+        _ => None,
+    });
+    let voicemails = dials.iter().filter(|call| {
+        matches!(call.stage, Stage::Dialled { outcome: Outcome::Voicemail, .. })
+    });
+    let status = if dials.iter().any(|call| call.stage == Stage::Live) {
+        ClientStatus::InProgress
+    } else if next_call.is_some() {
+        if dials.is_empty() { ClientStatus::Pending } else { ClientStatus::Scheduled }
+    } else {
+        final_status(case)
+    };
+    Standing {
+        status,
+        attempts: u32::try_from(dials.len()).unwrap_or(u32::MAX),
+        voicemails: u32::try_from(voicemails.count()).unwrap_or(u32::MAX),
+        last_outcome: ended.map(|(outcome, _)| outcome),
+        last_call_at: ended.map(|(_, at)| at),
+        next_call,
+    }
+}
+
+/// The state of a client with nothing to come: its latest call decides, unless it may not be
+/// called at all.
+fn final_status(case: &Case<'_>) -> ClientStatus {
+    let opted_out = |call: &CallBrief| {
+        matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. })
+    };
+    if case.calls.iter().any(opted_out) {
+        return ClientStatus::OptedOut;
+    }
+    if case.on_dnc {
+        return ClientStatus::OnDnc;
+    }
+    if !case.active {
+        return ClientStatus::Inactive;
+    }
+    let latest = case.calls.iter().max_by_key(|call| match call.stage {
+        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => (call.attempt, Some(at), call.id),
+        _ => (call.attempt, None, call.id),
+    });
+    match latest.map(|call| &call.stage) {
+        Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
+        Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
+        Some(Stage::Dialled { outcome, .. }) => match outcome {
+            Outcome::Answered => ClientStatus::Reached,
+            Outcome::Voicemail => ClientStatus::Voicemail,
+            Outcome::OptedOut => ClientStatus::OptedOut,
+            Outcome::Skipped => ClientStatus::Skipped,
+            Outcome::NoAnswer | Outcome::Busy | Outcome::Failed | Outcome::Canceled => {
+                ClientStatus::Exhausted
+            }
+        },
+        Some(Stage::Retired { reason, .. }) => match reason {
+            None | Some(CancelReason::CampaignStopped) => ClientStatus::Skipped,
+            Some(CancelReason::OnDnc) => ClientStatus::OnDnc,
+            Some(CancelReason::Inactive) => ClientStatus::Inactive,
+            Some(CancelReason::NoConsent) => ClientStatus::NoConsent,
+            Some(CancelReason::NoZone) => ClientStatus::Unreachable,
+            Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
+        },
+        _ => ClientStatus::Pending,
+    }
+}
+
+/// What one ended call adds to its campaign's counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// The start of the quarter of an hour in which the call ended. Quarters, because every zone's
+    /// days and hours are made of whole ones.
+    pub quarter: DateTime<Utc>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Seconds somebody was on the line; 0 unless a person was reached.
+    pub talk_seconds: u32,
+}
+
+impl Tally {
+    /// What a call adds: nothing before it ended, and nothing for an inbound one.
+    #[must_use]
+    pub fn of(call: &Call) -> Option<Self> {
+        let (outcome, at) = (call.outcome()?, call.ended_at()?);
+        if call.direction == Direction::Inbound {
+            return None;
+        }
+        let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;
+        let talk_seconds = if outcome.reached() { call.progress.talk_seconds } else { 0 };
+        Some(Self { quarter, outcome, talk_seconds })
+    }
+}

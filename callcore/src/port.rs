@@ -1,0 +1,20 @@
+//! The ports: what callcore asks of a store, a carrier and a webhook decoder.
+//!
+//! Every method of [`Store`] is one atomic unit; no transaction type crosses the port. The clauses
+//! of each trait are numbered, and the conformance suite (feature `testing`) has a case for each.
+
+mod error;
+mod store;
+mod telephony;
+mod webhook;
+
+pub use error::{ActError, Refused, StoreError, StoreErrorKind};
+pub use store::{
+    Access, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
+    CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor,
+    Dispatch, DncAdded, DncQuery, Dnc, Effect, ExportRow, HistoryOrder, Idempotency, Import,
+    ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind, OpenCall, Page, Recorded,
+    Refusals, Reply, SavedReply, Session, SkipThen, Store, TallyRow, TakeBack, User,
+};
+pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
+pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -1,0 +1,146 @@
+//! Where everything is kept.
+//!
+//! [`Store`] is five traits, one for each side it is seen from; an implementation provides all.
+
+mod access;
+mod calls;
+mod campaigns;
+mod dispatch;
+mod dnc;
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
+pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
+pub use campaigns::{
+    Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
+    ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
+};
+pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
+pub use dnc::{Dnc, DncAdded, DncQuery};
+
+use crate::actor::Actor;
+
+/// Everything callcore keeps.
+///
+/// One store is one tenant with one carrier account: there is no tenant to forget in a query.
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access {}
+
+impl<T: Dispatch + Campaigns + Calls + Dnc + Access> Store for T {}
+
+/// Who changes something, when, and under which idempotency key.
+///
+/// Clauses for every mutating method: **B1** it writes its audit row in its own transaction when
+/// the actor is a person or a token. **B2** With an idempotency record, it stores the record with
+/// the reply in the same transaction, and does nothing at all (`Refused::InProgress`) if a record
+/// under that scope and key exists already.
+#[derive(Debug, Clone, Copy)]
+pub struct By<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// When, on the campaign clock.
+    pub now: DateTime<Utc>,
+    /// The request's idempotency record, if it has one.
+    pub idempotency: Option<&'a Idempotency>,
+}
+
+impl<'a> By<'a> {
+    /// Somebody, at an instant, without an idempotency key.
+    #[must_use]
+    pub const fn new(actor: &'a Actor, now: DateTime<Utc>) -> Self {
+        Self { actor, now, idempotency: None }
+    }
+}
+
+/// A request's idempotency record.
+#[derive(Clone)]
+pub struct Idempotency {
+    /// Principal, method and path, as one text.
+    pub scope: String,
+    /// The key the client chose.
+    pub key: String,
+    /// SHA-256 of the request's body.
+    pub body_hash: [u8; 32],
+    /// When it was made, on the wall clock; records are kept 24 hours.
+    pub wall: DateTime<Utc>,
+    /// Makes the answer from what was done, so that effect and answer are stored as one.
+    pub reply: Reply,
+}
+
+/// Makes an answer from an effect.
+pub type Reply = Arc<dyn Fn(&Effect) -> SavedReply + Send + Sync>;
+
+impl fmt::Debug for Idempotency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Idempotency").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// What a mutation did.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// A campaign was created or changed.
+    Campaign(Box<CampaignView>),
+    /// A call was created or changed.
+    Call(Box<CallView>),
+    /// An import began.
+    Import(Box<Import>),
+    /// A DNC entry was added.
+    DncAdded(DncAdded),
+    /// DNC entries were removed.
+    DncRemoved,
+}
+
+/// An answer as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// Part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next part begins; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a list: after the row with this key. Rows that arrive meanwhile are neither repeated
+/// nor lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    /// The row's instant, or its number in microseconds since 1970 where a list counts instead.
+    pub at: DateTime<Utc>,
+    /// The row's id.
+    pub id: Uuid,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}.{}", self.at.timestamp_micros(), self.id.simple())
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = crate::id::IdError;
+
+    fn from_str(text: &str) -> Result<Self, crate::id::IdError> {
+        let parse = || {
+            let (at, id) = text.split_once('.')?;
+            let micros = i64::from_str_radix(at, 16).ok()?;
+            Some(Self {
+                at: DateTime::from_timestamp_micros(micros)?,
+                id: Uuid::try_parse(id).ok()?,
+            })
+        };
+        parse().ok_or(crate::id::IdError)
+    }
+}

@@ -1,0 +1,167 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{By, Cursor, Page};
+use crate::call::{Call, CallEvent, Direction, Outcome, Review, Skip};
+use crate::engine::Facts;
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::port::{ActError, StoreError};
+
+/// The calls' side: reading them, and what people do to scheduled and ended ones.
+///
+/// - **L1** A call is read under its one id in every state.
+/// - **L2** `history` has every ended call, skips included, and inbound ones; `upcoming` every
+///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
+///   neither repeated nor lost.
+/// - **L3** `call_now`, `skip` and `reschedule` refuse a call that is claimed, live or ended, and
+///   one of a stopped campaign; `call_now` refuses one of a draft too.
+/// - **L4** A client has at most one call to come: `retry` refuses while there is one, or one is live.
+/// - **L5** A call that `retry` adds to a finished campaign makes it run again.
+#[async_trait]
+pub trait Calls: fmt::Debug + Send + Sync + 'static {
+    /// A call.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError>;
+
+    /// Every event of a call, in order.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError>;
+
+    /// What the rules would be asked about a scheduled call; none once it began or ended.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError>;
+
+    /// Calls that ended.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn history(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError>;
+
+    /// Calls to come, in order of their due time.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn upcoming(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError>;
+
+    /// Makes a scheduled call due now, by a person's wish.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or its state or its campaign's does not allow it.
+    async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError>;
+
+    /// Takes a scheduled call out of the queue.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or its state does not allow it.
+    async fn skip(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        skip: Skip,
+        then: SkipThen,
+    ) -> Result<CallView, ActError>;
+
+    /// Moves a scheduled call to another instant; whether the hours allow it was asked before.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or its state does not allow it.
+    async fn reschedule(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<CallView, ActError>;
+
+    /// Schedules a new call to an ended call's client, by a person's wish.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, it has not ended, it has no client, a DNC entry covers the number,
+    /// the client has a call to come, or the campaign is a draft or stopped.
+    async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError>;
+}
+
+/// A call with what pages show beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallView {
+    /// The call.
+    pub call: Call,
+    /// Its campaign's name.
+    pub campaign_name: Option<String>,
+    /// Its client's name.
+    pub client_name: Option<String>,
+    /// Its client's tags.
+    pub tags: BTreeSet<String>,
+}
+
+/// A call a person schedules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewCall {
+    /// Its id.
+    pub id: CallId,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+}
+
+/// What follows a skipped call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipThen {
+    /// Nothing: the client is done.
+    End,
+    /// The client's next attempt.
+    Next(NewCall),
+}
+
+/// Which calls are wanted. Values of one filter are alternatives; an empty filter lets all pass.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallQuery {
+    /// Name or number: under 3 characters its beginning, else any part.
+    pub q: Option<String>,
+    /// Of these campaigns.
+    pub campaigns: Vec<CampaignId>,
+    /// Of this client.
+    pub client: Option<ClientId>,
+    /// With these outcomes.
+    pub outcomes: Vec<Outcome>,
+    /// With these review statuses.
+    pub reviews: Vec<Review>,
+    /// In these directions.
+    pub directions: Vec<Direction>,
+    /// At or after this instant.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this instant.
+    pub to: Option<DateTime<Utc>>,
+    /// Of a history: which end first.
+    pub order: HistoryOrder,
+    /// After this place.
+    pub after: Option<Cursor>,
+    /// At most so many; 0 gives none.
+    pub limit: u32,
+}
+
+/// How a history is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HistoryOrder {
+    /// The latest first.
+    #[default]
+    NewestFirst,
+    /// The earliest first.
+    OldestFirst,
+}

@@ -1,0 +1,182 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::By;
+use crate::call::{CallEvent, Report};
+use crate::engine::{BeginRefusal, Facts, Lease, Permit, Settlement};
+use crate::id::CallId;
+use crate::phone::PhoneNumber;
+use crate::port::StoreError;
+
+/// The dispatcher's side: due calls, intents, events.
+///
+/// - **D1** `claim_due` returns only due calls of running campaigns (and calls a person asked for,
+///   also of paused and finished ones), in order of priority, a person's wish, due time and id; at most as many per
+///   campaign as its free slots and its pace allow now.
+/// - **D2** A claimed call is not claimed again until its lease ends on the wall clock; then with a
+///   higher epoch. Whoever has an older epoch can't begin or settle.
+/// - **D3** `begin` asks [`admit`](crate::engine::admit()) with what it reads under its locks and stores the
+///   intent, the decision and the attempt of every permit it accepts, in one transaction. From then
+///   on the call is live: it counts in every cap and slot, also after a crash.
+/// - **D4** `begin` and DNC entries, pause and stop take turns: after one of those has returned, no
+///   `begin` succeeds that it forbids.
+/// - **D5** `record` is idempotent, and a call's row is a function of the set of its events: order
+///   and repeats change nothing. What follows (client, counters, the retry planned or withdrawn,
+///   DNC entry of an opt-out, campaign finished) is in the same transaction.
+/// - **D6** `settle` ends a claim: deferred calls wait until the given instant, retired ones end.
+///   A settlement under a lost lease changes nothing.
+/// - **D7** `take_back` undoes a `begin` whose ticket was never placed: the call waits again and the
+///   attempt does not count.
+/// - **D8** A call begun and not ended is returned by `unsettled` until it has ended.
+#[async_trait]
+pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
+    /// The store's own wall clock: the one place where a store's time is asked.
+    ///
+    /// # Errors
+    ///
+    /// The store is away.
+    async fn server_time(&self) -> Result<DateTime<Utc>, StoreError>;
+
+    /// Leases due calls and brings every fact the rules need.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; no call is leased, or leases run out by themselves.
+    async fn claim_due(&self, request: ClaimRequest) -> Result<Vec<Facts>, StoreError>;
+
+    /// Stores the intent to dial of every permit that [`admit`](crate::engine::admit()) lets pass; one answer
+    /// for each permit, in order. `wall` starts the wait after which an intent that was never
+    /// heard of again is looked up.
+    ///
+    /// # Errors
+    ///
+    /// The store failed. Whether intents were stored is unknown; the sweep finds those that were.
+    async fn begin(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        permits: &[Permit],
+    ) -> Result<Refusals, StoreError>;
+
+    /// Gives begun calls back to the queue whose tickets were never placed, or that the carrier
+    /// certainly did not take and may take later.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the sweep settles what stayed begun.
+    async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError>;
+
+    /// Ends claims without a dial.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the leases run out by themselves.
+    async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError>;
+
+    /// Stores events and everything that follows from them; one answer for each, in order.
+    ///
+    /// # Errors
+    ///
+    /// The store failed. The same events may be recorded again.
+    async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The earliest instant at which a call of a running campaign is due; a campaign that has no
+    /// free slot does not count.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn next_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError>;
+
+    /// Live calls somebody has to ask the carrier about: of which nothing was heard since they
+    /// began, whose fate is unknown, or that should have ended. Each is returned again only after a
+    /// wait on the wall clock that doubles, up to ten minutes.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn unsettled(
+        &self,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OpenCall>, StoreError>;
+
+    /// Every live call: the simulated carrier takes them up again after a restart, and people see
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError>;
+
+    /// The latest instant of the campaign clock that any change was made at.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn latest_instant(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
+}
+
+/// Which due calls a worker wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The instant it is on the campaign clock.
+    pub now: DateTime<Utc>,
+    /// The instant it is on the wall clock.
+    pub wall: DateTime<Utc>,
+    /// How long the lease holds, on the wall clock: far longer than clocks may differ.
+    pub lease_for: TimeDelta,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// One answer for each permit given to `begin`: `Ok`, or why not.
+pub type Refusals = Vec<Result<(), BeginRefusal>>;
+
+/// A begun call that was not placed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TakeBack {
+    /// The call.
+    pub call: CallId,
+    /// The lease it was begun under.
+    pub lease: Lease,
+    /// When it is due again; none keeps its due time.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It was new.
+    New {
+        /// The call it belongs to.
+        call: CallId,
+        /// Whether the call ended with it.
+        ended: bool,
+    },
+    /// It was known already.
+    Known {
+        /// The call it belongs to.
+        call: CallId,
+    },
+    /// There is no such call, or it never began.
+    NoSuchCall,
+}
+
+/// A live call, for whoever asks the carrier about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCall {
+    /// The call.
+    pub call: CallId,
+    /// The number that was, or may have been, dialled.
+    pub phone: PhoneNumber,
+    /// When its intent was stored, on the campaign clock.
+    pub begun_at: DateTime<Utc>,
+    /// The carrier's id, if it was heard.
+    pub carrier_call_id: Option<String>,
+    /// What is known of it.
+    pub events: Vec<CallEvent>,
+}
