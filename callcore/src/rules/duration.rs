@@ -24,7 +24,7 @@ const DAY: u32 = 86_400;
 #[serde(try_from = "String", into = "String")]
 pub struct IsoDuration {
     days: u32,
-    /// Below no bound but that of the whole: `PT48H` is 172,800 of them.
+    /// May exceed a day: `PT48H` stays 172,800 seconds.
     seconds: u32,
 }
 

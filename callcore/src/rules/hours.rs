@@ -12,6 +12,8 @@
 mod week;
 
 #[cfg(test)]
+mod brute;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
