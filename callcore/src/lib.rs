@@ -1,4 +1,5 @@
 //! x
 pub mod id;
 pub mod phone;
+pub mod rules;
 pub mod time;
