@@ -1,4 +1,6 @@
 //! x
 pub mod id;
+pub mod import;
 pub mod phone;
 pub mod time;
+pub mod zones;
