@@ -1,0 +1,107 @@
+//! What makes a whole file unreadable.
+
+use std::fmt;
+
+/// The file as a whole can't be imported.
+///
+/// The messages are for the person who uploaded it. A row that can't be imported is no error:
+/// it is a [`Rejection`](super::Rejection), and the rows after it go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The upload broke off.
+    #[error("the file could not be read to its end")]
+    Unreadable(#[source] std::io::Error),
+    /// There is no row at all, not even one with column names.
+    #[error("the file is empty")]
+    Empty,
+    /// The bytes are no text.
+    #[error("this is {kind}, not CSV: open it in the program it comes from and save it as CSV")]
+    NotText {
+        /// What the bytes look like.
+        kind: &'static str,
+    },
+    /// The bytes are damaged UTF-16, or an encoding that is not supported.
+    #[error("the text is damaged or in an unknown encoding: save the file as CSV in UTF-8")]
+    Undecodable,
+    /// A row is longer than [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES).
+    #[error(
+        "the row that begins on line {line} is longer than 1 MiB{}",
+        if *.in_quotes { ": a quoted cell in it is not closed" } else { "" }
+    )]
+    RowTooLong {
+        /// The line on which the row begins.
+        line: u64,
+        /// Whether it broke off within a quoted cell, the usual cause.
+        in_quotes: bool,
+    },
+    /// The file ends within a quoted cell: all rows after the quote would be one cell.
+    #[error("a quoted cell in the row that begins on line {line} is not closed")]
+    UnclosedQuote {
+        /// The line on which the row begins.
+        line: u64,
+    },
+    /// There are more than [`MAX_COLUMNS`](super::MAX_COLUMNS) columns.
+    #[error(
+        "the file has {count} columns; the most that can be imported is {}",
+        super::MAX_COLUMNS
+    )]
+    TooManyColumns {
+        /// How many there are.
+        count: usize,
+    },
+    /// The first row already is a client.
+    #[error("the first row holds a phone number: put a row with column names above it")]
+    NoHeader,
+    /// No column looks like phone numbers, and no mapping names one.
+    #[error("no column holds phone numbers; the columns are {}", Quoted(.headers))]
+    NoPhoneColumn {
+        /// The columns there are.
+        headers: Vec<String>,
+    },
+    /// The mapping names a column that the file has not.
+    #[error("there is no column {column:?} for `{key}`; the columns are {}", Quoted(.headers))]
+    UnknownColumn {
+        /// The mapping's key.
+        key: &'static str,
+        /// The column it names.
+        column: String,
+        /// The columns there are.
+        headers: Vec<String>,
+    },
+}
+
+impl ImportError {
+    /// A name for the kind of trouble that stays the same, for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "unreadable",
+            Self::Empty => "empty_file",
+            Self::NotText { .. } => "not_text",
+            Self::Undecodable => "undecodable",
+            Self::RowTooLong { .. } => "row_too_long",
+            Self::UnclosedQuote { .. } => "unclosed_quote",
+            Self::TooManyColumns { .. } => "too_many_columns",
+            Self::NoHeader => "no_header",
+            Self::NoPhoneColumn { .. } => "no_phone_column",
+            Self::UnknownColumn { .. } => "unknown_column",
+        }
+    }
+}
+
+/// Column names in quotes, as many and as much of each as a reader of an error can take in.
+struct Quoted<'a>(&'a [String]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 30;
+        for (index, name) in self.0.iter().take(SHOWN).enumerate() {
+            let name: String = name.chars().take(60).collect();
+            write!(f, "{}{name:?}", if index == 0 { "" } else { ", " })?;
+        }
+        match self.0.len().checked_sub(SHOWN) {
+            Some(more @ 1..) => write!(f, " and {more} more"),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Which column is which: guessed from the names, overruled by the person.
+
+use serde::{Deserialize, Serialize};
+
+use super::ImportError;
+use super::headers::{Field, guess, named};
+
+/// Names the columns that hold a client's fields, where a guess from their names would be wrong.
+///
+/// A field left out is guessed. Naming any of `name`, `first_name` and `last_name` settles all
+/// three. Columns are found by their exact name, else without regard to case, accents and
+/// punctuation; of several with one name it is the first.
+///
+/// ```
+/// let mapping: callcore::import::Mapping =
+///     serde_json::from_str(r#"{"phone": "Evening contact", "notes": "Remarks"}"#)?;
+/// assert_eq!(mapping.phone.as_deref(), Some("Evening contact"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mapping {
+    /// The number to call.
+    pub phone: Option<String>,
+    /// The whole name.
+    pub name: Option<String>,
+    /// The first name, joined with the last.
+    pub first_name: Option<String>,
+    /// The last name.
+    pub last_name: Option<String>,
+    /// An IANA time zone.
+    pub time_zone: Option<String>,
+    /// Tags, separated by comma, semicolon or bar.
+    pub tags: Option<String>,
+    /// A note.
+    pub notes: Option<String>,
+    /// An e-mail address.
+    pub email: Option<String>,
+    /// The client's key in the system that the list comes from.
+    pub external_id: Option<String>,
+    /// On what ground the client may be called.
+    pub consent: Option<String>,
+}
+
+/// The column of each field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) phone: usize,
+    pub(super) name: Option<usize>,
+    pub(super) first_name: Option<usize>,
+    pub(super) last_name: Option<usize>,
+    pub(super) time_zone: Option<usize>,
+    pub(super) tags: Option<usize>,
+    pub(super) notes: Option<usize>,
+    pub(super) email: Option<usize>,
+    pub(super) external_id: Option<usize>,
+    pub(super) consent: Option<usize>,
+}
+
+impl Layout {
+    pub(super) fn new(headers: &[String], mapping: &Mapping) -> Result<Self, ImportError> {
+        let mut finder = Finder { headers, taken: Vec::new() };
+        // What is named goes first: a guess must not take its column.
+        let phone = finder.named("phone", &mapping.phone)?;
+        let name = finder.named("name", &mapping.name)?;
+        let first_name = finder.named("first_name", &mapping.first_name)?;
+        let last_name = finder.named("last_name", &mapping.last_name)?;
+        let time_zone = finder.named("time_zone", &mapping.time_zone)?;
+        let tags = finder.named("tags", &mapping.tags)?;
+        let notes = finder.named("notes", &mapping.notes)?;
+        let email = finder.named("email", &mapping.email)?;
+        let external_id = finder.named("external_id", &mapping.external_id)?;
+        let consent = finder.named("consent", &mapping.consent)?;
+
+        let phone = finder
+            .or_guess(phone, Field::Phone)
+            .ok_or_else(|| ImportError::NoPhoneColumn { headers: headers.to_vec() })?;
+        let mut layout = Self { phone, name, first_name, last_name, ..Self::default() };
+        if name.or(first_name).or(last_name).is_none() {
+            layout.name = finder.or_guess(None, Field::Name);
+            layout.first_name = finder.or_guess(None, Field::FirstName);
+            layout.last_name = finder.or_guess(None, Field::LastName);
+            layout.settle_names();
+        }
+        layout.time_zone = finder.or_guess(time_zone, Field::TimeZone);
+        layout.tags = finder.or_guess(tags, Field::Tags);
+        layout.notes = finder.or_guess(notes, Field::Notes);
+        layout.email = finder.or_guess(email, Field::Email);
+        layout.external_id = finder.or_guess(external_id, Field::ExternalId);
+        layout.consent = finder.or_guess(consent, Field::Consent);
+        Ok(layout)
+    }
+
+    /// In several languages the word for a whole name also stands for one half of it, when the
+    /// other half has its own column: `Name, Vorname` and `Nombre, Apellidos`.
+    const fn settle_names(&mut self) {
+        match (self.name, self.first_name, self.last_name) {
+            (Some(_), Some(_), None) => self.last_name = self.name.take(),
+            (Some(_), None, Some(_)) => self.first_name = self.name.take(),
+            _ => {}
+        }
+    }
+}
+
+struct Finder<'a> {
+    headers: &'a [String],
+    taken: Vec<usize>,
+}
+
+impl Finder<'_> {
+    fn named(
+        &mut self,
+        key: &'static str,
+        column: &Option<String>,
+    ) -> Result<Option<usize>, ImportError> {
+        let Some(column) = column else { return Ok(None) };
+        let index = named(self.headers, column).ok_or_else(|| ImportError::UnknownColumn {
+            key,
+            column: column.clone(),
+            headers: self.headers.to_vec(),
+        })?;
+        self.taken.push(index);
+        Ok(Some(index))
+    }
+
+    fn or_guess(&mut self, named: Option<usize>, field: Field) -> Option<usize> {
+        let found = named.or_else(|| guess(self.headers, field, &self.taken));
+        self.taken.extend(found);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(headers: &str, mapping: &Mapping) -> Result<Layout, ImportError> {
+        let headers: Vec<String> = headers.split(',').map(str::to_owned).collect();
+        Layout::new(&headers, mapping)
+    }
+
+    #[test]
+    fn a_named_column_is_not_guessed_again() {
+        let mapping = Mapping { notes: Some("phone".to_owned()), ..Mapping::default() };
+        let layout = layout("Phone,Mobile", &mapping).unwrap();
+        assert_eq!((layout.phone, layout.notes), (1, Some(0)));
+    }
+
+    #[test]
+    fn naming_a_column_that_is_not_there_names_it() {
+        let mapping = Mapping { phone: Some("Handset".to_owned()), ..Mapping::default() };
+        let error = layout("Phone,Name", &mapping).unwrap_err();
+        assert_eq!(error.code(), "unknown_column");
+        assert_eq!(
+            error.to_string(),
+            "there is no column \"Handset\" for `phone`; the columns are \"Phone\", \"Name\""
+        );
+    }
+
+    #[test]
+    fn half_names_are_found_in_either_order() {
+        for (headers, name, first, last) in [
+            ("Phone,First Name,Last Name", None, Some(1), Some(2)),
+            ("Phone,Name,Vorname", None, Some(2), Some(1)),
+            ("Phone,Nombre,Apellidos", None, Some(1), Some(2)),
+            ("Phone,Full name,First name,Last name", Some(1), Some(2), Some(3)),
+        ] {
+            let layout = layout(headers, &Mapping::default()).unwrap();
+            assert_eq!(
+                (layout.name, layout.first_name, layout.last_name),
+                (name, first, last),
+                "{headers}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_in_a_mapping_is_refused() {
+        assert!(serde_json::from_str::<Mapping>(r#"{"fone": "A"}"#).is_err());
+    }
+}

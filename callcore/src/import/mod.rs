@@ -1,0 +1,235 @@
+//! CSV in: rows become clients, duplicates or rejections, and nothing is lost in between.
+//!
+//! An [`Importer`] streams. It keeps one row (at most [`MAX_ROW_BYTES`]) and a decoding buffer,
+//! whatever the file's size, and one thing that grows: some 30 bytes for each accepted number, to
+//! tell the line that a duplicate repeats.
+//!
+//! The encoding, the delimiter and the columns are found from the file; a [`Mapping`] overrules
+//! the guess of columns. Blank rows don't count. Cells missing at a row's end are empty; cells
+//! beyond the last column are dropped if they are empty, and otherwise the row is rejected, as
+//! their meaning is unknown. A cell that starts with `'` and a sign that spreadsheets take for
+//! the start of a formula loses that one `'`: exports put it there.
+//!
+//! ```
+//! use callcore::import::{Importer, ImportReport, Mapping, Parsed};
+//! use callcore::phone::Region;
+//!
+//! let file = "Name;Mobile No.;City\nAda;'2125550123;Rome\nBob;555-0167;Oslo\n";
+//! let importer = Importer::new(file.as_bytes(), Region::US, &Mapping::default())?;
+//! assert_eq!(importer.columns(), ["Name", "Mobile No.", "City"]);
+//! let mut report = ImportReport::default();
+//! for parsed in importer {
+//!     match parsed? {
+//!         Parsed::Accepted(row) => {
+//!             assert_eq!((row.line, row.name.as_str()), (2, "Ada"));
+//!             assert_eq!(row.fields, ["Ada", "'2125550123", "Rome"]);
+//!             report.count_accepted(&row);
+//!         }
+//!         Parsed::Duplicate(duplicate, _row) => report.count_duplicate(duplicate),
+//!         Parsed::Rejected(rejection, _fields) => report.count_rejected(rejection),
+//!     }
+//! }
+//! assert_eq!(report.rejected_by_code["invalid_phone"], 1);
+//! # Ok::<(), callcore::import::ImportError>(())
+//! ```
+
+mod decode;
+mod delimiter;
+mod error;
+mod headers;
+mod mapping;
+mod phone_cell;
+mod report;
+mod row;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+
+use csv::StringRecord;
+
+pub use self::error::ImportError;
+pub use self::mapping::Mapping;
+pub use self::report::{Duplicate, ImportReport, RejectCode, Rejection};
+pub use self::row::Row;
+
+use self::decode::Decoder;
+use self::mapping::Layout;
+use self::rows::Rows;
+use crate::phone::{PhoneNumber, Region};
+
+/// The longest row, in bytes of UTF-8. A longer one ends the import, because what follows it
+/// can't be trusted: as a rule a quote was not closed, or the file is no CSV.
+pub const MAX_ROW_BYTES: usize = 1024 * 1024;
+
+/// The most columns. Each row is padded to them, so they bound what a row of two bytes can cost.
+pub const MAX_COLUMNS: usize = 2_000;
+
+/// What one row of the file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parsed {
+    /// A client, unless the campaign has the number already.
+    Accepted(Row),
+    /// A client whose number stands earlier in the file.
+    Duplicate(Duplicate, Row),
+    /// No client. The cells go along, padded to the columns, so that they can be handed back.
+    Rejected(Rejection, Vec<String>),
+}
+
+/// Reads clients from CSV, one row at a time. After an error there is nothing more to read.
+pub struct Importer<R> {
+    reader: csv::Reader<Rows<R>>,
+    record: StringRecord,
+    columns: Vec<String>,
+    layout: Layout,
+    region: Region,
+    delimiter: u8,
+    seen: BTreeMap<PhoneNumber, u64>,
+    failed: bool,
+}
+
+impl<R: Read> Importer<R> {
+    /// Reads the beginning of a file and its column names. Numbers without a country code are of
+    /// `region`.
+    ///
+    /// # Errors
+    ///
+    /// The file is empty or no CSV, has no column of phone numbers, or not the columns that
+    /// `mapping` names; see [`ImportError`].
+    pub fn new(source: R, region: Region, mapping: &Mapping) -> Result<Self, ImportError> {
+        let mut decoder = Decoder::new(source);
+        let mut start = String::new();
+        decoder.next(&mut start)?;
+        let delimiter = delimiter::find(&start, mapping);
+        let rows = Rows::new(decoder, start, delimiter);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .from_reader(rows);
+        let columns = read_columns(&mut reader)?;
+        let layout = Layout::new(&columns, mapping).map_err(|error| match error {
+            // An error must not carry the first client's number for a column's name.
+            ImportError::NoPhoneColumn { .. } | ImportError::UnknownColumn { .. }
+                if columns.iter().any(|name| phone_cell::read(name, &region).is_ok()) =>
+            {
+                ImportError::NoHeader
+            }
+            other => other,
+        })?;
+        Ok(Self {
+            reader,
+            record: StringRecord::new(),
+            columns,
+            layout,
+            region,
+            delimiter,
+            seen: BTreeMap::new(),
+            failed: false,
+        })
+    }
+
+    /// The names of all columns as uploaded, in order; some may be equal or empty.
+    #[must_use]
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The sign between cells: comma, semicolon, tab or bar, unless a `sep=` line names another.
+    #[must_use]
+    pub const fn delimiter(&self) -> char {
+        self.delimiter as char
+    }
+
+    fn read(&mut self) -> Result<Option<Parsed>, ImportError> {
+        loop {
+            if !read_record(&mut self.reader, &mut self.record)? {
+                return Ok(None);
+            }
+            if !is_blank(&self.record) {
+                break;
+            }
+        }
+        let line = self.reader.get_ref().began_on();
+        let parsed = row::read(&self.record, line, &self.columns, &self.layout, &self.region);
+        let row = match parsed {
+            Ok(row) => row,
+            Err(refusal) => {
+                let (rejection, fields) = *refusal;
+                return Ok(Some(Parsed::Rejected(rejection, fields)));
+            }
+        };
+        if let Some(first) = self.seen.get(&row.phone) {
+            let duplicate = Duplicate { line, of_line: Some(*first) };
+            return Ok(Some(Parsed::Duplicate(duplicate, row)));
+        }
+        self.seen.insert(row.phone, line);
+        Ok(Some(Parsed::Accepted(row)))
+    }
+}
+
+impl<R: Read> Iterator for Importer<R> {
+    type Item = Result<Parsed, ImportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let item = self.read().transpose();
+        self.failed = matches!(item, None | Some(Err(_)));
+        item
+    }
+}
+
+impl<R> fmt::Debug for Importer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Importer")
+            .field("columns", &self.columns)
+            .field("layout", &self.layout)
+            .field("seen", &self.seen.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_columns<R: Read>(reader: &mut csv::Reader<Rows<R>>) -> Result<Vec<String>, ImportError> {
+    let mut record = StringRecord::new();
+    loop {
+        if !read_record(reader, &mut record)? {
+            return Err(ImportError::Empty);
+        }
+        // Excel's own line, which names the delimiter.
+        let is_sep =
+            record.get(0).is_some_and(|cell| cell.to_ascii_lowercase().starts_with("sep="));
+        if !is_blank(&record) && !is_sep {
+            break;
+        }
+    }
+    if record.len() > MAX_COLUMNS {
+        return Err(ImportError::TooManyColumns { count: record.len() });
+    }
+    if record.iter().any(|cell| cell.contains('\0')) {
+        return Err(ImportError::NotText { kind: "a binary file" });
+    }
+    Ok(record.iter().map(|cell| row::undefused(cell).to_owned()).collect())
+}
+
+fn read_record<R: Read>(
+    reader: &mut csv::Reader<Rows<R>>,
+    record: &mut StringRecord,
+) -> Result<bool, ImportError> {
+    reader.read_record(record).map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => match error.downcast() {
+            Ok(error) => error,
+            Err(error) => ImportError::Unreadable(error),
+        },
+        // The reader takes rows of any length, and text is UTF-8 by now.
+        _ => ImportError::Undecodable,
+    })
+}
+
+fn is_blank(record: &StringRecord) -> bool {
+    record.iter().all(|cell| cell.trim().is_empty())
+}

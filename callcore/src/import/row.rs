@@ -1,0 +1,239 @@
+//! One record of the file to one client.
+
+use std::fmt;
+
+use csv::StringRecord;
+
+use super::mapping::Layout;
+use super::phone_cell::{self, PhoneCellError};
+use super::report::{RejectCode, Rejection};
+use crate::phone::{PhoneNumber, Region};
+use crate::time::Zone;
+
+const MAX_NAME: usize = 500;
+const MAX_EMAIL: usize = 320;
+const MAX_EXTERNAL_ID: usize = 200;
+const MAX_CONSENT: usize = 1_000;
+const MAX_NOTES: usize = 10_000;
+const MAX_TAG: usize = 64;
+const MAX_TAGS: usize = 50;
+/// Of a value shown in a rejection.
+const SHOWN: usize = 200;
+
+/// A row of the file that can be a client. Lengths are in characters.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The line on which the row begins; the file's first line, the one with the column names,
+    /// is 1.
+    pub line: u64,
+    /// The number to call.
+    pub phone: PhoneNumber,
+    /// The whole name, at most 500 long; may be empty.
+    pub name: String,
+    /// The time zone that the row names.
+    pub time_zone: Option<Zone>,
+    /// Tags, each once, at most 50 of at most 64.
+    pub tags: Vec<String>,
+    /// A note, at most 10,000 long.
+    pub notes: Option<String>,
+    /// An e-mail address as it was written, at most 320 long.
+    pub email: Option<String>,
+    /// The client's key in another system, at most 200 long.
+    pub external_id: Option<String>,
+    /// On what ground the client may be called, in the list's words, at most 1,000 long. None if
+    /// the cell is empty or says no.
+    pub consent: Option<String>,
+    /// All cells as uploaded, one for each column.
+    pub fields: Vec<String>,
+}
+
+impl fmt::Debug for Row {
+    /// Leaves out all that is known of the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Row")
+            .field("line", &self.line)
+            .field("phone", &self.phone)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A boxed pair: refusals are rare, and rows go through `Result` by the million.
+type Refusal = Box<(Rejection, Vec<String>)>;
+
+/// Checks a record. The first thing wrong with it is the one reported; the phone comes first.
+pub(super) fn read(
+    record: &StringRecord,
+    line: u64,
+    columns: &[String],
+    layout: &Layout,
+    region: &Region,
+) -> Result<Row, Refusal> {
+    let mut fields: Vec<String> = Vec::with_capacity(columns.len());
+    fields.extend(record.iter().take(columns.len()).map(|cell| undefused(cell).to_owned()));
+    fields.resize(columns.len(), String::new());
+    let checked = whole(record, columns).and_then(|()| {
+        let cells = Cells { fields: &fields };
+        cells.client(line, layout, region)
+    });
+    match checked {
+        Ok(row) => Ok(Row { fields, ..row }),
+        Err(Fault { column, code, message }) => {
+            let value = record.get(column).unwrap_or_default().chars().take(SHOWN).collect();
+            let column = match columns.get(column) {
+                Some(name) if !name.trim().is_empty() => name.clone(),
+                _ => format!("column {}", column + 1),
+            };
+            Err(Box::new((Rejection { line, column, value, code, message }, fields)))
+        }
+    }
+}
+
+/// A cell without the one `'` with which exports keep spreadsheets from running it.
+pub(super) fn undefused(cell: &str) -> &str {
+    match cell.as_bytes() {
+        [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => &cell[1..],
+        _ => cell,
+    }
+}
+
+struct Fault {
+    column: usize,
+    code: RejectCode,
+    message: String,
+}
+
+/// Whether every cell has a column and can be stored.
+fn whole(record: &StringRecord, columns: &[String]) -> Result<(), Fault> {
+    if let Some(column) = record.iter().position(|cell| cell.contains('\0')) {
+        let message = "the cell holds a NUL character".to_owned();
+        return Err(Fault { column, code: RejectCode::NulCharacter, message });
+    }
+    let extra = record.iter().skip(columns.len()).position(|cell| !cell.trim().is_empty());
+    if let Some(extra) = extra {
+        return Err(Fault {
+            column: columns.len() + extra,
+            code: RejectCode::TooManyCells,
+            message: format!(
+                "the row has {} cells, but there are {} columns",
+                record.len(),
+                columns.len()
+            ),
+        });
+    }
+    Ok(())
+}
+
+struct Cells<'a> {
+    fields: &'a [String],
+}
+
+impl Cells<'_> {
+    /// The client, still without its fields.
+    fn client(&self, line: u64, layout: &Layout, region: &Region) -> Result<Row, Fault> {
+        Ok(Row {
+            line,
+            phone: self.phone(layout.phone, region)?,
+            time_zone: self.time_zone(layout.time_zone)?,
+            name: self.name(layout)?,
+            tags: self.tags(layout.tags)?,
+            notes: self.text(layout.notes, MAX_NOTES)?,
+            email: self.text(layout.email, MAX_EMAIL)?,
+            external_id: self.text(layout.external_id, MAX_EXTERNAL_ID)?,
+            consent: self.text(layout.consent, MAX_CONSENT)?.filter(|text| !says_no(text)),
+            fields: Vec::new(),
+        })
+    }
+
+    fn cell(&self, column: usize) -> &str {
+        self.fields.get(column).map_or("", |cell| cell.trim())
+    }
+
+    fn phone(&self, column: usize, region: &Region) -> Result<PhoneNumber, Fault> {
+        phone_cell::read(self.cell(column), region).map_err(|error| Fault {
+            column,
+            code: match error {
+                PhoneCellError::Missing => RejectCode::MissingPhone,
+                PhoneCellError::DigitsLost | PhoneCellError::Invalid => RejectCode::InvalidPhone,
+            },
+            message: error.to_string(),
+        })
+    }
+
+    fn time_zone(&self, column: Option<usize>) -> Result<Option<Zone>, Fault> {
+        let Some(column) = column else { return Ok(None) };
+        let name = self.cell(column);
+        if name.is_empty() {
+            return Ok(None);
+        }
+        name.parse().map(Some).map_err(|_| Fault {
+            column,
+            code: RejectCode::InvalidTimeZone,
+            message: "no time zone of the IANA database, such as America/New_York".to_owned(),
+        })
+    }
+
+    fn name(&self, layout: &Layout) -> Result<String, Fault> {
+        if let Some(name) = self.text(layout.name, MAX_NAME)? {
+            return Ok(name);
+        }
+        let first = self.text(layout.first_name, MAX_NAME / 2)?;
+        let last = self.text(layout.last_name, MAX_NAME / 2 - 1)?;
+        Ok(match (first, last) {
+            (Some(first), Some(last)) => format!("{first} {last}"),
+            (first, last) => first.or(last).unwrap_or_default(),
+        })
+    }
+
+    fn tags(&self, column: Option<usize>) -> Result<Vec<String>, Fault> {
+        let Some(column) = column else { return Ok(Vec::new()) };
+        let mut tags: Vec<String> = Vec::new();
+        for tag in self.cell(column).split([';', ',', '|']).map(str::trim) {
+            if tag.is_empty() || tags.iter().any(|known| known == tag) {
+                continue;
+            }
+            if tags.len() == MAX_TAGS {
+                let message = format!("more than {MAX_TAGS} tags");
+                return Err(Fault { column, code: RejectCode::TooLong, message });
+            }
+            within(tag, column, MAX_TAG)?;
+            tags.push(tag.to_owned());
+        }
+        Ok(tags)
+    }
+
+    fn text(&self, column: Option<usize>, max: usize) -> Result<Option<String>, Fault> {
+        let Some(column) = column else { return Ok(None) };
+        let text = self.cell(column);
+        within(text, column, max)?;
+        Ok(Some(text).filter(|text| !text.is_empty()).map(str::to_owned))
+    }
+}
+
+fn within(text: &str, column: usize, max: usize) -> Result<(), Fault> {
+    // The bytes are at least as many as the characters, and are known without counting.
+    if text.len() > max && text.chars().count() > max {
+        let message = format!("longer than {max} characters");
+        return Err(Fault { column, code: RejectCode::TooLong, message });
+    }
+    Ok(())
+}
+
+fn says_no(text: &str) -> bool {
+    const NO: [&str; 14] = [
+        "no",
+        "n",
+        "false",
+        "f",
+        "0",
+        "none",
+        "nein",
+        "non",
+        "não",
+        "nao",
+        "off",
+        "-",
+        "n/a",
+        "opted out",
+    ];
+    NO.contains(&text.to_lowercase().as_str())
+}
