@@ -170,7 +170,9 @@ words! {
     Intent {
         /// The campaign's plan.
         Plan = "plan",
-        /// A person asked for it at a certain time: call now, re-call or reschedule.
+        /// The campaign's plan, at a time a person chose: every rule holds.
+        Rescheduled = "rescheduled",
+        /// A person asked for it: call now or re-call.
         Person = "person",
     }
     /// What a person made of a call.

@@ -12,9 +12,9 @@ pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
     Access, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
     CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor,
-    Dispatch, DncAdded, DncQuery, Dnc, Effect, ExportRow, HistoryOrder, Idempotency, Import,
+    Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder, Idempotency, Import,
     ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind, OpenCall, Page, Recorded,
-    Refusals, Reply, SavedReply, Session, SkipThen, Store, TallyRow, TakeBack, User,
+    Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack, TallyRow, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

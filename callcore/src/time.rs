@@ -18,6 +18,21 @@ use crate::id::splitmix;
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The instant it is.
     fn now(&self) -> DateTime<Utc>;
+
+    /// How long somebody has to sleep until this clock shows `at`; zero if it does.
+    fn until(&self, at: DateTime<Utc>) -> std::time::Duration {
+        (at - self.now()).to_std().unwrap_or_default()
+    }
+}
+
+impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
+    fn now(&self) -> DateTime<Utc> {
+        (**self).now()
+    }
+
+    fn until(&self, at: DateTime<Utc>) -> std::time::Duration {
+        (**self).until(at)
+    }
 }
 
 /// Where randomness comes from.
@@ -103,6 +118,10 @@ impl<C: Clock> Clock for FastClock<C> {
         // Milliseconds: in nanoseconds 60 years at speed 60 would overflow.
         let fast = passed.num_milliseconds().saturating_mul(i64::from(self.speed));
         self.origin + TimeDelta::milliseconds(fast)
+    }
+
+    fn until(&self, at: DateTime<Utc>) -> std::time::Duration {
+        (at - self.now()).to_std().unwrap_or_default() / self.speed.max(1)
     }
 }
 
@@ -238,11 +257,5 @@ mod tests {
         let fast = FastClock::new(std::sync::Arc::new(base), origin, 60);
         fast.base.advance(TimeDelta::seconds(2));
         assert_eq!(fast.now(), origin + TimeDelta::seconds(120));
-    }
-}
-
-impl<C: Clock + ?Sized> Clock for std::sync::Arc<C> {
-    fn now(&self) -> DateTime<Utc> {
-        (**self).now()
     }
 }

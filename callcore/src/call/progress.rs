@@ -168,7 +168,9 @@ impl Progress {
             (Some(Outcome::OptedOut), Some("opted_out".to_owned()), false)
         } else if answered {
             match self.answered_by {
-                Some(AnsweredBy::Machine) => (Some(Outcome::Voicemail), Some("machine".into()), false),
+                Some(AnsweredBy::Machine) => {
+                    (Some(Outcome::Voicemail), Some("machine".into()), false)
+                }
                 Some(AnsweredBy::Fax) => (Some(Outcome::Failed), Some("fax".to_owned()), true),
                 _ => (Some(Outcome::Answered), Some("completed".to_owned()), false),
             }
@@ -219,8 +221,7 @@ mod tests {
     }
 
     fn fold(events: impl IntoIterator<Item = CallEvent>) -> Progress {
-        let script =
-            serde_json::from_str(r#"{"keys":{"1":{"tag":"yes"},"9":"opt_out"}}"#).unwrap();
+        let script = serde_json::from_str(r#"{"keys":{"1":{"tag":"yes"},"9":"opt_out"}}"#).unwrap();
         Progress::of(&events.into_iter().collect(), &script)
     }
 

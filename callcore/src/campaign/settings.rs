@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 
 use crate::client::{ClientZone, ZoneSource};
 use crate::phone::Region;
-use crate::rules::caps::Cap;
-use crate::rules::hours::{CallingHours, NextAllowed, WeeklyHours};
-use crate::rules::retry::RetryPolicy;
+use crate::rules;
+use crate::rules::caps::{CapDocument, Caps};
+use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
+use crate::rules::retry::{RetryDocument, RetryPolicy};
 use crate::script::Script;
 use crate::time::Zone;
 
@@ -61,7 +62,7 @@ pub struct Settings {
     /// What the person hears.
     pub script: Script,
     /// How often one number may be dialled, over all campaigns.
-    pub caps: Vec<Cap>,
+    pub caps: Caps,
     /// Whether a client without a recorded consent is left alone.
     pub consent_required: bool,
     /// Campaigns with a higher one are served first.
@@ -178,56 +179,48 @@ impl Settings {
     pub fn from_json(document: &Value) -> Result<Self, SettingsError> {
         let mut fields = Fields::of(document);
         let name = fields.name();
-        let week: Option<WeeklyHours> = fields.required("hours");
-        let settings = Self {
-            name,
-            subject: fields.optional("subject"),
-            hours: CallingHours {
-                week: week.unwrap_or_else(WeeklyHours::always),
-                closed_dates: fields.or_default::<BTreeSet<NaiveDate>>("closed_dates"),
-                start_on: fields.optional("start_on"),
-                end_on: fields.optional("end_on"),
-            },
-            time_zone: fields.optional("time_zone").unwrap_or_else(Zone::utc),
-            zone_policy: fields.or_default("zone_policy"),
-            zone_fallback: fields.or_default("zone_fallback"),
-            default_region: fields.optional("default_region").unwrap_or(Region::US),
-            retry: fields.or_default("retry"),
-            voicemail: fields.or_default("voicemail"),
-            pacing: fields.or_default("pacing"),
-            script: fields.or_default("script"),
-            caps: fields.or_default("caps"),
-            consent_required: fields.or_default("consent_required"),
-            priority: fields.or_default("priority"),
-        };
-        settings.check(&mut fields.errors);
-        fields.finish()?;
-        Ok(settings)
-    }
-
-    fn check(&self, errors: &mut Vec<FieldError>) {
-        let mut refuse = |field: &str, message: &str| {
-            errors.push(FieldError::new(field, "out_of_range", message));
-        };
+        let hours = fields.hours();
+        let subject = fields.optional("subject");
+        let time_zone = fields.optional("time_zone").unwrap_or_else(Zone::utc);
+        let zone_policy = fields.or_default("zone_policy");
+        let zone_fallback = fields.or_default("zone_fallback");
+        let default_region = fields.optional("default_region").unwrap_or(Region::US);
+        let retry = fields.rule::<RetryDocument, _, _>("retry").unwrap_or_default();
+        let voicemail: Voicemail = fields.or_default("voicemail");
+        if voicemail.policy == VoicemailPolicy::LeaveMessage && voicemail.message.is_none() {
+            fields.out_of_range("voicemail.message", "is needed to leave a message");
+        }
+        let pacing: Pacing = fields.or_default("pacing");
         for (field, value) in [
-            ("pacing.max_concurrent", self.pacing.max_concurrent),
-            ("pacing.calls_per_second", self.pacing.calls_per_second),
+            ("pacing.max_concurrent", pacing.max_concurrent),
+            ("pacing.calls_per_second", pacing.calls_per_second),
         ] {
             if !(1..=MAX_PACING).contains(&value) {
-                refuse(field, &format!("must be from 1 to {MAX_PACING}"));
+                fields.out_of_range(field, &format!("must be from 1 to {MAX_PACING}"));
             }
         }
-        if let (Some(start), Some(end)) = (self.hours.start_on, self.hours.end_on)
-            && start > end
-        {
-            refuse("end_on", "must not be before start_on");
-        }
-        if self.voicemail.policy == VoicemailPolicy::LeaveMessage && self.voicemail.message.is_none()
-        {
-            refuse("voicemail.message", "is needed to leave a message");
-        }
-        if self.caps.len() > 10 {
-            refuse("caps", "at most 10");
+        let script = fields.or_default("script");
+        let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
+        let consent_required = fields.or_default("consent_required");
+        let priority = fields.or_default("priority");
+        match (hours, fields.finish()) {
+            (Some(hours), errors) if errors.is_empty() => Ok(Self {
+                name,
+                subject,
+                hours,
+                time_zone,
+                zone_policy,
+                zone_fallback,
+                default_region,
+                retry,
+                voicemail,
+                pacing,
+                script,
+                caps,
+                consent_required,
+                priority,
+            }),
+            (_, errors) => Err(SettingsError(errors)),
         }
     }
 
@@ -253,14 +246,14 @@ impl Settings {
         json!({
             "name": self.name,
             "subject": self.subject,
-            "hours": self.hours.week,
+            "hours": self.hours.week(),
             "time_zone": self.time_zone,
             "zone_policy": self.zone_policy,
             "zone_fallback": self.zone_fallback,
             "default_region": self.default_region,
-            "closed_dates": self.hours.closed_dates,
-            "start_on": self.hours.start_on,
-            "end_on": self.hours.end_on,
+            "closed_dates": self.hours.closed_dates(),
+            "start_on": self.hours.start_on(),
+            "end_on": self.hours.end_on(),
             "retry": self.retry,
             "voicemail": self.voicemail,
             "pacing": self.pacing,
@@ -320,13 +313,7 @@ impl Fields {
         match serde_json::from_value(value) {
             Ok(value) => Some(value),
             Err(error) => {
-                let message = error.to_string();
-                // A nested type names its own part as `part: what`, so that the dotted path is whole.
-                let (path, message) = match message.split_once(": ") {
-                    Some((part, rest)) if is_path(part) => (format!("{field}.{part}"), rest),
-                    _ => (field.to_owned(), message.as_str()),
-                };
-                self.errors.push(FieldError::new(path, "invalid", message));
+                self.errors.push(FieldError::new(field, "invalid", error.to_string()));
                 None
             }
         }
@@ -336,13 +323,36 @@ impl Fields {
         self.optional(field).unwrap_or_default()
     }
 
-    fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        if self.object.get(field).is_none_or(Value::is_null) {
-            self.object.shift_remove(field);
-            self.errors.push(FieldError::new(field, "required", "is required"));
-            return None;
+    /// Reads a document of `rules` and turns it into its rule; each bad part has its own path.
+    fn rule<D, T, E>(&mut self, field: &str) -> Option<T>
+    where
+        D: DeserializeOwned,
+        T: TryFrom<D, Error = rules::Refused<E>>,
+        E: rules::FieldError,
+    {
+        T::try_from(self.optional::<D>(field)?)
+            .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
+            .ok()
+    }
+
+    fn refuse(&mut self, error: &impl rules::FieldError) {
+        let (field, message) = (error.field(), error.to_string());
+        // The path is a field of its own here; in words it would stand there twice.
+        let message = message.strip_prefix(&format!("{field}: ")).unwrap_or(&message).to_owned();
+        self.errors.push(FieldError::new(field, error.code(), message));
+    }
+
+    fn hours(&mut self) -> Option<CallingHours> {
+        if self.object.get("hours").is_none_or(Value::is_null) {
+            self.object.shift_remove("hours");
+            self.errors.push(FieldError::new("hours", "required", "is required"));
         }
-        self.optional(field)
+        let week = self.rule::<WeekDocument, WeeklyHours, _>("hours");
+        let closed: BTreeSet<NaiveDate> = self.or_default("closed_dates");
+        let (start_on, end_on) = (self.optional("start_on"), self.optional("end_on"));
+        CallingHours::new(week?, closed, start_on, end_on)
+            .map_err(|error: HoursError| self.refuse(&error))
+            .ok()
     }
 
     fn name(&mut self) -> String {
@@ -358,17 +368,16 @@ impl Fields {
         name.to_owned()
     }
 
-    fn finish(mut self) -> Result<(), SettingsError> {
+    fn out_of_range(&mut self, field: &str, message: &str) {
+        self.errors.push(FieldError::new(field, "out_of_range", message));
+    }
+
+    fn finish(mut self) -> Vec<FieldError> {
         for field in self.object.keys() {
             self.errors.push(FieldError::new(field, "unknown_field", "is not a setting"));
         }
-        if self.errors.is_empty() { Ok(()) } else { Err(SettingsError(self.errors)) }
+        self.errors
     }
-}
-
-fn is_path(text: &str) -> bool {
-    !text.is_empty()
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '[' | ']'))
 }
 
 #[cfg(test)]
@@ -413,13 +422,17 @@ mod tests {
     }
 
     #[test]
-    fn hours_that_never_open_between_the_first_and_last_day_are_refused() {
-        let settings = Settings::from_json(&json!({
-            "name": "x", "hours": {"mon": [["09:00", "17:00"]]},
-            "start_on": "2026-11-24", "end_on": "2026-11-29",
-        }))
-        .unwrap();
-        let error = settings.opens_after("2026-11-20T00:00:00Z".parse().unwrap()).unwrap_err();
+    fn hours_that_never_open_are_refused() {
+        let with = |start: &str, end: &str| {
+            Settings::from_json(&json!({
+                "name": "x", "hours": {"mon": [["09:00", "17:00"]]},
+                "start_on": start, "end_on": end,
+            }))
+        };
+        let no_monday = with("2026-11-24", "2026-11-29").unwrap_err();
+        assert_eq!(no_monday.0[0].field, "hours");
+        let over = with("2026-11-02", "2026-11-09").unwrap();
+        let error = over.opens_after("2026-11-20T00:00:00Z".parse().unwrap()).unwrap_err();
         assert_eq!((&*error.0[0].field, &*error.0[0].code), ("hours", "never_open"));
     }
 

@@ -5,7 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::permit::Permit;
 use crate::call::Intent;
 use crate::campaign::RunState;
-use crate::rules::caps;
 
 /// What the store reads again, under its locks, when it is about to store an intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +59,7 @@ pub fn admit(permit: &Permit, facts: &AdmitFacts, now: DateTime<Utc>) -> Result<
     let runs = facts.run_state == RunState::Running
         || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
     let window_open = permit.window_end().is_none_or(|end| now < end);
-    let caps_hold = caps::next_free(&permit.settings().caps, &facts.number_dials, now) <= now;
+    let caps_hold = permit.settings().caps.next_free(&facts.number_dials, now) <= now;
     if !runs
         || facts.settings_version != permit.settings_version()
         || !facts.active

@@ -12,7 +12,6 @@ use crate::client::ClientZone;
 use crate::dnc::DncScope;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
-use crate::rules::caps;
 use crate::rules::hours::NextAllowed;
 use crate::time::Zone;
 
@@ -179,9 +178,7 @@ pub fn decide(facts: Facts, now: DateTime<Utc>) -> Command {
             let (_, decision) = explain(&facts, now);
             Command::Dial(Permit::issue(facts, now, window_end, decision))
         }
-        verdict => {
-            Command::Settle(Settlement { call: facts.call, lease: facts.lease, verdict })
-        }
+        verdict => Command::Settle(Settlement { call: facts.call, lease: facts.lease, verdict }),
     }
 }
 
@@ -255,25 +252,33 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.retire(CancelReason::NoConsent);
     }
 
-    let tries_left = person || facts.client_dials < settings.retry.max_attempts;
+    let tries_left = person || facts.client_dials < settings.retry.max_attempts();
     sink.hear(Rule::MaxAttempts, tries_left, || {
-        format!("{} of {} dials made", facts.client_dials, settings.retry.max_attempts)
+        format!("{} of {} dials made", facts.client_dials, settings.retry.max_attempts())
     });
     if !tries_left {
         answer.retire(CancelReason::MaxAttempts);
     }
 
     sink.hear(Rule::NumberFree, !facts.number_live, || {
-        if facts.number_live { "another call to the number is live" } else { "no other call is live" }
-            .to_owned()
+        if facts.number_live {
+            "another call to the number is live"
+        } else {
+            "no other call is live"
+        }
+        .to_owned()
     });
     if facts.number_live {
         answer.defer(now + NUMBER_BUSY_WAIT, Rule::NumberFree);
     }
 
-    let free_at = caps::next_free(&settings.caps, &facts.number_dials, now);
+    let free_at = settings.caps.next_free(&facts.number_dials, now);
     sink.hear(Rule::Caps, free_at <= now, || {
-        format!("{} cap(s), {} earlier dial(s)", settings.caps.len(), facts.number_dials.len())
+        format!(
+            "{} cap(s), {} earlier dial(s)",
+            settings.caps.as_slice().len(),
+            facts.number_dials.len()
+        )
     });
     if free_at > now {
         answer.defer(free_at, Rule::Caps);

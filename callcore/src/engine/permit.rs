@@ -144,11 +144,7 @@ pub struct Ticket {
 
 impl Ticket {
     pub(crate) fn issue(permit: Permit, wall: DateTime<Utc>) -> Self {
-        Self {
-            facts: permit.facts,
-            good_until: wall + TICKET_LIFE,
-            window_end: permit.window_end,
-        }
+        Self { facts: permit.facts, good_until: wall + TICKET_LIFE, window_end: permit.window_end }
     }
 
     /// Whether the carrier may still be asked: the ticket is seconds old on the wall clock, and

@@ -9,7 +9,8 @@ use crate::call::{Call, CancelReason, Direction, Intent, Outcome, Retirement};
 use crate::campaign::{RunState, Settings, VoicemailPolicy};
 use crate::client::{ClientStatus, ClientZone, NextCall, Standing};
 use crate::id::CallId;
-use crate::rules::retry::{self, Ended, Ending};
+use crate::rules::hours::{Layer, Layers};
+use crate::rules::retry::{Ending, Plan};
 
 /// What of a call counts for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,9 +145,8 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
     let last = dials.last().copied();
 
     let owed = last.and_then(|last| owed_after(case, &dials, last));
-    let follower = last.and_then(|last| {
-        case.calls.iter().find(|call| call.retry_of == Some(last.id))
-    });
+    let follower =
+        last.and_then(|last| case.calls.iter().find(|call| call.retry_of == Some(last.id)));
     let follower_is_ours = follower.is_some_and(|call| {
         call.intent == Intent::Plan && matches!(call.stage, Stage::Scheduled { .. })
     });
@@ -176,8 +176,12 @@ fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option
         return None;
     }
     let zones = case.settings.zones_of(case.zones);
-    let endings: Vec<Ended> = dials.iter().filter_map(|call| ending(call, case.settings)).collect();
-    let due_at = retry::plan(&case.settings.retry, &endings, at, &case.settings.hours, &zones)?;
+    let endings: Vec<Ending> =
+        dials.iter().filter_map(|call| ending(call, case.settings)).collect();
+    let layers = [Layer { hours: &case.settings.hours, zones: &zones }];
+    let Plan::At(due_at) = case.settings.retry.plan(&endings, at, Layers(&layers)) else {
+        return None;
+    };
     Some(PlannedCall {
         id: last.id.successor(due_at),
         attempt: last.attempt + 1,
@@ -186,17 +190,17 @@ fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option
     })
 }
 
-fn ending(call: &CallBrief, settings: &Settings) -> Option<Ended> {
+fn ending(call: &CallBrief, settings: &Settings) -> Option<Ending> {
     let Stage::Dialled { outcome, permanent, unknown, .. } = call.stage else { return None };
     let retries_voicemail = settings.voicemail.policy == VoicemailPolicy::HangUpAndRetry;
     Some(match outcome {
         // An unknown dial may have reached the person: never dialled again by itself.
-        _ if permanent || unknown => Ending::Final,
+        _ if permanent || unknown => Ending::Permanent,
         Outcome::Voicemail if retries_voicemail => Ending::Voicemail,
         Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => Ending::Unconnected,
-        _ => Ending::Final,
+        Outcome::Canceled | Outcome::Skipped => Ending::Permanent,
+        Outcome::Answered | Outcome::OptedOut | Outcome::Voicemail => Ending::Reached,
     })
-    .map(Ended::from)
 }
 
 fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) -> Standing {
@@ -204,9 +208,9 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
         Stage::Dialled { outcome, at, .. } => Some((outcome, at)),
         _ => None,
     });
-    let voicemails = dials.iter().filter(|call| {
-        matches!(call.stage, Stage::Dialled { outcome: Outcome::Voicemail, .. })
-    });
+    let voicemails = dials
+        .iter()
+        .filter(|call| matches!(call.stage, Stage::Dialled { outcome: Outcome::Voicemail, .. }));
     let status = if dials.iter().any(|call| call.stage == Stage::Live) {
         ClientStatus::InProgress
     } else if next_call.is_some() {
@@ -227,9 +231,8 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
 /// The state of a client with nothing to come: its latest call decides, unless it may not be
 /// called at all.
 fn final_status(case: &Case<'_>) -> ClientStatus {
-    let opted_out = |call: &CallBrief| {
-        matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. })
-    };
+    let opted_out =
+        |call: &CallBrief| matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. });
     if case.calls.iter().any(opted_out) {
         return ClientStatus::OptedOut;
     }

@@ -133,8 +133,7 @@ pub trait Access: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// The store failed.
-    async fn audit(&self, after: Option<Cursor>, limit: u32)
-    -> Result<Page<AuditRow>, StoreError>;
+    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError>;
 
     /// Notices, newest first.
     ///

@@ -35,11 +35,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// The store failed, or the idempotency key is taken.
-    async fn create_campaign(
-        &self,
-        by: By<'_>,
-        new: NewCampaign,
-    ) -> Result<CampaignView, ActError>;
+    async fn create_campaign(&self, by: By<'_>, new: NewCampaign)
+    -> Result<CampaignView, ActError>;
 
     /// Puts new settings in force as the next version.
     ///
@@ -335,8 +332,8 @@ pub enum Added {
     },
     /// The campaign has the number already.
     Duplicate {
-        /// The line on which it came in, in its own file.
-        of_line: u64,
+        /// The line on which it came in, in its own file, if a file brought it.
+        of_line: Option<u64>,
     },
 }
 

@@ -1,0 +1,251 @@
+//! What people do: import, call now, skip, reschedule, re-call, put on the DNC list.
+//!
+//! The desk joins a store and a carrier where an act needs both, or needs a rule asked first; what
+//! a store does alone, people reach through the store.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::call::Skip;
+use crate::campaign::Settings;
+use crate::client::{ClientZone, Consent, ZoneSource};
+use crate::dnc::DncEntry;
+use crate::id::{CallId, ClientId};
+use crate::import::{Duplicate, ImportReport, Row};
+use crate::port::{
+    ActError, Added, By, CallView, DncAdded, Import, NewCall, NewClient, Refused, SkipThen, Store,
+    Telephony,
+};
+use crate::rules::hours::{Layer, Layers, NextAllowed};
+use crate::rules::retry::RetryStep;
+use crate::time::Entropy;
+use crate::zones::{Candidates, candidate_zones};
+
+/// A person's side of callcore.
+#[derive(Clone)]
+pub struct Desk {
+    store: Arc<dyn Store>,
+    carrier: Arc<dyn Telephony>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").finish_non_exhaustive()
+    }
+}
+
+/// What is asked to follow a skipped call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterSkip {
+    /// Nothing: the client is done.
+    End,
+    /// The client's next attempt, later the same day or when the hours next allow it.
+    NextAttempt,
+}
+
+impl Desk {
+    /// A desk over a store and a carrier.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        carrier: Arc<dyn Telephony>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { store, carrier, entropy }
+    }
+
+    /// Adds a batch of an import's rows to its campaign, each with its first call, and counts them
+    /// in the report.
+    ///
+    /// # Errors
+    ///
+    /// The campaign was stopped, or the store failed: nothing of the batch was added or counted.
+    pub async fn add_rows(
+        &self,
+        by: By<'_>,
+        import: &Import,
+        settings: &Settings,
+        rows: &[Row],
+        report: &mut ImportReport,
+    ) -> Result<(), ActError> {
+        let clients: Vec<NewClient> =
+            rows.iter().map(|row| self.new_client(row, settings, import, by.now)).collect();
+        let added = self.store.add_clients(by, import.id, &clients).await?;
+        for (row, added) in rows.iter().zip(added) {
+            match added {
+                Added::Accepted { on_dnc } => {
+                    report.count_accepted(row);
+                    if on_dnc {
+                        report.count_on_dnc();
+                    }
+                }
+                Added::Duplicate { of_line } => {
+                    report.count_duplicate(Duplicate { line: row.line, of_line });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn new_client(
+        &self,
+        row: &Row,
+        settings: &Settings,
+        import: &Import,
+        now: DateTime<Utc>,
+    ) -> NewClient {
+        let zones = zones_of(row);
+        let NextAllowed::At(due_at) = settings.hours.next_allowed(now, &settings.zones_of(&zones))
+        else {
+            // The first decision says why nothing is ever allowed, and retires the call with it.
+            return self.client_due(row, zones, import, now, now);
+        };
+        self.client_due(row, zones, import, now, due_at)
+    }
+
+    fn client_due(
+        &self,
+        row: &Row,
+        zones: Vec<ClientZone>,
+        import: &Import,
+        now: DateTime<Utc>,
+        due_at: DateTime<Utc>,
+    ) -> NewClient {
+        NewClient {
+            id: ClientId::new(now, &*self.entropy),
+            call: CallId::new(now, &*self.entropy),
+            due_at,
+            line: row.line,
+            phone: row.phone,
+            name: row.name.clone(),
+            external_id: row.external_id.clone(),
+            email: row.email.clone(),
+            zones,
+            fields: row.fields.clone(),
+            tags: row.tags.iter().cloned().collect(),
+            note: row.notes.clone(),
+            consent: row.consent.as_ref().map(|basis| Consent {
+                basis: basis.clone(),
+                at: None,
+                source: import.file_name.clone(),
+                evidence: None,
+            }),
+            person_key: None,
+            debt_key: None,
+        }
+    }
+
+    /// Takes a scheduled call out of the queue, with what is to follow.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, its state does not allow it, or the next attempt was asked for and
+    /// the hours never open again.
+    pub async fn skip(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        skip: Skip,
+        after: AfterSkip,
+    ) -> Result<CallView, ActError> {
+        let then = match after {
+            AfterSkip::End => SkipThen::End,
+            AfterSkip::NextAttempt => {
+                let (settings, zones) = self.hours_of(id).await?;
+                let layers = [Layer { hours: &settings.hours, zones: &zones }];
+                match RetryStep::LaterSameDay.earliest(by.now, Layers(&layers)) {
+                    NextAllowed::At(due_at) => SkipThen::Next(self.new_call(by.now, due_at)),
+                    NextAllowed::Never => {
+                        return Err(Refused::OutsideHours { next_allowed: None }.into());
+                    }
+                }
+            }
+        };
+        self.store.skip(by, id, skip, then).await
+    }
+
+    /// Moves a scheduled call to an instant the calling hours allow.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, its state does not allow it, or the hours don't allow the instant:
+    /// then the error has the next one they allow.
+    pub async fn reschedule(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<CallView, ActError> {
+        let (settings, zones) = self.hours_of(id).await?;
+        match settings.hours.next_allowed(due_at, &zones) {
+            NextAllowed::At(at) if at == due_at => self.store.reschedule(by, id, due_at).await,
+            NextAllowed::At(at) => Err(Refused::OutsideHours { next_allowed: Some(at) }.into()),
+            NextAllowed::Never => Err(Refused::OutsideHours { next_allowed: None }.into()),
+        }
+    }
+
+    /// Schedules a new call to an ended call's client, now or at a given instant.
+    ///
+    /// # Errors
+    ///
+    /// See [`Calls::retry`](crate::port::Calls::retry).
+    pub async fn retry(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        due_at: Option<DateTime<Utc>>,
+    ) -> Result<CallView, ActError> {
+        let new = self.new_call(by.now, due_at.unwrap_or(by.now));
+        self.store.retry(by, id, new).await
+    }
+
+    /// Puts a number on the DNC list and hangs up the calls to it that have begun. The entry holds
+    /// even if the carrier can't be asked to hang up.
+    ///
+    /// # Errors
+    ///
+    /// The scope's campaign does not exist, or the store failed.
+    pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
+        let added = self.store.add_dnc(by, entry).await?;
+        for call in &added.in_flight {
+            let view = self.store.call(*call).await?;
+            let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
+            // Best effort: the answer names the call as in flight whether or not this succeeds.
+            drop(self.carrier.hang_up(*call, carrier_call_id.as_deref()).await);
+        }
+        Ok(added)
+    }
+
+    async fn hours_of(
+        &self,
+        id: CallId,
+    ) -> Result<(Arc<Settings>, Vec<crate::time::Zone>), ActError> {
+        let Some(facts) = self.store.facts(id).await? else {
+            let view = self.store.call(id).await?.ok_or(Refused::NotFound)?;
+            return Err(Refused::Call(view.call.status()).into());
+        };
+        let zones = facts.settings.zones_of(&facts.zones);
+        Ok((facts.settings, zones))
+    }
+
+    fn new_call(&self, now: DateTime<Utc>, due_at: DateTime<Utc>) -> NewCall {
+        NewCall { id: CallId::new(now, &*self.entropy), due_at }
+    }
+}
+
+/// Every zone a row's person may be in: what the file says, and what the number says.
+fn zones_of(row: &Row) -> Vec<ClientZone> {
+    let (zones, source) = match candidate_zones(row.phone) {
+        Candidates::Known(zones) => (zones, ZoneSource::Number),
+        Candidates::CountryWide(zones) => (zones, ZoneSource::Country),
+        Candidates::Unknown => (&[][..], ZoneSource::Number),
+    };
+    let file = row
+        .time_zone
+        .iter()
+        .map(|zone| ClientZone { zone: zone.clone(), source: ZoneSource::File });
+    file.chain(zones.iter().map(|zone| ClientZone { zone: zone.clone(), source })).collect()
+}

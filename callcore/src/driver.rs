@@ -1,0 +1,285 @@
+//! The driver: claim, decide, begin, place, record. The only async logic of the core.
+//!
+//! [`Driver::tick`] never sleeps and never spawns: the embedder's loop does (feature `tokio` has
+//! one). It may die at any await and loses nothing: a claim runs out, an intent without news is
+//! looked up by [`Driver::sweep`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+
+use crate::actor::Actor;
+use crate::call::{EventKind, Report};
+use crate::engine::{
+    BeginRefusal, Command, Defer, Lease, Permit, Rule, Settlement, Ticket, UNKNOWN_LIMIT, Verdict,
+    decide,
+};
+use crate::id::CallId;
+use crate::port::{
+    By, ClaimRequest, Found, OpenCall, Placement, Store, StoreError, TakeBack, Telephony,
+};
+use crate::time::Clock;
+
+/// How far a dispatcher's clock may be off the store's before it dispatches nothing.
+const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
+
+/// After so many unclear answers in a row nothing is placed until the carrier answers a read-only
+/// request: an outage must not burn the list.
+const MAX_DOUBT: u32 = 3;
+
+/// How long a claim holds, on the wall clock.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+/// Turns due calls into dials.
+pub struct Driver {
+    store: Arc<dyn Store>,
+    carrier: Arc<dyn Telephony>,
+    clock: Arc<dyn Clock>,
+    wall: Arc<dyn Clock>,
+    batch: u32,
+    doubt: AtomicU32,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tick {
+    /// Calls claimed.
+    pub claimed: u32,
+    /// Calls the carrier was asked to dial.
+    pub placed: u32,
+    /// Claims that ended without a dial.
+    pub settled: u32,
+    /// When the next tick has work, on the campaign clock; none if nothing is scheduled.
+    pub next_due_at: Option<DateTime<Utc>>,
+    /// Why nothing was dispatched at all.
+    pub halted: Option<Halt>,
+}
+
+/// Why a dispatcher dispatches nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// Its wall clock is off the store's by more than two seconds.
+    ClockSkew,
+    /// The carrier gave unclear answers and does not answer now.
+    CarrierAway,
+}
+
+impl Driver {
+    /// A driver. `clock` is the campaign clock, `wall` the one for leases and tickets; outside of
+    /// simulations they are the same.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        carrier: Arc<dyn Telephony>,
+        clock: Arc<dyn Clock>,
+        wall: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0) }
+    }
+
+    /// How many calls a tick claims at most. More are more efficient; fewer are placed sooner.
+    #[must_use]
+    pub const fn with_batch(mut self, batch: u32) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Claims due calls, decides about each, and dials those that every rule lets pass.
+    ///
+    /// # Errors
+    ///
+    /// The store failed. What the carrier does is no error of a tick: it is recorded with its call.
+    pub async fn tick(&self) -> Result<Tick, StoreError> {
+        if let Some(halt) = self.halted().await? {
+            return Ok(Tick { halted: Some(halt), ..Tick::default() });
+        }
+        let now = self.clock.now();
+        let facts = self
+            .store
+            .claim_due(ClaimRequest {
+                now,
+                wall: self.wall.now(),
+                lease_for: LEASE,
+                limit: self.batch,
+            })
+            .await?;
+        let claimed = count(facts.len());
+        let (mut permits, mut settlements) = (Vec::new(), Vec::new());
+        for facts in facts {
+            match decide(facts, now) {
+                Command::Dial(permit) => permits.push(permit),
+                Command::Settle(settlement) => settlements.push(settlement),
+            }
+        }
+        let tickets = self.begin(permits, &mut settlements).await?;
+        if !settlements.is_empty() {
+            self.store.settle(By::new(&Actor::System, now), &settlements).await?;
+        }
+        let placed = self.place(tickets).await?;
+        Ok(Tick {
+            claimed,
+            placed,
+            settled: count(settlements.len()),
+            next_due_at: self.store.next_due(self.clock.now()).await?,
+            halted: None,
+        })
+    }
+
+    /// Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
+    /// for a day. Returns how many it asked about.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn sweep(&self) -> Result<u32, StoreError> {
+        let (now, wall) = (self.clock.now(), self.wall.now());
+        let open = self.store.unsettled(now, wall, self.batch).await?;
+        let found = join_all(open.iter().map(|call| self.look_up(call, now))).await;
+        let reports: Vec<Report> = found.into_iter().flatten().collect();
+        if !reports.is_empty() {
+            self.store.record(By::new(&Actor::System, now), &reports).await?;
+        }
+        Ok(count(open.len()))
+    }
+
+    async fn halted(&self) -> Result<Option<Halt>, StoreError> {
+        let skew = self.store.server_time().await? - self.wall.now();
+        if skew.abs() > MAX_SKEW {
+            return Ok(Some(Halt::ClockSkew));
+        }
+        if self.doubt.load(Ordering::Relaxed) >= MAX_DOUBT {
+            if self.carrier.check().await.is_err() {
+                return Ok(Some(Halt::CarrierAway));
+            }
+            self.doubt.store(0, Ordering::Relaxed);
+        }
+        Ok(None)
+    }
+
+    /// Stores intents; what the store does not take goes back to the queue.
+    async fn begin(
+        &self,
+        permits: Vec<Permit>,
+        settlements: &mut Vec<Settlement>,
+    ) -> Result<Vec<Ticket>, StoreError> {
+        if permits.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Tickets age from before the intents are stored: a slow commit must not lengthen them.
+        let (now, wall) = (self.clock.now(), self.wall.now());
+        let answers = self.store.begin(By::new(&Actor::System, now), wall, &permits).await?;
+        let mut tickets = Vec::new();
+        for (permit, answer) in permits.into_iter().zip(answers) {
+            let until = match answer {
+                Ok(()) => {
+                    tickets.push(Ticket::issue(permit, wall));
+                    continue;
+                }
+                Err(BeginRefusal::LeaseLost) => continue,
+                Err(BeginRefusal::TooFast { until }) => until,
+                Err(BeginRefusal::DecideAgain | BeginRefusal::NoCapacity) => now,
+            };
+            let verdict = Verdict::Defer(Defer { until, why: Rule::Begin });
+            settlements.push(Settlement { call: permit.call(), lease: permit.lease(), verdict });
+        }
+        Ok(tickets)
+    }
+
+    async fn place(&self, tickets: Vec<Ticket>) -> Result<u32, StoreError> {
+        let answers = join_all(tickets.into_iter().map(|ticket| self.place_one(ticket))).await;
+        let now = self.clock.now();
+        let (mut reports, mut back, mut placed) = (Vec::new(), Vec::new(), 0);
+        for Placed { call, lease, answer } in answers {
+            let kind = match answer {
+                Answer::Expired => {
+                    back.push(TakeBack { call, lease, due_at: None });
+                    continue;
+                }
+                Answer::Carrier(Placement::Later { at }) => {
+                    back.push(TakeBack { call, lease, due_at: Some(at) });
+                    continue;
+                }
+                Answer::Carrier(Placement::Placed { carrier_call_id }) => {
+                    self.doubt.store(0, Ordering::Relaxed);
+                    EventKind::Placed { carrier_call_id }
+                }
+                Answer::Carrier(Placement::Refused { reason, permanent }) => {
+                    EventKind::NotPlaced { reason, permanent }
+                }
+                Answer::Carrier(Placement::Unknown) => {
+                    self.doubt.fetch_add(1, Ordering::Relaxed);
+                    EventKind::Unclear
+                }
+            };
+            placed += 1;
+            reports.push(Report::ours(call, now, kind));
+        }
+        let by = By::new(&Actor::System, now);
+        if !reports.is_empty() {
+            self.store.record(by, &reports).await?;
+        }
+        if !back.is_empty() {
+            self.store.take_back(by, &back).await?;
+        }
+        Ok(placed)
+    }
+
+    async fn place_one(&self, ticket: Ticket) -> Placed {
+        let (call, lease) = (ticket.call(), ticket.lease());
+        let answer = if ticket.is_good(self.clock.now(), self.wall.now()) {
+            Answer::Carrier(self.carrier.place_call(ticket).await)
+        } else {
+            Answer::Expired
+        };
+        Placed { call, lease, answer }
+    }
+
+    async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
+        let id = call.carrier_call_id.as_deref();
+        let mut reports: Vec<Report> = match self.carrier.find_call(call.call, id).await {
+            Ok(Found::Events(events)) => {
+                self.doubt.store(0, Ordering::Relaxed);
+                events
+                    .into_iter()
+                    .map(|event| Report::ours(call.call, event.at, event.kind))
+                    .collect()
+            }
+            // Not heard of is no proof that it was not dialled.
+            Ok(Found::Nothing) | Err(_) => Vec::new(),
+        };
+        if reports.is_empty() && call.events.is_empty() {
+            reports.push(Report::ours(call.call, call.begun_at, EventKind::Unclear));
+        }
+        let ended = |kind: &EventKind| matches!(kind, EventKind::Ended { .. });
+        let limit = call.begun_at + UNKNOWN_LIMIT;
+        if now >= limit && !reports.iter().any(|report| ended(&report.event.kind)) {
+            reports.push(Report::ours(call.call, limit, EventKind::GivenUp));
+        }
+        reports
+    }
+}
+
+struct Placed {
+    call: CallId,
+    lease: Lease,
+    answer: Answer,
+}
+
+enum Answer {
+    Carrier(Placement),
+    /// The ticket was no longer good, so the carrier was not asked.
+    Expired,
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
