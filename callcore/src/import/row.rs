@@ -83,6 +83,7 @@ pub(super) fn read(
                 Some(name) if !name.trim().is_empty() => name.clone(),
                 _ => format!("column {}", column + 1),
             };
+            fields.extend(record.iter().skip(columns.len()).map(str::to_owned));
             Err(Box::new((Rejection { line, column, value, code, message }, fields)))
         }
     }

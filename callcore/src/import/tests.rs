@@ -166,6 +166,11 @@ fn ragged_rows_lose_nothing() {
         (rejected[0].code, rejected[0].column.as_str(), rejected[0].value.as_str()),
         (RejectCode::TooManyCells, "column 5", "x")
     );
+    let cells = all(file.as_bytes()).into_iter().find_map(|parsed| match parsed {
+        Parsed::Rejected(_, cells) => Some(cells),
+        Parsed::Accepted(_) | Parsed::Duplicate(..) => None,
+    });
+    assert_eq!(cells.unwrap(), ["2125550125", "Ada", "Rome", "", "x"]);
 }
 
 #[test]
@@ -203,10 +208,11 @@ fn lost_digits_are_explained() {
 
 #[test]
 fn one_defusing_quote_is_taken_away_and_only_that() {
-    let file = "Phone,'=Column\n'+12125550123,'=1+1\n2125550124,''=1\n2125550125,'tis\n";
+    let file = "Phone,'=Column\n'+12125550123,'=1+1\n2125550124,''=1\n2125550125,'tis\n\
+        2125550126,'\ta\n2125550127,\"'\ra\"\n";
     assert_eq!(importer(file.as_bytes()).unwrap().columns()[1], "=Column");
     let cells: Vec<_> = accepted(file).into_iter().map(|row| row.fields[1].clone()).collect();
-    assert_eq!(cells, ["=1+1", "''=1", "'tis"]);
+    assert_eq!(cells, ["=1+1", "''=1", "'tis", "\ta", "\ra"]);
 }
 
 #[test]
