@@ -80,7 +80,8 @@ def table():
         areas[area] = own.union(*(areas[parent] for parent in parents))
     out.update({"1" + area: zones for area, zones in areas.items()})
     # A country's own key answers for the numbers that no area is known of: it has every zone.
-    for country in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+    # Kazakhstan is +7 7.
+    for country in [*phonenumbers.COUNTRY_CODE_TO_REGION_CODE, 77]:
         zones = [z for p, z in out.items() if p.startswith(str(country))]
         if country != 1 and zones:
             out[str(country)] = set().union(*zones)
@@ -113,10 +114,11 @@ def main():
 # See the License for the specific language governing permissions and
 # limitations under the License.
 #
-# Changed from the original: the keys of each North American area code are joined, a
-# country's key has all its zones, overlays take
-# their parent's zones, names are current, and what the script says of +1 474, +1 867, +7, +64 3
-# and +212 is mended. Each line: the zones, then every prefix that has them.""")
+# Changed from the original: the keys of each North American area code are joined, a country's
+# key has all its zones, overlays take their parent's zones, names are current, and what the
+# script says of +1 474, +1 867, +7, +64 3 and +212 is mended.
+#
+# Each line: the zones, then every prefix that has them.""")
     by_zones = {}
     for prefix, zones in table().items():
         by_zones.setdefault(tuple(sorted(zones)), []).append(prefix)

@@ -66,6 +66,8 @@ pub fn candidate_zones(number: PhoneNumber) -> Candidates {
     let Some(country) = u64::try_from(parsed.country_code).ok() else {
         return Candidates::Unknown;
     };
+    // The one code that two countries with zones far apart share: +7 7 is Kazakhstan.
+    let country = if text.starts_with("+77") { 77 } else { country };
     let Some(country_zones) = table.get(country) else { return Candidates::Unknown };
     if country_zones.len() > 1 {
         let has_place = parsed.is_geographical();
@@ -216,6 +218,7 @@ mod tests {
         assert_eq!(names("+61412345678").1.len(), 8);
         assert_eq!(names("+34612345678"), ("country", vec!["Atlantic/Canary", "Europe/Madrid"]));
         assert_eq!(names("+34912345678"), ("known", vec!["Europe/Madrid"]));
+        assert_eq!(names("+77011234567"), ("country", vec!["Asia/Almaty", "Asia/Aqtobe"]));
         assert_eq!(names("+4915112345678"), ("known", vec!["Europe/Berlin"]));
     }
 

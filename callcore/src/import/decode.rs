@@ -294,7 +294,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn utf8_comes_out_as_it_went_in(text in "[^\u{0}-\u{1f}\u{feff}]{0,400}", times in 1usize..400) {
+        fn utf8_comes_out_as_it_went_in(
+            text in "[^\u{0}-\u{1f}\u{feff}]{0,400}",
+            times in 1usize..400,
+        ) {
             let text = text.repeat(times);
             prop_assume!(identify(text.as_bytes()).is_ok());
             prop_assert_eq!(decoded(text.as_bytes(), CHUNK).unwrap(), text);

@@ -22,8 +22,8 @@ pub(super) fn guess(headers: &[String], field: Field, taken: &[usize]) -> Option
     let names: Vec<String> = headers.iter().map(|header| normal(header)).collect();
     let free = |index: &usize| !taken.contains(index);
     let exact = names_of(field)
-        .iter()
-        .find_map(|wanted| (0..names.len()).filter(free).find(|&index| names[index] == *wanted));
+        .split('|')
+        .find_map(|wanted| (0..names.len()).filter(free).find(|&index| names[index] == wanted));
     exact.or_else(|| match field {
         Field::Phone => {
             (0..names.len()).filter(free).find(|&index| speaks_of_phones(&names[index]))
@@ -40,270 +40,70 @@ pub(super) fn named(headers: &[String], name: &str) -> Option<usize> {
     })
 }
 
-fn names_of(field: Field) -> &'static [&'static str] {
+/// Normal names, best first, with a bar between.
+fn names_of(field: Field) -> &'static str {
     match field {
-        Field::Phone => &[
-            "phone",
-            "phone number",
-            "phone no",
-            "mobile",
-            "mobile no",
-            "mobile number",
-            "mobile phone",
-            "mobile phone number",
-            "cell",
-            "cell phone",
-            "cell number",
-            "cell phone number",
-            "cellphone",
-            "telephone",
-            "telephone number",
-            "telephone no",
-            "tel",
-            "tel no",
-            "tel number",
-            "phonenumber",
-            "mobilenumber",
-            "e164",
-            "msisdn",
-            "contact number",
-            "contact phone",
-            "phone 1",
-            "primary phone",
-            "main phone",
-            "telefono",
-            "telefono movil",
-            "movil",
-            "celular",
-            "numero de telefono",
-            "telefon",
-            "telefonnummer",
-            "mobil",
-            "mobilnummer",
-            "handy",
-            "handynummer",
-            "rufnummer",
-            "telefone",
-            "telemovel",
-            "numero de telefone",
-            "mobile telephone",
-            "portable",
-            "numero de telephone",
-            "cellulare",
-            "numero di telefono",
-            "telefoon",
-            "telefoonnummer",
-            "mobiel",
-            "puhelin",
-            "puhelinnumero",
-            "telefonszam",
-            "telefon numarasi",
-            "numer telefonu",
-            "telefonni cislo",
-            "телефон",
-            "номер телефона",
-            "電話番号",
-            "电话",
-            "手机",
-            "home phone",
-            "work phone",
-            "number",
-            "numero",
-            "nummer",
-        ],
-        Field::Name => &[
-            "name",
-            "full name",
-            "fullname",
-            "customer name",
-            "client name",
-            "contact name",
-            "customer",
-            "client",
-            "contact",
-            "lead",
-            "lead name",
-            "patient",
-            "patient name",
-            "member",
-            "nombre completo",
-            "nombre",
-            "nom complet",
-            "nome completo",
-            "nome",
-            "kunde",
-            "kundenname",
-            "vollstandiger name",
-            "naam",
-            "cliente",
-            "имя",
-            "姓名",
-            "氏名",
-        ],
-        Field::FirstName => &[
-            "first name",
-            "firstname",
-            "first",
-            "given name",
-            "givenname",
-            "forename",
-            "vorname",
-            "prenom",
-            "primer nombre",
-            "primeiro nome",
-            "voornaam",
-            "fornamn",
-            "fornavn",
-        ],
-        Field::LastName => &[
-            "last name",
-            "lastname",
-            "last",
-            "surname",
-            "family name",
-            "familyname",
-            "nachname",
-            "familienname",
-            "nom de famille",
-            "nom",
-            "apellido",
-            "apellidos",
-            "sobrenome",
-            "cognome",
-            "achternaam",
-            "efternamn",
-            "etternavn",
-            "efternavn",
-        ],
-        Field::TimeZone => &[
-            "time zone",
-            "timezone",
-            "tz",
-            "time zone name",
-            "iana time zone",
-            "zeitzone",
-            "zona horaria",
-            "huso horario",
-            "fuseau horaire",
-            "fuso horario",
-            "tijdzone",
-        ],
-        Field::Tags => &[
-            "tags",
-            "tag",
-            "labels",
-            "label",
-            "etiquetas",
-            "etiketten",
-            "schlagworte",
-            "etiquettes",
-        ],
-        Field::Notes => &[
-            "notes",
-            "note",
-            "comments",
-            "comment",
-            "remarks",
-            "remark",
-            "notas",
-            "notizen",
-            "bemerkung",
-            "bemerkungen",
-            "kommentar",
-            "comentarios",
-            "observaciones",
-            "observacoes",
-            "commentaires",
-            "remarques",
-            "opmerkingen",
-        ],
-        Field::Email => &[
-            "email",
-            "e mail",
-            "email address",
-            "e mail address",
-            "mail",
-            "correo",
-            "correo electronico",
-            "courriel",
-            "e mail adresse",
-            "emailadresse",
-        ],
-        Field::ExternalId => &[
-            "external id",
-            "externalid",
-            "customer id",
-            "client id",
-            "contact id",
-            "record id",
-            "crm id",
-            "customer number",
-            "reference",
-            "ref",
-            "kundennummer",
-            "id",
-        ],
-        Field::Consent => &[
-            "consent",
-            "consent basis",
-            "consent given",
-            "opt in",
-            "optin",
-            "opted in",
-            "consentimiento",
-            "consentement",
-            "consentimento",
-            "einwilligung",
-            "toestemming",
-        ],
+        Field::Phone => {
+            "phone|phone number|phone no|mobile|mobile no|mobile number|mobile phone|\
+            mobile phone number|cell|cell phone|cell number|cell phone number|cellphone|\
+            telephone|telephone number|telephone no|tel|tel no|tel number|phonenumber|\
+            mobilenumber|e164|msisdn|contact number|contact phone|phone 1|primary phone|\
+            main phone|telefono|telefono movil|movil|celular|numero de telefono|telefon|\
+            telefonnummer|mobil|mobilnummer|handy|handynummer|rufnummer|telefone|telemovel|\
+            numero de telefone|mobile telephone|portable|numero de telephone|cellulare|\
+            numero di telefono|telefoon|telefoonnummer|mobiel|puhelin|puhelinnumero|\
+            telefonszam|telefon numarasi|numer telefonu|telefonni cislo|телефон|\
+            номер телефона|電話番号|电话|手机|home phone|work phone|number|numero|nummer"
+        }
+        Field::Name => {
+            "name|full name|fullname|customer name|client name|contact name|customer|client|\
+            contact|lead|lead name|patient|patient name|member|nombre completo|nombre|\
+            nom complet|nome completo|nome|kunde|kundenname|vollstandiger name|naam|cliente|\
+            имя|姓名|氏名"
+        }
+        Field::FirstName => {
+            "first name|firstname|first|given name|givenname|forename|vorname|prenom|\
+            primer nombre|primeiro nome|voornaam|fornamn|fornavn"
+        }
+        Field::LastName => {
+            "last name|lastname|last|surname|family name|familyname|nachname|familienname|\
+            nom de famille|nom|apellido|apellidos|sobrenome|cognome|achternaam|efternamn|\
+            etternavn|efternavn"
+        }
+        Field::TimeZone => {
+            "time zone|timezone|tz|time zone name|iana time zone|zeitzone|zona horaria|\
+            huso horario|fuseau horaire|fuso horario|tijdzone"
+        }
+        Field::Tags => "tags|tag|labels|label|etiquetas|etiketten|schlagworte|etiquettes",
+        Field::Notes => {
+            "notes|note|comments|comment|remarks|remark|notas|notizen|bemerkung|bemerkungen|\
+            kommentar|comentarios|observaciones|observacoes|commentaires|remarques|opmerkingen"
+        }
+        Field::Email => {
+            "email|e mail|email address|e mail address|mail|correo|correo electronico|courriel|\
+            e mail adresse|emailadresse"
+        }
+        Field::ExternalId => {
+            "external id|externalid|customer id|client id|contact id|record id|crm id|\
+            customer number|reference|ref|kundennummer|id"
+        }
+        Field::Consent => {
+            "consent|consent basis|consent given|opt in|optin|opted in|consentimiento|\
+            consentement|consentimento|einwilligung|toestemming"
+        }
     }
 }
 
 /// For `Phone 1 - Value`, `Teléfono (casa)`; not for `Phone type` and other company of a number.
 fn speaks_of_phones(name: &str) -> bool {
-    const PHONES: [&str; 16] = [
-        "phone",
-        "phones",
-        "mobile",
-        "cell",
-        "cellphone",
-        "telephone",
-        "tel",
-        "telefono",
-        "telefon",
-        "telefone",
-        "movil",
-        "celular",
-        "handy",
-        "telefonnummer",
-        "phonenumber",
-        "msisdn",
-    ];
-    const COMPANY: [&str; 21] = [
-        "type",
-        "label",
-        "ext",
-        "extension",
-        "country",
-        "code",
-        "carrier",
-        "provider",
-        "model",
-        "fax",
-        "verified",
-        "valid",
-        "consent",
-        "opt",
-        "ok",
-        "notes",
-        "note",
-        "zone",
-        "date",
-        "status",
-        "count",
-    ];
-    let has = |words: &[&str]| name.split(' ').any(|word| words.contains(&word));
-    has(&PHONES) && !has(&COMPANY)
+    const PHONES: &str = "\
+        phone|phones|mobile|cell|cellphone|telephone|tel|telefono|telefon|telefone|movil|\
+        celular|handy|telefonnummer|phonenumber|msisdn";
+    const COMPANY: &str = "\
+        type|label|ext|extension|country|code|carrier|provider|model|fax|verified|valid|\
+        consent|opt|ok|notes|note|zone|date|status|count";
+    let has = |words: &str| name.split(' ').any(|word| words.split('|').any(|known| known == word));
+    has(PHONES) && !has(COMPANY)
 }
 
 /// A name's letters and digits: no case, no accents, one space for anything between.

@@ -75,7 +75,8 @@ pub enum Parsed {
     Accepted(Row),
     /// A client whose number stands earlier in the file.
     Duplicate(Duplicate, Row),
-    /// No client. The cells go along, padded to the columns, so that they can be handed back.
+    /// No client. All cells of the row go along, at least one for each column, so that they can be
+    /// handed back to be mended.
     Rejected(Rejection, Vec<String>),
 }
 

@@ -8,7 +8,8 @@ pub(super) enum PhoneCellError {
     #[error("no phone number")]
     Missing,
     #[error(
-        "a spreadsheet has cut digits off this number: format the column as text and export it again"
+        "a spreadsheet has cut digits off this number: \
+        format the column as text and export it again"
     )]
     DigitsLost,
     #[error("not a valid phone number")]

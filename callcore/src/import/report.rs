@@ -119,10 +119,13 @@ impl ImportReport {
     pub fn count_accepted(&mut self, row: &Row) {
         self.rows_read += 1;
         self.accepted += 1;
-        let zone = match (&row.time_zone, candidate_zones(row.phone)) {
-            (Some(zone), _) | (None, Candidates::Known([zone])) => zone.name(),
-            (None, Candidates::Known(_) | Candidates::CountryWide(_)) => "several",
-            (None, Candidates::Unknown) => "unknown",
+        let zone = match &row.time_zone {
+            Some(zone) => zone.name(),
+            None => match candidate_zones(row.phone) {
+                Candidates::Known([zone]) => zone.name(),
+                Candidates::Known(_) | Candidates::CountryWide(_) => "several",
+                Candidates::Unknown => "unknown",
+            },
         };
         match self.time_zones.get_mut(zone) {
             Some(count) => *count += 1,

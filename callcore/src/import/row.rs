@@ -83,6 +83,7 @@ pub(super) fn read(
                 Some(name) if !name.trim().is_empty() => name.clone(),
                 _ => format!("column {}", column + 1),
             };
+            fields.extend(record.iter().skip(columns.len()).map(str::to_owned));
             Err(Box::new((Rejection { line, column, value, code, message }, fields)))
         }
     }
@@ -165,11 +166,22 @@ impl Cells<'_> {
         if name.is_empty() {
             return Ok(None);
         }
-        name.parse().map(Some).map_err(|_| Fault {
+        let fault = |message: &str| Fault {
             column,
             code: RejectCode::InvalidTimeZone,
-            message: "no time zone of the IANA database, such as America/New_York".to_owned(),
-        })
+            message: message.to_owned(),
+        };
+        // The database has these two for places without daylight saving time; lists mean New York
+        // and Denver by them, where a call at 20:30 by the database's clock would be late.
+        if name.eq_ignore_ascii_case("EST") || name.eq_ignore_ascii_case("MST") {
+            return Err(fault(
+                "an ambiguous time zone: write America/New_York or America/Denver, \
+                or America/Phoenix where clocks don't change",
+            ));
+        }
+        name.parse()
+            .map(Some)
+            .map_err(|_| fault("no time zone of the IANA database, such as America/New_York"))
     }
 
     fn name(&self, layout: &Layout) -> Result<String, Fault> {
@@ -219,21 +231,9 @@ fn within(text: &str, column: usize, max: usize) -> Result<(), Fault> {
 }
 
 fn says_no(text: &str) -> bool {
-    const NO: [&str; 14] = [
-        "no",
-        "n",
-        "false",
-        "f",
-        "0",
-        "none",
-        "nein",
-        "non",
-        "não",
-        "nao",
-        "off",
-        "-",
-        "n/a",
-        "opted out",
-    ];
-    NO.contains(&text.to_lowercase().as_str())
+    const NO: &str = "\
+        no|n|false|f|0|none|nein|non|não|nao|off|-|n/a|opt out|opt-out|opted out|opted-out|\
+        unsubscribed|revoked|withdrawn|denied|refused|unknown|pending";
+    let text = text.to_lowercase();
+    NO.split('|').any(|no| no == text)
 }

@@ -71,12 +71,11 @@ fn a_list_that_went_through_excel_gives_what_is_expected() {
 
 #[test]
 fn every_field_is_read_and_every_column_kept() {
-    let file = "Balance;First Name;Last Name;Phone;Time Zone;Tags;Notes;E-Mail;External ID;Opt-in;;Balance\n\
-        1,50;Ada;Lovelace;(212) 555-0123;europe/rome;vip; a | b ,vip;x\n";
-    // One `;` too many for the columns stands in the tags: quoted, it belongs to the cell.
-    let file =
-        file.replace("vip; a | b ,vip;x", "\"vip; a | b ,vip\";x;a@b.example;K-1;web form;;2");
-    let rows = accepted(&file);
+    let file = "Balance;First Name;Last Name;Phone;Time Zone;Tags;Notes;E-Mail;External ID;\
+        Opt-in;;Balance\n\
+        1,50;Ada;Lovelace;(212) 555-0123;europe/rome;\
+        \"vip; a | b ,vip\";x;a@b.example;K-1;web form;;2\n";
+    let rows = accepted(file);
     let row = &rows[0];
     assert_eq!(row.name, "Ada Lovelace");
     assert_eq!(row.phone.to_string(), "+12125550123");
@@ -109,6 +108,15 @@ fn a_no_is_no_consent() {
     let file = "Phone,Consent\n2125550123,No\n2125550124,0\n2125550125, \n2125550126,written\n";
     let consents: Vec<_> = accepted(file).into_iter().map(|row| row.consent).collect();
     assert_eq!(consents, [None, None, None, Some("written".to_owned())]);
+}
+
+#[test]
+fn an_abbreviation_that_lists_misuse_is_no_time_zone() {
+    let file = "Phone,TZ\n2125550123,EST\n2125550124,mst\n2125550125,Nowhere\n2125550126,UTC\n";
+    let rejected = rejections(file);
+    assert_eq!(rejected.len(), 3);
+    assert!(rejected.iter().all(|r| r.code == RejectCode::InvalidTimeZone && r.column == "TZ"));
+    assert!(rejected[0].message.contains("America/New_York"));
 }
 
 #[test]
@@ -158,6 +166,11 @@ fn ragged_rows_lose_nothing() {
         (rejected[0].code, rejected[0].column.as_str(), rejected[0].value.as_str()),
         (RejectCode::TooManyCells, "column 5", "x")
     );
+    let cells = all(file.as_bytes()).into_iter().find_map(|parsed| match parsed {
+        Parsed::Rejected(_, cells) => Some(cells),
+        Parsed::Accepted(_) | Parsed::Duplicate(..) => None,
+    });
+    assert_eq!(cells.unwrap(), ["2125550125", "Ada", "Rome", "", "x"]);
 }
 
 #[test]
@@ -195,10 +208,11 @@ fn lost_digits_are_explained() {
 
 #[test]
 fn one_defusing_quote_is_taken_away_and_only_that() {
-    let file = "Phone,'=Column\n'+12125550123,'=1+1\n2125550124,''=1\n2125550125,'tis\n";
+    let file = "Phone,'=Column\n'+12125550123,'=1+1\n2125550124,''=1\n2125550125,'tis\n\
+        2125550126,'\ta\n2125550127,\"'\ra\"\n";
     assert_eq!(importer(file.as_bytes()).unwrap().columns()[1], "=Column");
     let cells: Vec<_> = accepted(file).into_iter().map(|row| row.fields[1].clone()).collect();
-    assert_eq!(cells, ["=1+1", "''=1", "'tis"]);
+    assert_eq!(cells, ["=1+1", "''=1", "'tis", "\ta", "\ra"]);
 }
 
 #[test]
