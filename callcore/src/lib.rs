@@ -10,6 +10,7 @@ pub mod driver;
 pub mod engine;
 pub mod id;
 pub mod import;
+pub mod memory;
 pub mod phone;
 pub mod port;
 pub mod rules;
