@@ -122,8 +122,7 @@ impl Builder {
     /// Starts the loops on the tokio runtime this is called in.
     #[must_use]
     pub fn start(self) -> Runtime {
-        let (recorder, recording) =
-            recorder::start(Arc::clone(&self.store), Arc::clone(&self.clock));
+        let (recorder, recording) = recorder::start(self.store.clone(), Arc::clone(&self.clock));
         let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
         let shared = Arc::new(Shared {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actor;
 use crate::call::Report;
-use crate::port::{By, Recorded, Store, StoreError};
+use crate::port::{By, Dispatch, Recorded, StoreError};
 use crate::time::Clock;
 
 /// How many senders share one commit at most.
@@ -64,7 +64,7 @@ impl Recorder {
 }
 
 /// Starts a recorder; its task ends once it is closed and everything handed in is stored.
-pub(super) fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> (Recorder, JoinHandle<()>) {
+pub(super) fn start(store: Arc<dyn Dispatch>, clock: Arc<dyn Clock>) -> (Recorder, JoinHandle<()>) {
     let (senders, jobs) = mpsc::channel(WAITING);
     let recorder = Recorder { senders, closed: CancellationToken::new() };
     let task = tokio::spawn(run(jobs, recorder.closed.clone(), store, clock));
@@ -74,7 +74,7 @@ pub(super) fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> (Recorder, 
 async fn run(
     mut jobs: mpsc::Receiver<Job>,
     closed: CancellationToken,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Dispatch>,
     clock: Arc<dyn Clock>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
@@ -92,7 +92,7 @@ async fn run(
     }
 }
 
-async fn commit(group: &mut Vec<Job>, store: &dyn Store, clock: &dyn Clock) {
+async fn commit(group: &mut Vec<Job>, store: &dyn Dispatch, clock: &dyn Clock) {
     let mut reports: Vec<Report> = Vec::new();
     let mut waiting = Vec::with_capacity(group.len());
     for job in group.drain(..) {
