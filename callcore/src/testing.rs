@@ -6,7 +6,7 @@
 //! fails is a bug found, not a break.
 
 pub mod fixtures;
-mod recount;
+pub(crate) mod recount;
 pub mod store;
 
 pub use recount::recount;
