@@ -260,8 +260,7 @@ impl<'a> Scene<'a> {
 
     /// Claims due calls.
     pub async fn claim(&self, limit: u32) -> Vec<Facts> {
-        let request =
-            ClaimRequest { now: self.now(), wall: self.wall(), lease_for: LEASE, limit };
+        let request = ClaimRequest { now: self.now(), wall: self.wall(), lease_for: LEASE, limit };
         self.store.claim_due(request).await.expect("claimed")
     }
 
@@ -305,7 +304,7 @@ impl<'a> Scene<'a> {
     /// The rules don't let the call pass.
     pub fn permit(&self, facts: Facts) -> Permit {
         match decide(facts, self.now()) {
-            Command::Dial(permit) => permit,
+            Command::Dial(permit) => *permit,
             Command::Settle(settlement) => panic!("the rules let no call pass: {settlement:?}"),
         }
     }

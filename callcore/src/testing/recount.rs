@@ -129,10 +129,8 @@ async fn check_clients(
             }
             _ => assert!(next.is_none() && !is_live, "{id} is final with a call to come"),
         }
-        let dialled: Vec<&&CallView> = ended
-            .iter()
-            .filter(|call| of_client(call) && call.call.begun_at.is_some())
-            .collect();
+        let dialled: Vec<&&CallView> =
+            ended.iter().filter(|call| of_client(call) && call.call.begun_at.is_some()).collect();
         let attempts = dialled.len() + live.iter().filter(of_client).count();
         assert_eq!(standing.attempts as usize, attempts, "dials of {id}");
         let voicemails =

@@ -22,7 +22,10 @@
 //! A case is named for the clause it belongs to and the property it shows; most take a fresh store,
 //! those of [`events`] make many.
 
-#![expect(missing_docs, reason = "a case's name says what it shows; a second sentence would repeat it")]
+#![expect(
+    missing_docs,
+    reason = "a case's name says what it shows; a second sentence would repeat it"
+)]
 
 use async_trait::async_trait;
 
@@ -249,7 +252,8 @@ mod tests {
     fn clause_of(case: &str) -> Option<String> {
         let (clause, rest) = case.split_once('_')?;
         let (letter, digits) = clause.split_at_checked(1)?;
-        let is_name = rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let is_name =
+            rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
         let is_clause = letter.chars().all(|c| c.is_ascii_lowercase())
             && !digits.is_empty()
             && digits.chars().all(|c| c.is_ascii_digit());

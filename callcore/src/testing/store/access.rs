@@ -32,11 +32,9 @@ pub async fn a1_a_link_is_redeemed_once(store: &dyn Store) {
     }
     assert!(!store.link_is_good([2; 32], scene.wall()).await.expect("read"));
     assert_eq!(store.redeem_link([2; 32], scene.wall()).await.expect("redeemed"), None);
-    let (one, two) = join(
-        store.redeem_link(secret, scene.wall()),
-        store.redeem_link(secret, scene.wall()),
-    )
-    .await;
+    let (one, two) =
+        join(store.redeem_link(secret, scene.wall()), store.redeem_link(secret, scene.wall()))
+            .await;
     let redeemed: Vec<User> =
         [one, two].into_iter().filter_map(|user| user.expect("redeemed")).collect();
     assert_eq!(redeemed, [admin], "one of two at once");

@@ -40,7 +40,10 @@ pub async fn l1_a_call_has_one_id_from_scheduled_to_ended(store: &dyn Store) {
     let (campaign, seed) = scene.running_one(json!({"name": "Life"})).await;
     let view = scene.call(seed.call).await;
     assert_eq!(view.call.status(), CallStatus::Scheduled);
-    assert_eq!((view.campaign_name.as_deref(), view.client_name.as_deref()), (Some("Life"), Some("Client 2")));
+    assert_eq!(
+        (view.campaign_name.as_deref(), view.client_name.as_deref()),
+        (Some("Life"), Some("Client 2"))
+    );
     let facts = scene.claim(1).await.remove(0);
     assert_eq!(scene.call(seed.call).await.call.status(), CallStatus::Claimed);
     let permit = scene.permit(facts);
@@ -59,7 +62,10 @@ pub async fn l1_a_call_has_one_id_from_scheduled_to_ended(store: &dyn Store) {
     }
     let call = scene.call(seed.call).await.call;
     let end = scene.now();
-    assert_eq!((call.campaign, call.client, call.phone), (Some(campaign), Some(seed.client), Some(seed.phone)));
+    assert_eq!(
+        (call.campaign, call.client, call.phone),
+        (Some(campaign), Some(seed.client), Some(seed.phone))
+    );
     assert_eq!((call.direction, call.attempt, call.retry_of), (Direction::Outbound, 1, None));
     assert_eq!((call.review, call.outcome()), (Review::Unreviewed, Some(Outcome::Answered)));
     assert_eq!(call.progress.started_at, Some(end - TimeDelta::seconds(9)));
@@ -328,7 +334,10 @@ pub async fn l3_a_skipped_call_stands_in_the_history_and_ends_its_client(store: 
     let skip = Skip { reason: SkipReason::Other, note: Some("on holiday".to_owned()) };
     let by = By::new(&operator, scene.now());
     let view = store.skip(by, seed.call, skip.clone(), SkipThen::End).await.expect("skipped");
-    assert_eq!((view.call.status(), view.call.outcome()), (CallStatus::Ended, Some(Outcome::Skipped)));
+    assert_eq!(
+        (view.call.status(), view.call.outcome()),
+        (CallStatus::Ended, Some(Outcome::Skipped))
+    );
     let retired = view.call.retired.clone().expect("it ended without a dial");
     assert_eq!((retired.at, &retired.by), (scene.now(), &operator));
     assert_eq!(retired.how, crate::call::Retirement::Skipped(skip));
@@ -385,9 +394,8 @@ pub async fn l4_retry_makes_a_new_call_by_a_persons_wish(store: &dyn Store) {
 pub async fn l4_retry_refuses_while_a_call_is_to_come_or_live(store: &dyn Store) {
     let scene = Scene::new(store);
     let (_, seed) = scene.running_one(Value::Null).await;
-    let again = async |id: CallId| {
-        refused(store.retry(scene.by(), id, scene.new_call(scene.now())).await)
-    };
+    let again =
+        async |id: CallId| refused(store.retry(scene.by(), id, scene.new_call(scene.now())).await);
     assert_eq!(again(seed.call).await, Refused::Call(CallStatus::Scheduled), "it has not ended");
     scene.dial_due().await;
     assert_eq!(again(seed.call).await, Refused::Call(CallStatus::Dialing));

@@ -110,16 +110,26 @@ pub async fn c2_stop_cancels_what_is_scheduled_with_history_rows(store: &dyn Sto
     let others = scene.import(id, &[scene.number(), scene.number()]).await;
     let claimed = scene.claim(1).await;
     let view = scene.change(id, Transition::Stop).await;
-    assert_eq!((view.campaign.state, view.campaign.ended_at), (RunState::Stopped, Some(scene.now())));
+    assert_eq!(
+        (view.campaign.state, view.campaign.ended_at),
+        (RunState::Stopped, Some(scene.now()))
+    );
     assert!(scene.upcoming(id).await.is_empty());
     assert!(store.facts(claimed[0].call).await.expect("read").is_none(), "claimed ones too");
     for seed in &others {
         let call = scene.call(seed.call).await.call;
         assert_eq!((call.status(), call.outcome()), (CallStatus::Ended, Some(Outcome::Canceled)));
-        assert_eq!((call.end_reason(), call.ended_at()), (Some("campaign_stopped"), Some(scene.now())));
+        assert_eq!(
+            (call.end_reason(), call.ended_at()),
+            (Some("campaign_stopped"), Some(scene.now()))
+        );
         assert_eq!(scene.status(seed.client).await, ClientStatus::Skipped);
     }
-    assert_eq!(scene.status(seeds[1].client).await, ClientStatus::Reached, "who was reached stays so");
+    assert_eq!(
+        scene.status(seeds[1].client).await,
+        ClientStatus::Reached,
+        "who was reached stays so"
+    );
     let canceled = |outcome| outcome == Some(Outcome::Canceled);
     let rows = scene.history(id).await;
     assert_eq!(rows.iter().filter(|row| canceled(row.call.outcome())).count(), 3);
@@ -192,7 +202,10 @@ pub async fn c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call(store: &
     assert_eq!((client.external_id, client.email), (new.external_id, new.email));
     assert_eq!((client.zones, client.fields, client.tags), (new.zones, new.fields, new.tags));
     assert_eq!(client.notes.len(), 1);
-    assert_eq!((client.notes[0].text.as_str(), client.notes[0].at), ("Speaks Portuguese", scene.now()));
+    assert_eq!(
+        (client.notes[0].text.as_str(), client.notes[0].at),
+        ("Speaks Portuguese", scene.now())
+    );
     assert_eq!((client.consent, client.active), (new.consent, true));
     assert_eq!((client.person_key, client.debt_key), (new.person_key, new.debt_key));
     let next = client.standing.next_call.expect("a call to come");
@@ -200,7 +213,10 @@ pub async fn c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call(store: &
     assert_eq!(client.standing.status, ClientStatus::Pending);
     let call = scene.call(new.call).await.call;
     assert_eq!((call.attempt, call.due_at, call.status()), (1, new.due_at, CallStatus::Scheduled));
-    assert_eq!((call.campaign, call.client, call.phone), (Some(campaign), Some(new.id), Some(new.phone)));
+    assert_eq!(
+        (call.campaign, call.client, call.phone),
+        (Some(campaign), Some(new.id), Some(new.phone))
+    );
     scene.check().await;
 }
 
@@ -356,7 +372,10 @@ pub async fn c6_a_campaign_finishes_with_its_last_client(store: &dyn Store) {
     assert_eq!(scene.campaign(campaign).await.campaign.state, RunState::Running);
     scene.answer(seeds[1].call, AnsweredBy::Human).await;
     let view = scene.campaign(campaign).await;
-    assert_eq!((view.campaign.state, view.campaign.ended_at), (RunState::Finished, Some(scene.now())));
+    assert_eq!(
+        (view.campaign.state, view.campaign.ended_at),
+        (RunState::Finished, Some(scene.now()))
+    );
     assert_eq!(view.progress.final_count(), 2);
     let notices = store.notices(10).await.expect("notices");
     let finished = crate::port::NoticeKind::CampaignFinished(campaign);
@@ -413,9 +432,11 @@ pub async fn c3_clients_are_found_by_part_of_name_or_number(store: &dyn Store) {
     let scene = Scene::new(store);
     let campaign = scene.draft(Value::Null).await;
     let import = scene.begin_import(campaign).await;
-    let mut rows: Vec<NewClient> =
-        (0..4).map(|n| scene.new_client(crate::testing::fixtures::number(n * 100), n + 2)).collect();
-    for (row, name) in rows.iter_mut().zip(["Ada Lovelace", "Grace Hopper", "Zoë Adams", "50%_\\"]) {
+    let mut rows: Vec<NewClient> = (0..4)
+        .map(|n| scene.new_client(crate::testing::fixtures::number(n * 100), n + 2))
+        .collect();
+    for (row, name) in rows.iter_mut().zip(["Ada Lovelace", "Grace Hopper", "Zoë Adams", "50%_\\"])
+    {
         name.clone_into(&mut row.name);
     }
     rows[1].tags.insert("vip".to_owned());

@@ -58,10 +58,8 @@ pub async fn d1_a_claim_brings_every_fact(store: &dyn Store) {
     assert_eq!((&facts.zones, facts.due_at), (&new.zones, new.due_at));
     assert!(facts.active && !facts.consent && facts.dnc.is_none() && !facts.number_live);
     assert_eq!((facts.number_dials.len(), facts.client_dials), (0, 0));
-    let fields = [
-        ("Name".to_owned(), new.fields[0].clone()),
-        ("Phone".to_owned(), new.fields[1].clone()),
-    ];
+    let fields =
+        [("Name".to_owned(), new.fields[0].clone()), ("Phone".to_owned(), new.fields[1].clone())];
     assert_eq!((facts.name.as_str(), &facts.fields[..]), (new.name.as_str(), &fields[..]));
     assert_eq!(Facts { lease: facts.lease, ..asked }, *facts, "facts() says the same");
 }
@@ -352,8 +350,7 @@ pub async fn d4_a_dnc_entry_between_claim_and_begin_wins(store: &dyn Store) {
         let (campaign, seed) = scene.running_one(Value::Null).await;
         let facts = scene.claim(50).await.remove(0);
         let permit = scene.permit(facts);
-        let scope =
-            if in_campaign { DncScope::Campaign(campaign) } else { DncScope::Global };
+        let scope = if in_campaign { DncScope::Campaign(campaign) } else { DncScope::Global };
         scene.block(seed.phone, scope).await;
         assert!(scene.begin_one(permit).await.is_err(), "{scope:?}");
         assert_eq!(scene.status(seed.client).await, ClientStatus::OnDnc);
@@ -431,10 +428,8 @@ pub async fn d5_a_repeat_is_known_and_changes_nothing(store: &dyn Store) {
     let (campaign, seed) = scene.running_one(Value::Null).await;
     scene.dial_due().await;
     let ring = scene.hear(seed.call, [EventKind::Ringing, EventKind::Ringing]).await;
-    let (new, known) = (
-        Recorded::New { call: seed.call, ended: false },
-        Recorded::Known { call: seed.call },
-    );
+    let (new, known) =
+        (Recorded::New { call: seed.call, ended: false }, Recorded::Known { call: seed.call });
     assert_eq!(ring, [new, known]);
     let over = EventKind::Ended { ending: Ending::Busy, talk_seconds: 0 };
     let ended = scene.hear(seed.call, [over.clone()]).await;
@@ -565,8 +560,7 @@ pub async fn d7_a_call_taken_back_after_a_stop_or_a_dnc_entry_ends(store: &dyn S
         let back = TakeBack { call: seed.call, lease, due_at: None };
         store.take_back(scene.by(), &[back]).await.expect("taken back");
         let call = scene.call(seed.call).await.call;
-        let reason =
-            if by_dnc { CancelReason::OnDnc } else { CancelReason::CampaignStopped };
+        let reason = if by_dnc { CancelReason::OnDnc } else { CancelReason::CampaignStopped };
         assert_eq!(call.end_reason(), Some(reason.as_str()), "nothing waits where nothing may");
         scene.check().await;
     }

@@ -21,7 +21,10 @@ pub async fn d5_no_answer_then_busy_are_two_dials_in_all(store: &dyn Store) {
     let ended_at = scene.now();
     let standing = scene.client(seed.client).await.client.standing;
     assert_eq!((standing.status, standing.attempts), (ClientStatus::Scheduled, 1));
-    assert_eq!((standing.last_outcome, standing.last_call_at), (Some(Outcome::NoAnswer), Some(ended_at)));
+    assert_eq!(
+        (standing.last_outcome, standing.last_call_at),
+        (Some(Outcome::NoAnswer), Some(ended_at))
+    );
     let next = standing.next_call.expect("one retry");
     assert_eq!(next.due_at, ended_at + HOUR * 2, "later the same day, two hours at least");
     let retry = scene.call(next.call).await.call;
@@ -78,7 +81,10 @@ pub async fn d5_a_permanent_failure_is_not_retried(store: &dyn Store) {
         ClientStatus::Scheduled,
     ]) {
         let call = scene.call(seed.call).await.call;
-        assert_eq!((call.outcome(), call.end_reason()), (Some(Outcome::Failed), Some("out_of_service")));
+        assert_eq!(
+            (call.outcome(), call.end_reason()),
+            (Some(Outcome::Failed), Some("out_of_service"))
+        );
         assert_eq!(scene.status(seed.client).await, status);
     }
     scene.check().await;
@@ -188,7 +194,10 @@ pub async fn d5_an_unknown_call_is_given_up_and_a_late_word_corrects_it(store: &
     let busy = ended(Ending::Busy, 0);
     scene.record(vec![Report::ours(seed.call, began + TimeDelta::seconds(9), busy)]).await;
     let call = scene.call(seed.call).await.call;
-    assert_eq!((call.outcome(), call.ended_at()), (Some(Outcome::Busy), Some(began + TimeDelta::seconds(9))));
+    assert_eq!(
+        (call.outcome(), call.ended_at()),
+        (Some(Outcome::Busy), Some(began + TimeDelta::seconds(9)))
+    );
     assert_eq!(scene.status(seed.client).await, ClientStatus::Scheduled, "now a retry is owed");
     assert_eq!(scene.campaign(campaign).await.campaign.state, RunState::Running);
     scene.check().await;

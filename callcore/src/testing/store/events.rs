@@ -86,8 +86,7 @@ async fn every_order<F: StoreFactory>(factory: &F, events: &[(i64, EventKind)]) 
     let step = orders.len().div_ceil(factory.orders().max(1));
     let mut first: Option<Consequences> = None;
     for (index, order) in orders.iter().step_by(step).enumerate() {
-        let delivery =
-            [Delivery::OneByOne, Delivery::AtOnce, Delivery::EachTwice][index % 3];
+        let delivery = [Delivery::OneByOne, Delivery::AtOnce, Delivery::EachTwice][index % 3];
         let (guard, store) = factory.build().await;
         let found = consequences(&store, events, order, delivery).await;
         drop(store);
