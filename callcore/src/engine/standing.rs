@@ -242,10 +242,14 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
     if !case.active {
         return ClientStatus::Inactive;
     }
-    let latest = case.calls.iter().max_by_key(|call| match call.stage {
-        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => (call.attempt, Some(at), call.id),
-        _ => (call.attempt, None, call.id),
+    // A retry that is being withdrawn is still among the calls: it says nothing.
+    let ended = case.calls.iter().filter_map(|call| match call.stage {
+        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => {
+            Some(((call.attempt, at, call.id), call))
+        }
+        Stage::Scheduled { .. } | Stage::Live => None,
     });
+    let latest = ended.max_by_key(|(key, _)| *key).map(|(_, call)| call);
     match latest.map(|call| &call.stage) {
         Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
         Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
