@@ -58,5 +58,7 @@ pub mod phone;
 pub mod port;
 pub mod rules;
 pub mod script;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod zones;
