@@ -363,9 +363,17 @@ impl Judge {
         }
     }
 
-    /// An event was stored, or known.
-    pub(super) fn recorded(&mut self, id: CallId, event: &CallEvent) {
+    /// An event came in, and was stored, or known, or found no call.
+    pub(super) fn recorded(&mut self, id: CallId, event: &CallEvent, stored: bool) {
+        let name = self.name(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if !stored {
+            // Who asks about a silent call may be overtaken by whoever gives it back.
+            if call.begun.is_some() || event.kind.proves_placed() {
+                self.accuse(format!("an event of call {name} found no call"));
+            }
+            return;
+        }
         call.events.insert(event.clone());
         if opts_out(&event.kind) {
             let phone = call.phone;

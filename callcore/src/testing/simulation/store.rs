@@ -175,11 +175,7 @@ impl Dispatch for FaultyStore {
                 let CallRef::Ours(id) = report.call else { continue };
                 stage.stats.events += 1;
                 let name = stage.judge.name(id);
-                if *answer == Recorded::NoSuchCall {
-                    stage.judge.accuse(format!("an event of call {name} found no call"));
-                } else {
-                    stage.judge.recorded(id, &report.event);
-                }
+                stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);
                 let event = &report.event;
                 stage.trace(
                     self.stage.now(),
