@@ -167,7 +167,8 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
             Some((call, Stage::Scheduled { due_at })) => Some(NextCall { call, due_at: *due_at }),
             _ => None,
         });
-    Outlook { standing: standing(case, &dials, next_call), withdraw, plan }
+    let standing = standing(case, &dials, next_call, withdraw);
+    Outlook { standing, withdraw, plan }
 }
 
 fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option<PlannedCall> {
@@ -203,7 +204,12 @@ fn ending(call: &CallBrief, settings: &Settings) -> Option<Ending> {
     })
 }
 
-fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) -> Standing {
+fn standing(
+    case: &Case<'_>,
+    dials: &[&CallBrief],
+    next_call: Option<NextCall>,
+    withdrawn: Option<CallId>,
+) -> Standing {
     let ended = dials.iter().rev().find_map(|call| match call.stage {
         Stage::Dialled { outcome, at, .. } => Some((outcome, at)),
         _ => None,
@@ -216,7 +222,7 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
     } else if next_call.is_some() {
         if dials.is_empty() { ClientStatus::Pending } else { ClientStatus::Scheduled }
     } else {
-        final_status(case)
+        final_status(case, withdrawn)
     };
     Standing {
         status,
@@ -230,7 +236,7 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
 
 /// The state of a client with nothing to come: its latest call decides, unless it may not be
 /// called at all.
-fn final_status(case: &Case<'_>) -> ClientStatus {
+fn final_status(case: &Case<'_>, withdrawn: Option<CallId>) -> ClientStatus {
     let opted_out =
         |call: &CallBrief| matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. });
     if case.calls.iter().any(opted_out) {
@@ -242,7 +248,8 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
     if !case.active {
         return ClientStatus::Inactive;
     }
-    let latest = case.calls.iter().max_by_key(|call| match call.stage {
+    let calls = case.calls.iter().filter(|call| Some(call.id) != withdrawn);
+    let latest = calls.max_by_key(|call| match call.stage {
         Stage::Dialled { at, .. } | Stage::Retired { at, .. } => (call.attempt, Some(at), call.id),
         _ => (call.attempt, None, call.id),
     });
@@ -266,7 +273,10 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
         },
-        _ => ClientStatus::Pending,
+        Some(Stage::Scheduled { .. } | Stage::Live) => ClientStatus::Pending,
+        // Only a client that came in while its number was on a list has no call at all, and it
+        // stays what it was when the entry is removed.
+        None => ClientStatus::OnDnc,
     }
 }
 
@@ -293,5 +303,48 @@ impl Tally {
         let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;
         let talk_seconds = if outcome.reached() { call.progress.talk_seconds } else { 0 };
         Some(Self { quarter, outcome, talk_seconds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::from_json(
+            &serde_json::json!({"name": "Any", "hours": {"mon": [["09:00", "17:00"]]}}),
+        )
+        .unwrap()
+    }
+
+    fn brief(id: u128, attempt: u32, retry_of: Option<u128>, stage: Stage) -> CallBrief {
+        let id_of = |id| CallId::from_uuid(uuid::Uuid::from_u128(id));
+        let intent = Intent::Plan;
+        CallBrief { id: id_of(id), attempt, retry_of: retry_of.map(id_of), intent, stage }
+    }
+
+    fn status(calls: &[CallBrief]) -> ClientStatus {
+        let (settings, zones, active, on_dnc) = (settings(), &[][..], true, false);
+        let run_state = RunState::Running;
+        outlook(&Case { calls, zones, active, on_dnc, run_state, settings: &settings })
+            .standing
+            .status
+    }
+
+    #[test]
+    fn a_retry_that_is_withdrawn_leaves_its_client_where_the_last_dial_did() {
+        let at = DateTime::from_timestamp(1_000, 0).unwrap();
+        let answered =
+            Stage::Dialled { outcome: Outcome::Answered, at, permanent: false, unknown: false };
+        let calls = [
+            brief(1, 1, None, answered),
+            brief(2, 2, Some(1), Stage::Scheduled { due_at: at + chrono::TimeDelta::hours(4) }),
+        ];
+        assert_eq!(status(&calls), ClientStatus::Reached);
+    }
+
+    #[test]
+    fn a_client_that_never_had_a_call_waits_for_none() {
+        assert_eq!(status(&[]), ClientStatus::OnDnc);
     }
 }
