@@ -155,8 +155,11 @@ impl World {
         same(&format!("the clients of {name}"), &clients.len(), &of_campaign.count())?;
         for client in clients {
             let line = client.line;
-            audit_client(judge, rows, spec, state, client)
-                .map_err(|what| format!("the client of line {line} of {name}: {what}"))?;
+            let calls = judge.dials_of(client.id);
+            let calls: Vec<_> = calls.iter().map(|(_, id, _)| judge.known_name(*id)).collect();
+            audit_client(judge, rows, spec, state, client).map_err(|what| {
+                format!("the client of line {line} of {name} (calls {calls:?}): {what}")
+            })?;
         }
         Ok(())
     }
@@ -233,7 +236,7 @@ fn audit_client(
         // Only what nobody started, or somebody paused for good, may still wait.
         return match (state, standing.next_call) {
             (RunState::Draft, Some(_)) => Ok(()),
-            _ => Err(format!("is {} for ever", standing.status.as_str())),
+            _ => Err(format!("is {} for ever, {state:?}, {:?}", standing.status.as_str(), standing.next_call)),
         };
     }
     let of_client = |view: &&CallView| view.call.client == Some(client.id);

@@ -100,6 +100,10 @@ impl Judge {
         *self.names.entry(call).or_insert(next)
     }
 
+    pub(super) fn known_name(&self, call: CallId) -> Option<usize> {
+        self.names.get(&call).copied()
+    }
+
     pub(super) fn campaign_created(&mut self, id: CampaignId, spec: Spec, now: DateTime<Utc>) {
         let fastest = spec.calls_per_second;
         let campaign = Campaign {
