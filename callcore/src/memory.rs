@@ -74,7 +74,7 @@ struct State {
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
-    replies: BTreeMap<(String, String), (DateTime<Utc>, [u8; 32], SavedReply)>,
+    replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
@@ -95,6 +95,9 @@ struct CampaignRow {
     leased: BTreeSet<CallId>,
     live: BTreeSet<CallId>,
 }
+
+/// An answer, when it was given on the wall clock, and the hash of the body it answered.
+type Saved = (DateTime<Utc>, [u8; 32], SavedReply);
 
 /// The queue's order within a campaign: a person's wish, due time, id.
 type DueKey = (bool, DateTime<Utc>, CallId);

@@ -75,7 +75,7 @@ pub struct Lease {
 #[derive(Debug)]
 pub enum Command {
     /// Dial it.
-    Dial(Permit),
+    Dial(Box<Permit>),
     /// End its claim without a dial.
     Settle(Settlement),
 }
@@ -176,7 +176,7 @@ pub fn decide(facts: Facts, now: DateTime<Utc>) -> Command {
     match evaluate(&facts, now, &mut Silent) {
         Verdict::Dial { window_end } => {
             let (_, decision) = explain(&facts, now);
-            Command::Dial(Permit::issue(facts, now, window_end, decision))
+            Command::Dial(Box::new(Permit::issue(facts, now, window_end, decision)))
         }
         verdict => Command::Settle(Settlement { call: facts.call, lease: facts.lease, verdict }),
     }
