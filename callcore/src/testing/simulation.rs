@@ -53,12 +53,12 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            days: 12,
+            days: 10,
             campaigns: 4,
-            clients: 10,
-            acts: 60,
-            failing_commits: 15,
-            deaths: 4,
+            clients: 16,
+            acts: 80,
+            failing_commits: 20,
+            deaths: 8,
             carrier_trouble: 120,
             whole_trace: false,
         }

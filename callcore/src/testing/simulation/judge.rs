@@ -378,8 +378,9 @@ impl Judge {
             }
             return;
         }
-        call.events.insert(event.clone());
-        if opts_out(&event.kind) {
+        let new = call.events.insert(event.clone());
+        // An entry that somebody removed comes back with fresh news of the call that asked for it.
+        if new && call.events.iter().any(|event| opts_out(&event.kind)) {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
         }

@@ -19,7 +19,7 @@ use crate::port::{
 };
 
 /// Numbers that the campaigns share: all of the fictional exchange 555-01xx.
-const NUMBERS: u64 = 24;
+const NUMBERS: u64 = 40;
 
 const PERSON: Actor = Actor::System;
 
@@ -80,14 +80,14 @@ impl World {
             31..=39 => self.change(campaign),
             40..=49 => self.skip(id),
             50..=59 => self.reschedule(id),
-            60..=76 => self.start(async move {
+            60..=74 => self.start(async move {
                 Done::Acted("call now", store.call_now(By::new(&PERSON, now), id).await.is_ok())
             }),
-            77..=92 => self.start(async move {
+            75..=86 => self.start(async move {
                 let done = desk.retry(By::new(&PERSON, now), id, None).await;
                 Done::Acted("re-call", done.is_ok())
             }),
-            93..=98 => self.add(campaign),
+            87..=98 => self.add(campaign),
             _ => self.transition(campaign, Transition::Stop, "stop"),
         }
     }

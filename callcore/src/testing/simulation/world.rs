@@ -380,7 +380,7 @@ impl World {
     }
 
     fn ticked(&mut self, index: usize, ticked: Result<Tick, StoreError>, now: DateTime<Utc>) {
-        let (beat, idle) = self.dice(|dice| (dice.between(5, 400), dice.between(1200, 4000)));
+        let (beat, idle) = self.dice(|dice| (dice.between(5, 400), dice.between(2400, 9000)));
         let beat = TimeDelta::milliseconds(beat) * self.speed;
         // Once nobody dies any more, nothing comes back unannounced.
         let idle = TimeDelta::seconds(if self.calm { 20 * idle } else { idle });
