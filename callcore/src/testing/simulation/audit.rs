@@ -144,7 +144,6 @@ impl World {
         let stage = self.stage.lock();
         let judge = &stage.judge;
         let known = judge.campaigns.get(&id).ok_or("a campaign nobody founded")?;
-        let spec = known.versions.last().ok_or("a campaign without settings")?;
         let clients: Vec<&Client> = rows.clients.iter().filter(|it| it.campaign == id).collect();
         let wanted = match known.state {
             RunState::Running | RunState::Finished => RunState::Finished,
@@ -157,7 +156,8 @@ impl World {
             let line = client.line;
             let calls = judge.dials_of(client.id);
             let calls: Vec<_> = calls.iter().map(|(_, id, _)| judge.known_name(*id)).collect();
-            audit_client(judge, rows, spec, state, client).map_err(|what| {
+            let versions = &known.versions;
+            audit_client(judge, rows, versions, state, client).map_err(|what| {
                 format!("the client of line {line} of {name} (calls {calls:?}): {what}")
             })?;
         }
@@ -220,7 +220,7 @@ impl World {
 fn audit_client(
     judge: &Judge,
     rows: &Rows,
-    spec: &Spec,
+    versions: &[Spec],
     state: RunState,
     client: &Client,
 ) -> Result<(), String> {
@@ -249,11 +249,12 @@ fn audit_client(
     };
     let last = last.ok_or("has a dial that never ended")?;
     same("status", &standing.status, &status_after(&last))?;
-    let over = state == RunState::Stopped || spec.may_run_out_of_hours();
-    if !over && judge.owes(client.id, spec) {
-        return Err("was owed another dial and never got it".to_owned());
+    let zones = judge.clients.get(&client.id).map(|person| &person.zones[..]).unwrap_or_default();
+    let owed = versions.last().is_some_and(|spec| judge.owes(client.id, spec));
+    if state == RunState::Stopped || !owed || versions.iter().any(|it| it.shuts(last.at, zones)) {
+        return Ok(());
     }
-    Ok(())
+    Err("was owed another dial and never got it".to_owned())
 }
 
 /// Where a client stands after its last dial, nothing else being known.

@@ -198,8 +198,11 @@ impl Spec {
         if self.voicemail_retried { &self.voicemail } else { &[] }
     }
 
-    pub(super) const fn may_run_out_of_hours(&self) -> bool {
-        self.end_on.is_some() || self.refuses_unknown_zones
+    /// Whether no instant after `from` allows a call: the campaign's last day passes within a
+    /// month, and candidate zones may have no common window.
+    pub(super) fn shuts(&self, from: DateTime<Utc>, client: &[ClientZone]) -> bool {
+        let minutes = (0..400 * 1440).map(|minute| from + TimeDelta::minutes(minute));
+        self.end_on.is_some() || !minutes.into_iter().any(|at| self.open(at, client))
     }
 
     /// Whether the wall clocks of every zone the client may be in allow a call.
