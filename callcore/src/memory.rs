@@ -86,6 +86,9 @@ struct State {
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
     places: u64,
+    /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
+    /// same id, and whoever claimed it in its first life must have lost it.
+    claims: u64,
 }
 
 #[derive(Debug)]
@@ -149,6 +152,7 @@ impl State {
             links: BTreeMap::new(),
             sessions: BTreeMap::new(),
             places: 0,
+            claims: 0,
         }
     }
 

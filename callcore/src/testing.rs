@@ -7,6 +7,7 @@
 
 pub mod fixtures;
 pub(crate) mod recount;
+pub mod simulation;
 pub mod store;
 
 pub use recount::recount;

@@ -36,8 +36,10 @@ impl Dispatch for MemoryStore {
         let ids = state.due(request);
         let mut facts = Vec::new();
         for id in ids {
+            state.claims += 1;
+            let epoch = state.claims;
             let Some(row) = state.calls.get_mut(&id) else { continue };
-            row.epoch += 1;
+            row.epoch = epoch;
             row.lease_until = Some(request.wall + request.lease_for);
             row.call.claimed = true;
             let key = due_key(&row.call);
