@@ -120,7 +120,7 @@ impl Dispatch for MemoryStore {
             .copied()
             .filter(|id| {
                 let row = &state.calls[id];
-                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let overdue = row.call.began() + SLOT_HOLD <= now;
                 let silent = row.events.is_empty();
                 let unknown = row.call.status() == CallStatus::Unknown;
                 row.look_at <= wall && (silent || unknown || overdue)
@@ -134,12 +134,12 @@ impl Dispatch for MemoryStore {
                 row.look_at = wall + wait.min(LONGEST_LOOK);
             }
         }
-        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
-        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
         Ok(rows.take(limit as usize).collect())
     }
 
@@ -148,14 +148,14 @@ impl Dispatch for MemoryStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 impl State {
@@ -435,6 +435,7 @@ impl State {
             notes: Vec::new(),
         };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
+        self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }
