@@ -270,7 +270,8 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
         },
-        _ => ClientStatus::Pending,
+        // It came in while an entry covered its number, and taking the entry off brings no call.
+        _ => ClientStatus::OnDnc,
     }
 }
 
