@@ -63,6 +63,15 @@ struct History<'a> {
     begun: Vec<TakeBack>,
 }
 
+impl Drop for History<'_> {
+    fn drop(&mut self) {
+        // A recount does not know which history it is part of.
+        if std::thread::panicking() {
+            eprintln!("in the history of seed {}, step {}", self.seed, self.step);
+        }
+    }
+}
+
 impl<'a> History<'a> {
     fn new(a: &'a dyn Store, b: &'a dyn Store, seed: u64) -> Self {
         Self {
