@@ -163,6 +163,7 @@ macro_rules! store_conformance {
                 n3_a_second_entry_cancels_what_came_in_between
                 n4_removing_takes_the_entry_of_that_scope_only
                 n4_an_entry_removed_does_not_bring_calls_back
+                n4_whoever_came_in_while_listed_stays_out_after_removal
                 n3_entries_come_newest_first_and_are_found
             }
             endings {
