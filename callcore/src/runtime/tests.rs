@@ -168,6 +168,9 @@ async fn a_restart_in_the_middle_forgets_nobody_and_dials_nobody_twice() {
     assert_eq!(view.progress.final_count(), 40);
     for call in dialled {
         let call = store.call(call).await.unwrap().unwrap().call;
+        if call.progress.recording.is_some() && call.progress.transcript.len() > 1 {
+            assert_eq!(call.progress.transcript[1].text, "Hello Ada.");
+        }
         assert_eq!(call.status(), CallStatus::Ended);
         assert_ne!(call.end_reason(), Some("unknown"), "every call was taken up");
     }
@@ -187,6 +190,22 @@ async fn an_idle_dispatcher_wakes_when_told() {
     // Without the wake the next tick would be half a second away.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(carrier.carrier().dial_log().len(), 1);
+    runtime.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_free_slot_is_used_at_once() {
+    let (clock, wall) = clocks();
+    let store = Arc::new(MemoryStore::default());
+    campaign(&store, 30).await;
+    let carrier = SimTelephony::new(7, SimModel::default(), Arc::clone(&clock));
+    let runtime = Runtime::builder(store, Arc::new(carrier.clone()), clock, wall).start();
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(carrier.carrier().dial_log().len(), 20, "every slot is taken");
+    runtime.handle().recorder().record(carrier.advance()).await.unwrap();
+    // Without news of the ended calls the next tick would be up to a second away.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert!(carrier.carrier().dial_log().len() > 20);
     runtime.shutdown().await;
 }
 
@@ -235,7 +254,7 @@ async fn shutdown_loses_no_event_that_was_handed_in() {
 async fn senders_that_wait_share_one_commit_and_are_answered_after_it() {
     let store = Arc::new(SlowStore::default());
     let clock = Arc::new(ManualClock::new(start()));
-    let (recorder, task) = recorder::start(store.clone(), clock);
+    let (recorder, task) = recorder::start(store.clone(), clock, Arc::default());
     let entropy = SeededEntropy::new(3);
     let send = |recorder: &Recorder| {
         let recorder = recorder.clone();

@@ -262,6 +262,64 @@ fn a_call_that_is_hung_up_ends_then() {
 }
 
 #[test]
+fn a_call_that_rings_in_can_be_looked_up_and_hung_up() {
+    let model = SimModel { call_back: 1_000, mischief: Mischief::NONE, ..SimModel::default() }
+        .with_fates(number(0), &[Fate::NoAnswer]);
+    let mut carrier = SimCarrier::new(1, model);
+    carrier.place(dials(1).remove(0), start());
+    let (ring, at) = loop {
+        let now = carrier.next_delivery().unwrap();
+        let reports = carrier.advance(now);
+        let answered = reports.iter().find_map(|report| match &report.call {
+            CallRef::Inbound(ring) if report.event.kind == EventKind::Answered => Some(ring),
+            _ => None,
+        });
+        if let Some(ring) = answered {
+            break (ring.clone(), now + TimeDelta::seconds(1));
+        }
+    };
+    carrier.hang_up(ring.new_id, at);
+    let kind = EventKind::Ended { ending: Ending::Completed, talk_seconds: 1 };
+    let end = CallEvent { at, kind };
+    let later = at + TimeDelta::hours(1);
+    let told: Vec<CallEvent> = carrier.advance(later).into_iter().map(|told| told.event).collect();
+    assert_eq!(told, std::slice::from_ref(&end));
+    let Found::Events(events) = carrier.find(ring.new_id, later) else { panic!("unknown call") };
+    assert_eq!(events.last(), Some(&end));
+}
+
+#[test]
+fn a_model_of_absurd_numbers_still_ends_every_call() {
+    let ever = Spread::new(u32::MAX, u32::MAX);
+    let all = u16::MAX;
+    let endings = Endings {
+        person: all,
+        voicemail: all,
+        busy: all,
+        no_answer: all,
+        failed: all,
+        unreachable: all,
+    };
+    let model = SimModel {
+        endings,
+        setup_seconds: ever,
+        ring_seconds: ever,
+        talk_seconds: ever,
+        verdict_seconds: ever,
+        call_back_seconds: ever,
+        mischief: Mischief { latency_seconds: ever, late_seconds: ever, ..Mischief::default() },
+        ..SimModel::default()
+    };
+    let mut carrier = SimCarrier::new(1, model);
+    for dial in dials(200) {
+        carrier.place(dial, start());
+    }
+    let calls = progress(&carrier.advance(start() + TimeDelta::days(365)));
+    assert_eq!(calls.len(), 200);
+    assert!(calls.iter().all(|call| call.outcome.is_some()));
+}
+
+#[test]
 fn a_call_taken_up_again_ends_as_if_never_interrupted() {
     let dials = dials(300);
     let whole = by_call(&run(21, SimModel::default(), &dials));
