@@ -152,8 +152,9 @@ impl Driver {
     }
 
     async fn halted(&self) -> Result<Option<Halt>, StoreError> {
-        let skew = self.store.server_time().await? - self.wall.now();
-        if skew.abs() > MAX_SKEW {
+        if let Some(time) = self.store.server_time().await?
+            && (time - self.wall.now()).abs() > MAX_SKEW
+        {
             return Ok(Some(Halt::ClockSkew));
         }
         if self.doubt.load(Ordering::Relaxed) >= MAX_DOUBT {

@@ -16,7 +16,7 @@ mod decide;
 mod permit;
 mod standing;
 
-pub use admit::{AdmitFacts, BeginRefusal, admit, next_dial_at};
+pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
 pub use decide::{Command, Defer, Facts, Heard, Lease, Rule, Settlement, Verdict, decide, explain};
 pub use permit::{Permit, Ticket};
 pub use standing::{CallBrief, Case, Outlook, PlannedCall, Stage, Tally, outlook};

@@ -1,4 +1,47 @@
-//! Call campaigns as a library.
+//! Call campaigns as a library: a list of clients goes in, each is called when the rules allow it,
+//! and what happened comes out.
+//!
+//! The core decides and remembers; it does no I/O and reads no clock. A [`Store`](port::Store)
+//! keeps everything, a [`Telephony`](port::Telephony) dials, and a [`Driver`](driver::Driver)
+//! joins them:
+//!
+//! 1. [`import`] turns a CSV into clients, each with a scheduled call;
+//! 2. [`Driver::tick`](driver::Driver::tick) claims the calls that are due, asks
+//!    [`decide`](engine::decide()) about each, stores the intent of those that may be dialled, and only
+//!    then asks the carrier;
+//! 3. what the carrier says comes back as events, and a call is a function of the set of them;
+//! 4. [`analytics`] adds up, [`engine::explain`] says why.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use callcore::campaign::{Settings, Transition};
+//! use callcore::memory::MemoryStore;
+//! use callcore::port::{By, Campaigns, NewCampaign};
+//! use callcore::{actor::Actor, id::CampaignId, time::SeededEntropy};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::default();
+//! let settings = Settings::from_json(&serde_json::json!({
+//!     "name": "Renewals",
+//!     "hours": {"mon": [["09:00", "17:00"]]},
+//!     "time_zone": "America/New_York",
+//! }))?;
+//!
+//! let now = "2026-11-23T15:00:00Z".parse()?;
+//! let by = By::new(&Actor::System, now);
+//! let id = CampaignId::new(now, &SeededEntropy::new(1));
+//! store.create_campaign(by, NewCampaign { id, settings: Arc::new(settings) }).await?;
+//!
+//! // A campaign without clients does not start.
+//! assert!(store.change_state(by, id, Transition::Start).await.is_err());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Features: `sim` has a simulated carrier, `tokio` the loops around the driver, `testing` the
+//! conformance suites for stores and carriers and the simulation with faults.
+
 pub mod actor;
 pub mod analytics;
 pub mod call;
@@ -10,6 +53,7 @@ pub mod driver;
 pub mod engine;
 pub mod id;
 pub mod import;
+pub mod memory;
 pub mod phone;
 pub mod port;
 pub mod rules;

@@ -92,6 +92,18 @@ pub fn next_dial_at(
     previous.max(now - saved) + gap
 }
 
+/// How many dials the pace allows at an instant: what a claim may bring at most.
+#[must_use]
+pub fn dials_allowed(next: DateTime<Utc>, now: DateTime<Utc>, calls_per_second: u32) -> u32 {
+    let mut next = next;
+    let mut allowed = 0;
+    while next <= now && allowed < calls_per_second {
+        next = next_dial_at(next, now, calls_per_second);
+        allowed += 1;
+    }
+    allowed
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -309,14 +309,16 @@ fn hours(
         sink.hear(Rule::Hours, true, || "a person asked for the call".to_owned());
         return None;
     }
-    let from = answer.until().unwrap_or(now);
-    let next = settings.hours.next_allowed(from, &zones);
-    let passed = next == NextAllowed::At(now);
-    sink.hear(Rule::Hours, passed, || match next {
+    let open_now = settings.hours.next_allowed(now, &zones);
+    let passed = open_now == NextAllowed::At(now);
+    sink.hear(Rule::Hours, passed, || match open_now {
         _ if passed => format!("open in {}", names(&zones)),
         NextAllowed::At(at) => format!("in {} next open at {}", names(&zones), stamp(at)),
         NextAllowed::Never => format!("never open again in {}", names(&zones)),
     });
+    // Another rule may ask for a later instant: the window that counts is the one after it.
+    let from = answer.until().unwrap_or(now);
+    let next = if from > now { settings.hours.next_allowed(from, &zones) } else { open_now };
     match next {
         NextAllowed::At(at) if at > from => answer.defer(at, Rule::Hours),
         NextAllowed::At(_) => {}

@@ -32,12 +32,13 @@ use crate::port::StoreError;
 /// - **D8** A call begun and not ended is returned by `unsettled` until it has ended.
 #[async_trait]
 pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
-    /// The store's own wall clock: the one place where a store's time is asked.
+    /// The wall clock of the machine the store runs on: the one place where a store's time is
+    /// asked. An embedded store runs where its caller does and has no clock of its own: none.
     ///
     /// # Errors
     ///
     /// The store is away.
-    async fn server_time(&self) -> Result<DateTime<Utc>, StoreError>;
+    async fn server_time(&self) -> Result<Option<DateTime<Utc>>, StoreError>;
 
     /// Leases due calls and brings every fact the rules need.
     ///

@@ -1,0 +1,556 @@
+//! The reference [`Store`](crate::port::Store): everything in memory, one lock, nothing survives the process.
+//!
+//! It is written to be read: every clause of the ports is met in the plainest way, and other
+//! stores are compared with it.
+
+mod access;
+mod calls;
+mod campaigns;
+mod dispatch;
+mod dnc;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::actor::Actor;
+use crate::analytics::Totals;
+use crate::call::{
+    Call, CallEvent, CancelReason, Direction, Intent, Progress, Retired, Retirement, Review,
+};
+use crate::campaign::{Campaign, RunState, Settings};
+use crate::client::{Client, ClientStatus};
+use crate::dnc::{DncEntry, DncScope};
+use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
+use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::phone::PhoneNumber;
+use crate::port::{
+    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
+    NoticeKind, Refused, SavedReply, User,
+};
+use crate::time::SeededEntropy;
+
+/// A store in memory.
+///
+/// ```
+/// use callcore::memory::MemoryStore;
+/// use callcore::port::Store;
+/// let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(MemoryStore::default());
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore(Mutex<State>);
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self(Mutex::new(State::new()))
+    }
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    entropy: SeededEntropy,
+    latest: Option<DateTime<Utc>>,
+    facts: BTreeMap<String, String>,
+    campaigns: BTreeMap<CampaignId, CampaignRow>,
+    imports: BTreeMap<ImportId, Import>,
+    clients: BTreeMap<ClientId, ClientRow>,
+    by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
+    calls: BTreeMap<CallId, CallRow>,
+    inbound: BTreeMap<String, CallId>,
+    /// Every dial to a number, over all campaigns.
+    dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
+    live: BTreeSet<CallId>,
+    live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
+    ended: BTreeSet<(DateTime<Utc>, CallId)>,
+    dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
+    tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
+    audit: Vec<AuditRow>,
+    notices: Vec<Notice>,
+    replies: BTreeMap<(String, String), (DateTime<Utc>, [u8; 32], SavedReply)>,
+    users: BTreeMap<UserId, User>,
+    links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    places: u64,
+}
+
+#[derive(Debug)]
+struct CampaignRow {
+    campaign: Campaign,
+    versions: BTreeMap<u32, Arc<Settings>>,
+    next_dial_at: DateTime<Utc>,
+    clients: BTreeMap<ClientStatus, u64>,
+    totals: Totals,
+    due: BTreeSet<DueKey>,
+    leased: BTreeSet<CallId>,
+    live: BTreeSet<CallId>,
+}
+
+/// The queue's order within a campaign: a person's wish, due time, id.
+type DueKey = (bool, DateTime<Utc>, CallId);
+
+#[derive(Debug)]
+struct ClientRow {
+    client: Client,
+    place: u64,
+    calls: BTreeSet<CallId>,
+}
+
+#[derive(Debug)]
+struct CallRow {
+    call: Call,
+    events: BTreeSet<CallEvent>,
+    epoch: u64,
+    /// Until when, on the wall clock, a worker holds it.
+    lease_until: Option<DateTime<Utc>>,
+    looks: u32,
+    look_at: DateTime<Utc>,
+}
+
+impl State {
+    const fn new() -> Self {
+        Self {
+            entropy: SeededEntropy::new(0),
+            latest: None,
+            facts: BTreeMap::new(),
+            campaigns: BTreeMap::new(),
+            imports: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            by_number: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            dials: BTreeMap::new(),
+            live: BTreeSet::new(),
+            live_numbers: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            dnc: BTreeMap::new(),
+            tallies: BTreeMap::new(),
+            audit: Vec::new(),
+            notices: Vec::new(),
+            replies: BTreeMap::new(),
+            users: BTreeMap::new(),
+            links: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            places: 0,
+        }
+    }
+
+    /// Begins a mutation: nothing may happen twice under one idempotency key.
+    fn enter(&mut self, by: By<'_>) -> Result<(), Refused> {
+        if let Some(record) = by.idempotency {
+            let key = (record.scope.clone(), record.key.clone());
+            let day = chrono::TimeDelta::hours(24);
+            if self.replies.get(&key).is_some_and(|(wall, ..)| record.wall - *wall < day) {
+                return Err(Refused::InProgress);
+            }
+        }
+        self.latest = self.latest.max(Some(by.now));
+        Ok(())
+    }
+
+    /// Ends a mutation: its audit row and its saved answer.
+    fn leave(&mut self, by: By<'_>, effect: &Effect) {
+        if let Some(record) = by.idempotency {
+            let key = (record.scope.clone(), record.key.clone());
+            let reply = (record.reply)(effect);
+            self.replies.insert(key, (record.wall, record.body_hash, reply));
+        }
+    }
+
+    fn write_audit(
+        &mut self,
+        by: By<'_>,
+        action: &str,
+        object: impl ToString,
+        old: Option<Value>,
+        new: Option<Value>,
+    ) {
+        if matches!(by.actor, Actor::User(_) | Actor::Token(_)) {
+            self.audit.push(AuditRow {
+                id: AuditId::new(by.now, &self.entropy),
+                actor: by.actor.clone(),
+                at: by.now,
+                action: action.to_owned(),
+                object: object.to_string(),
+                old,
+                new,
+            });
+        }
+    }
+
+    fn notify(&mut self, at: DateTime<Utc>, kind: NoticeKind) {
+        if !self.notices.iter().any(|notice| notice.kind == kind) {
+            let id = NoticeId::new(at, &self.entropy);
+            self.notices.push(Notice { id, at, kind });
+        }
+    }
+
+    fn campaign_row(&self, id: CampaignId) -> Result<&CampaignRow, Refused> {
+        self.campaigns.get(&id).ok_or(Refused::NotFound)
+    }
+
+    fn campaign_view(&self, id: CampaignId) -> Option<CampaignView> {
+        let row = self.campaigns.get(&id)?;
+        Some(CampaignView {
+            campaign: row.campaign.clone(),
+            progress: CampaignProgress {
+                clients: row.clients.clone(),
+                totals: row.totals.clone(),
+                live: row.live.len() as u64,
+            },
+        })
+    }
+
+    fn client_view(&self, row: &ClientRow) -> ClientView {
+        let client = row.client.clone();
+        ClientView { on_dnc: self.on_dnc(client.phone, client.campaign).is_some(), client }
+    }
+
+    fn call_view(&self, id: CallId) -> Option<CallView> {
+        let call = self.calls.get(&id)?.call.clone();
+        let client = call.client.and_then(|id| self.clients.get(&id)).map(|row| &row.client);
+        let campaign = call.campaign.and_then(|id| self.campaigns.get(&id));
+        Some(CallView {
+            campaign_name: campaign.map(|row| row.campaign.settings.name.clone()),
+            client_name: client.map(|client| client.name.clone()),
+            tags: client.map(|client| client.tags.clone()).unwrap_or_default(),
+            call,
+        })
+    }
+
+    fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
+        [DncScope::Global, DncScope::Campaign(campaign)]
+            .into_iter()
+            .find(|scope| self.dnc.contains_key(&(phone, *scope)))
+    }
+
+    fn number_live(&self, phone: PhoneNumber) -> bool {
+        self.live_numbers.get(&phone).is_some_and(|calls| !calls.is_empty())
+    }
+
+    fn number_dials(&self, phone: PhoneNumber) -> Vec<DateTime<Utc>> {
+        self.dials.get(&phone).into_iter().flatten().map(|(at, _)| *at).collect()
+    }
+
+    fn facts_of(&self, row: &CallRow) -> Option<Facts> {
+        let call = &row.call;
+        let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
+        let campaign_row = self.campaigns.get(&campaign)?;
+        let client_row = &self.clients.get(&client)?.client;
+        let columns = self.imports.get(&client_row.import).map(|import| &import.columns[..]);
+        let fields = columns.unwrap_or_default().iter().cloned().zip(client_row.fields.clone());
+        Some(Facts {
+            call: call.id,
+            campaign,
+            client,
+            phone,
+            attempt: call.attempt,
+            intent: call.intent,
+            due_at: call.due_at,
+            lease: Lease { epoch: row.epoch },
+            run_state: campaign_row.campaign.state,
+            settings_version: campaign_row.campaign.settings_version,
+            settings: campaign_row.campaign.settings.clone(),
+            zones: client_row.zones.clone(),
+            active: client_row.active,
+            consent: client_row.consent.is_some(),
+            dnc: self.on_dnc(phone, campaign),
+            number_live: self.number_live(phone),
+            number_dials: self.number_dials(phone),
+            client_dials: client_row.standing.attempts,
+            name: client_row.name.clone(),
+            fields: fields.collect(),
+        })
+    }
+
+    /// Puts a new call into the queue.
+    fn schedule(&mut self, call: Call) {
+        let id = call.id;
+        if let Some(client) = call.client.and_then(|id| self.clients.get_mut(&id)) {
+            client.calls.insert(id);
+        }
+        self.calls.insert(
+            id,
+            CallRow {
+                call,
+                events: BTreeSet::new(),
+                epoch: 0,
+                lease_until: None,
+                looks: 0,
+                look_at: DateTime::UNIX_EPOCH,
+            },
+        );
+        self.enqueue(id);
+    }
+
+    fn enqueue(&mut self, id: CallId) {
+        let Some(row) = self.calls.get_mut(&id) else { return };
+        row.call.claimed = false;
+        row.lease_until = None;
+        let key = due_key(&row.call);
+        if let Some(campaign) = row.call.campaign.and_then(|id| self.campaigns.get_mut(&id)) {
+            campaign.leased.remove(&id);
+            campaign.due.insert(key);
+        }
+    }
+
+    /// Takes a call out of the queue, claimed or not.
+    fn dequeue(&mut self, id: CallId) {
+        let Some(row) = self.calls.get_mut(&id) else { return };
+        row.call.claimed = false;
+        row.lease_until = None;
+        let key = due_key(&row.call);
+        if let Some(campaign) = row.call.campaign.and_then(|id| self.campaigns.get_mut(&id)) {
+            campaign.leased.remove(&id);
+            campaign.due.remove(&key);
+        }
+    }
+
+    /// Changes a call and moves every counter that follows from it.
+    fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
+        let Some(row) = self.calls.get_mut(&id) else { return };
+        let (tally, ended, live) = (Tally::of(&row.call), row.call.ended_at(), row.call.is_live());
+        change(row);
+        let (new_tally, new_ended) = (Tally::of(&row.call), row.call.ended_at());
+        let (campaign, phone) = (row.call.campaign, row.call.phone);
+        let outbound = row.call.direction == Direction::Outbound;
+        let now_live = row.call.is_live();
+        if ended != new_ended {
+            if let Some(at) = ended {
+                self.ended.remove(&(at, id));
+            }
+            if let Some(at) = new_ended {
+                self.ended.insert((at, id));
+            }
+        }
+        if outbound && live != now_live {
+            let numbers = phone.map(|phone| self.live_numbers.entry(phone).or_default());
+            let campaign_live =
+                campaign.and_then(|id| self.campaigns.get_mut(&id)).map(|row| &mut row.live);
+            for set in [Some(&mut self.live), numbers, campaign_live].into_iter().flatten() {
+                if now_live {
+                    set.insert(id)
+                } else {
+                    set.remove(&id)
+                };
+            }
+        }
+        if tally != new_tally
+            && let Some(campaign) = campaign
+        {
+            self.count(campaign, tally, new_tally);
+        }
+    }
+
+    fn count(&mut self, campaign: CampaignId, old: Option<Tally>, new: Option<Tally>) {
+        let Some(row) = self.campaigns.get_mut(&campaign) else { return };
+        if let Some(tally) = old {
+            let cell = self.tallies.entry((campaign, tally.quarter, tally.outcome)).or_default();
+            *cell = (cell.0 - 1, cell.1 - u64::from(tally.talk_seconds));
+            if *cell == (0, 0) {
+                self.tallies.remove(&(campaign, tally.quarter, tally.outcome));
+            }
+            if let Some(calls) = row.totals.outcomes.get_mut(&tally.outcome) {
+                *calls -= 1;
+                if *calls == 0 {
+                    row.totals.outcomes.remove(&tally.outcome);
+                }
+            }
+            row.totals.talk_seconds -= u64::from(tally.talk_seconds);
+        }
+        if let Some(tally) = new {
+            let cell = self.tallies.entry((campaign, tally.quarter, tally.outcome)).or_default();
+            *cell = (cell.0 + 1, cell.1 + u64::from(tally.talk_seconds));
+            row.totals.add(tally.outcome, 1, u64::from(tally.talk_seconds));
+        }
+    }
+
+    /// Ends a scheduled call without a dial.
+    fn retire(&mut self, id: CallId, at: DateTime<Utc>, by: &Actor, how: Retirement) {
+        self.dequeue(id);
+        self.change(id, |row| row.call.retired = Some(Retired { at, by: by.clone(), how }));
+    }
+
+    /// Brings a client's standing up to date after any change to its calls, and what follows: the
+    /// retry that is owed or no longer owed, and the campaign's end.
+    fn follow_up(&mut self, client: ClientId, now: DateTime<Utc>) {
+        let Some(outlook) = self.outlook(client) else { return };
+        if let Some(id) = outlook.withdraw {
+            self.dequeue(id);
+            self.calls.remove(&id);
+            if let Some(row) = self.clients.get_mut(&client) {
+                row.calls.remove(&id);
+            }
+        }
+        if let Some(planned) = outlook.plan {
+            self.plan(client, planned);
+        }
+        let Some(row) = self.clients.get_mut(&client) else { return };
+        let (old, new) = (row.client.standing.status, outlook.standing.status);
+        row.client.standing = outlook.standing;
+        let campaign = row.client.campaign;
+        self.move_client(campaign, Some(old), new);
+        self.check_finished(campaign, now);
+    }
+
+    fn outlook(&self, client: ClientId) -> Option<Outlook> {
+        let row = self.clients.get(&client)?;
+        let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
+        let calls: Vec<CallBrief> = row
+            .calls
+            .iter()
+            .filter_map(|id| self.calls.get(id))
+            .filter_map(|row| CallBrief::of(&row.call))
+            .collect();
+        Some(outlook(&Case {
+            calls: &calls,
+            zones: &row.client.zones,
+            active: row.client.active,
+            on_dnc: self.on_dnc(row.client.phone, row.client.campaign).is_some(),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        }))
+    }
+
+    fn plan(&mut self, client: ClientId, planned: PlannedCall) {
+        let Some(row) = self.clients.get(&client) else { return };
+        let call = scheduled_call(
+            planned.id,
+            &row.client,
+            planned.attempt,
+            Some(planned.retry_of),
+            Intent::Plan,
+            Actor::System,
+            planned.due_at,
+        );
+        let campaign = row.client.campaign;
+        self.schedule(call);
+        self.reopen(campaign);
+    }
+
+    /// A finished campaign that has somebody to call runs again.
+    fn reopen(&mut self, campaign: CampaignId) {
+        if let Some(row) = self.campaigns.get_mut(&campaign)
+            && row.campaign.state == RunState::Finished
+        {
+            row.campaign.state = RunState::Running;
+            row.campaign.ended_at = None;
+        }
+    }
+
+    fn move_client(&mut self, campaign: CampaignId, old: Option<ClientStatus>, new: ClientStatus) {
+        let Some(row) = self.campaigns.get_mut(&campaign) else { return };
+        if let Some(count) = old.and_then(|old| row.clients.get_mut(&old)) {
+            *count -= 1;
+        }
+        *row.clients.entry(new).or_default() += 1;
+        row.clients.retain(|_, count| *count > 0);
+    }
+
+    fn check_finished(&mut self, campaign: CampaignId, now: DateTime<Utc>) {
+        let Some(row) = self.campaigns.get_mut(&campaign) else { return };
+        let all_final = row.clients.keys().all(|status| status.is_final());
+        if row.campaign.state == RunState::Running && all_final && !row.clients.is_empty() {
+            row.campaign.state = RunState::Finished;
+            row.campaign.ended_at = Some(now);
+            self.notify(now, NoticeKind::CampaignFinished(campaign));
+        }
+    }
+
+    /// Cancels every scheduled call to a number in a scope.
+    fn cancel_number(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+    ) -> Vec<CallId> {
+        let clients: Vec<ClientId> = self
+            .by_number
+            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
+            .take_while(|((number, _), _)| *number == phone)
+            .filter(|((_, campaign), _)| scope.covers(*campaign))
+            .map(|(_, client)| *client)
+            .collect();
+        let mut canceled = Vec::new();
+        for client in clients {
+            let scheduled: Vec<CallId> = self.clients[&client]
+                .calls
+                .iter()
+                .copied()
+                .filter(|id| is_waiting(&self.calls[id].call))
+                .collect();
+            for id in scheduled {
+                self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+                canceled.push(id);
+            }
+            self.follow_up(client, at);
+        }
+        canceled
+    }
+}
+
+fn due_key(call: &Call) -> DueKey {
+    (call.intent != Intent::Person, call.due_at, call.id)
+}
+
+/// Whether a call waits in the queue, claimed or not.
+fn is_waiting(call: &Call) -> bool {
+    call.direction == Direction::Outbound && call.begun_at.is_none() && call.retired.is_none()
+}
+
+fn scheduled_call(
+    id: CallId,
+    client: &Client,
+    attempt: u32,
+    retry_of: Option<CallId>,
+    intent: Intent,
+    by: Actor,
+    due_at: DateTime<Utc>,
+) -> Call {
+    Call {
+        id,
+        campaign: Some(client.campaign),
+        client: Some(client.id),
+        phone: Some(client.phone),
+        direction: Direction::Outbound,
+        attempt,
+        retry_of,
+        intent,
+        by,
+        due_at,
+        claimed: false,
+        begun_at: None,
+        settings_version: 0,
+        zone: None,
+        decision: Vec::new(),
+        retired: None,
+        progress: Progress::default(),
+        review: Review::Unreviewed,
+        disposition: None,
+        notes: Vec::new(),
+    }
+}
+
+/// Whether a name or number matches a search: under 3 characters by its beginning, else by any
+/// part.
+fn matches(q: &str, name: &str, phone: Option<PhoneNumber>) -> bool {
+    let q = q.trim().to_lowercase();
+    let name = name.to_lowercase();
+    let digits: String = q.chars().filter(char::is_ascii_digit).collect();
+    let is_number =
+        !digits.is_empty() && q.chars().all(|c| c.is_ascii_digit() || "+-(). ".contains(c));
+    let number = phone.map(|phone| phone.digits().to_string()).unwrap_or_default();
+    if q.chars().count() < 3 {
+        name.starts_with(&q) || (is_number && number.starts_with(&digits))
+    } else {
+        name.contains(&q) || (is_number && number.contains(&digits))
+    }
+}

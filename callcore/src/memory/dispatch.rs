@@ -1,0 +1,415 @@
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{CallRow, MemoryStore, State, due_key};
+use crate::actor::Actor;
+use crate::call::{
+    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Intent, Progress, Report,
+    Retirement, Review,
+};
+use crate::campaign::RunState;
+use crate::dnc::{DncEntry, DncScope, DncSource};
+use crate::engine::{
+    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
+    next_dial_at,
+};
+use crate::id::{CallId, CampaignId};
+use crate::port::{
+    By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
+};
+use crate::script::Script;
+
+/// How long after its intent a call without any news is first looked up, on the wall clock.
+const FIRST_LOOK: TimeDelta = TimeDelta::seconds(30);
+/// The longest wait between two look-ups.
+const LONGEST_LOOK: TimeDelta = TimeDelta::minutes(10);
+
+#[async_trait]
+impl Dispatch for MemoryStore {
+    async fn server_time(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn claim_due(&self, request: ClaimRequest) -> Result<Vec<Facts>, StoreError> {
+        let mut state = self.lock();
+        let ids = state.due(request);
+        let mut facts = Vec::new();
+        for id in ids {
+            let Some(row) = state.calls.get_mut(&id) else { continue };
+            row.epoch += 1;
+            row.lease_until = Some(request.wall + request.lease_for);
+            row.call.claimed = true;
+            let key = due_key(&row.call);
+            if let Some(campaign) = row.call.campaign.and_then(|id| state.campaigns.get_mut(&id)) {
+                campaign.due.remove(&key);
+                campaign.leased.insert(id);
+            }
+            facts.extend(state.calls.get(&id).and_then(|row| state.facts_of(row)));
+        }
+        Ok(facts)
+    }
+
+    async fn begin(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        permits: &[Permit],
+    ) -> Result<Refusals, StoreError> {
+        let mut state = self.lock();
+        state.latest = state.latest.max(Some(by.now));
+        Ok(permits.iter().map(|permit| state.begin(by.now, wall, permit)).collect())
+    }
+
+    async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        for back in calls {
+            state.take_back(by, back);
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.latest = state.latest.max(Some(by.now));
+        for settlement in settlements {
+            state.settle(by, settlement);
+        }
+        Ok(())
+    }
+
+    async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
+        let mut state = self.lock();
+        state.latest = state.latest.max(Some(by.now));
+        Ok(reports.iter().map(|report| state.record(by.now, report)).collect())
+    }
+
+    async fn next_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let state = self.lock();
+        let next = state.campaigns.values().filter_map(|row| {
+            let settings = &row.campaign.settings;
+            if state.slots_held(row.campaign.id, now) >= settings.pacing.max_concurrent {
+                return None;
+            }
+            let first = |person: bool| {
+                let rank = row.due.iter().filter(move |(plan, ..)| *plan != person);
+                rank.map(|(_, due_at, _)| *due_at).next()
+            };
+            let planned = first(false).map(|due_at| due_at.max(row.next_dial_at));
+            match row.campaign.state {
+                RunState::Running => planned.into_iter().chain(first(true)).min(),
+                RunState::Paused | RunState::Finished => first(true),
+                RunState::Draft | RunState::Stopped => None,
+            }
+        });
+        Ok(next.min())
+    }
+
+    async fn unsettled(
+        &self,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OpenCall>, StoreError> {
+        let mut state = self.lock();
+        let due: Vec<CallId> = state
+            .live
+            .iter()
+            .copied()
+            .filter(|id| {
+                let row = &state.calls[id];
+                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let silent = row.events.is_empty();
+                let unknown = row.call.status() == CallStatus::Unknown;
+                row.look_at <= wall && (silent || unknown || overdue)
+            })
+            .take(limit as usize)
+            .collect();
+        for id in &due {
+            if let Some(row) = state.calls.get_mut(id) {
+                row.looks += 1;
+                let wait = FIRST_LOOK * i32::try_from(1_u32 << row.looks.min(5)).unwrap_or(32);
+                row.look_at = wall + wait.min(LONGEST_LOOK);
+            }
+        }
+        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+    }
+
+    async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        let state = self.lock();
+        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        Ok(rows.take(limit as usize).collect())
+    }
+
+    async fn latest_instant(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        Ok(self.lock().latest)
+    }
+}
+
+fn open_call(row: &CallRow) -> Option<OpenCall> {
+    Some(OpenCall {
+        call: row.call.id,
+        phone: row.call.phone?,
+        begun_at: row.call.begun_at?,
+        carrier_call_id: row.call.progress.carrier_call_id.clone(),
+        events: row.events.iter().cloned().collect(),
+    })
+}
+
+impl State {
+    fn slots_held(&self, campaign: CampaignId, now: DateTime<Utc>) -> u32 {
+        let live = self.campaigns.get(&campaign).into_iter().flat_map(|row| &row.live);
+        let held = live
+            .filter(|id| self.calls[id].call.begun_at.is_some_and(|begun| begun + SLOT_HOLD > now));
+        u32::try_from(held.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The calls a claim gets, in order; leases that ran out come back into the queue first.
+    fn due(&mut self, request: ClaimRequest) -> Vec<CallId> {
+        let lost: Vec<CallId> = self
+            .campaigns
+            .values()
+            .flat_map(|row| &row.leased)
+            .copied()
+            .filter(|id| self.calls[id].lease_until.is_none_or(|until| until <= request.wall))
+            .collect();
+        for id in lost {
+            self.enqueue(id);
+        }
+        let mut campaigns: Vec<&super::CampaignRow> = self.campaigns.values().collect();
+        campaigns.sort_by_key(|row| (-i64::from(row.campaign.settings.priority), row.campaign.id));
+        let mut ids = Vec::new();
+        for row in campaigns {
+            let pacing = row.campaign.settings.pacing;
+            let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
+            let mut slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let mut pace =
+                dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
+            let planned = row.campaign.state == RunState::Running;
+            let asked =
+                planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            for (plan, due_at, id) in &row.due {
+                let wanted = if *plan { planned && pace > 0 } else { asked };
+                if slots == 0 || ids.len() >= request.limit as usize {
+                    break;
+                }
+                if wanted && *due_at <= request.now {
+                    ids.push(*id);
+                    slots -= 1;
+                    pace -= usize::from(*plan);
+                } else if *plan {
+                    break;
+                }
+            }
+        }
+        ids
+    }
+
+    fn begin(
+        &mut self,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        permit: &Permit,
+    ) -> Result<(), BeginRefusal> {
+        let lost = BeginRefusal::LeaseLost;
+        let row = self.calls.get(&permit.call()).ok_or(lost)?;
+        let campaign = self.campaigns.get(&permit.campaign()).ok_or(lost)?;
+        let client = self.clients.get(&permit.client()).ok_or(lost)?;
+        let facts = AdmitFacts {
+            lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
+            run_state: campaign.campaign.state,
+            settings_version: campaign.campaign.settings_version,
+            active: client.client.active,
+            on_dnc: self.on_dnc(permit.phone(), permit.campaign()).is_some(),
+            number_live: self.number_live(permit.phone()),
+            number_dials: self.number_dials(permit.phone()),
+            in_flight: self.slots_held(permit.campaign(), now),
+            next_dial_at: campaign.next_dial_at,
+        };
+        admit(permit, &facts, now)?;
+
+        self.dequeue(permit.call());
+        let zone = permit.settings().zones_of(&self.clients[&permit.client()].client.zones);
+        self.change(permit.call(), |row| {
+            row.call.begun_at = Some(now);
+            row.call.settings_version = permit.settings_version();
+            row.call.decision = permit.decision().to_vec();
+            row.call.zone = zone.into_iter().next();
+            row.looks = 0;
+            row.look_at = wall + FIRST_LOOK;
+        });
+        self.dials.entry(permit.phone()).or_default().insert((now, permit.call()));
+        if let Some(row) = self.campaigns.get_mut(&permit.campaign()) {
+            let pace = permit.settings().pacing.calls_per_second;
+            row.next_dial_at = next_dial_at(row.next_dial_at, now, pace);
+        }
+        self.follow_up(permit.client(), now);
+        Ok(())
+    }
+
+    fn take_back(&mut self, by: By<'_>, back: &TakeBack) {
+        let Some(row) = self.calls.get(&back.call) else { return };
+        let Some(begun_at) = row.call.begun_at else { return };
+        if row.epoch != back.lease.epoch || !row.events.is_empty() {
+            return;
+        }
+        let (client, campaign, phone) = (row.call.client, row.call.campaign, row.call.phone);
+        self.change(back.call, |row| {
+            row.call.begun_at = None;
+            row.call.settings_version = 0;
+            row.call.decision.clear();
+            row.call.due_at = back.due_at.unwrap_or(row.call.due_at);
+        });
+        if let Some(dials) = phone.and_then(|phone| self.dials.get_mut(&phone)) {
+            dials.remove(&(begun_at, back.call));
+        }
+        self.enqueue(back.call);
+        let stopped = campaign
+            .and_then(|id| self.campaigns.get(&id))
+            .is_some_and(|row| row.campaign.state == RunState::Stopped);
+        if stopped {
+            let how = Retirement::Canceled(CancelReason::CampaignStopped);
+            self.retire(back.call, by.now, &Actor::System, how);
+        }
+        if let Some(client) = client {
+            self.follow_up(client, by.now);
+        }
+    }
+
+    fn settle(&mut self, by: By<'_>, settlement: &Settlement) {
+        let Some(row) = self.calls.get_mut(&settlement.call) else { return };
+        if !row.call.claimed || row.epoch != settlement.lease.epoch {
+            return;
+        }
+        let client = row.call.client;
+        match settlement.verdict {
+            Verdict::Retire(reason) => {
+                let how = Retirement::Canceled(reason);
+                self.retire(settlement.call, by.now, &Actor::System, how);
+            }
+            Verdict::Defer(defer) => {
+                row.call.due_at = row.call.due_at.max(defer.until);
+                self.enqueue(settlement.call);
+            }
+            Verdict::Dial { .. } => self.enqueue(settlement.call),
+        }
+        if let Some(client) = client {
+            self.follow_up(client, by.now);
+        }
+    }
+
+    fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
+        let id = match &report.call {
+            CallRef::Ours(id) => *id,
+            CallRef::Inbound(ring) => self.inbound_call(now, ring, report.event.at),
+        };
+        let Some(row) = self.calls.get_mut(&id) else { return Recorded::NoSuchCall };
+        if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
+            return Recorded::NoSuchCall;
+        }
+        if !row.events.insert(report.event.clone()) {
+            return Recorded::Known { call: id };
+        }
+        let was_ended = row.call.ended_at().is_some();
+        self.add_up(id, now);
+        let ended = self.calls[&id].call.ended_at().is_some();
+        Recorded::New { call: id, ended: ended && !was_ended }
+    }
+
+    /// Makes a call's row what its events say, with everything that follows.
+    fn add_up(&mut self, id: CallId, now: DateTime<Utc>) {
+        let row = &self.calls[&id];
+        let settings = row
+            .call
+            .campaign
+            .and_then(|campaign| self.campaigns.get(&campaign))
+            .and_then(|campaign| campaign.versions.get(&row.call.settings_version));
+        let quiet = Script::default();
+        let script = settings.map_or(&quiet, |settings| &settings.script);
+        let progress = Progress::of(&row.events, script);
+        let first = row.events.first().map(|event| event.at);
+        let (client, phone) = (row.call.client, row.call.phone);
+        let (opted_out, tags) = (progress.opted_out_at, progress.tags.clone());
+        self.change(id, |row| {
+            if row.call.direction == Direction::Inbound {
+                row.call.due_at = first.unwrap_or(row.call.due_at);
+            }
+            row.call.progress = progress;
+        });
+        if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
+            row.client.tags.extend(tags);
+        }
+        if let (Some(at), Some(phone)) = (opted_out, phone)
+            && !self.dnc.contains_key(&(phone, DncScope::Global))
+        {
+            let entry = DncEntry {
+                phone,
+                scope: DncScope::Global,
+                reason: String::new(),
+                source: DncSource::OptOut,
+                added_by: Actor::Client,
+                created_at: at,
+            };
+            self.dnc.insert((phone, DncScope::Global), entry);
+            self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
+        }
+        if self.calls[&id].call.end_reason() == Some("unknown") {
+            self.notify(now, NoticeKind::CallGivenUp(id));
+        }
+        if let Some(client) = client {
+            self.follow_up(client, now);
+        }
+    }
+
+    /// The row of an inbound call, made by whichever of its events comes first.
+    fn inbound_call(
+        &mut self,
+        now: DateTime<Utc>,
+        ring: &InboundRing,
+        at: DateTime<Utc>,
+    ) -> CallId {
+        if let Some(id) = self.inbound.get(&ring.carrier_call_id) {
+            return *id;
+        }
+        let last_dial = ring.from.and_then(|from| self.dials.get(&from)?.last().copied());
+        let dialled = last_dial.and_then(|(_, id)| self.calls[&id].call.client);
+        let client = dialled.or_else(|| {
+            let from = ring.from?;
+            let rows = self.clients.values().filter(|row| row.client.phone == from);
+            rows.max_by_key(|row| row.place).map(|row| row.client.id)
+        });
+        let campaign = client.map(|client| self.clients[&client].client.campaign);
+        let id = ring.new_id;
+        let call = Call {
+            id,
+            campaign,
+            client,
+            phone: ring.from,
+            direction: Direction::Inbound,
+            attempt: 0,
+            retry_of: None,
+            intent: Intent::Person,
+            by: Actor::Client,
+            due_at: at,
+            claimed: false,
+            begun_at: None,
+            settings_version: 0,
+            zone: None,
+            decision: Vec::new(),
+            retired: None,
+            progress: Progress::default(),
+            review: Review::Unreviewed,
+            disposition: None,
+            notes: Vec::new(),
+        };
+        self.inbound.insert(ring.carrier_call_id.clone(), id);
+        if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
+            row.calls.insert(id);
+        }
+        let events = std::collections::BTreeSet::new();
+        let look_at = DateTime::UNIX_EPOCH;
+        let row = CallRow { call, events, epoch: 0, lease_until: None, looks: 0, look_at };
+        self.calls.insert(id, row);
+        self.notify(now, NoticeKind::InboundCall(id));
+        id
+    }
+}
