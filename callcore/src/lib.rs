@@ -57,6 +57,10 @@ pub mod memory;
 pub mod phone;
 pub mod port;
 pub mod rules;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 pub mod script;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod zones;
