@@ -53,11 +53,13 @@ pub mod auth;
 mod dto;
 mod events;
 mod health;
+mod importing;
 mod problem;
 mod query;
 mod request;
 pub mod sign_in;
 mod state;
+mod upload;
 mod webhooks;
 
 #[cfg(test)]
