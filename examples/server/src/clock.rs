@@ -18,7 +18,8 @@ pub(crate) async fn origin(
     store: &Arc<dyn Store>,
     first: DateTime<Utc>,
 ) -> Result<DateTime<Utc>, Box<dyn Error + Send + Sync>> {
-    let stored = store.put_fact(ORIGIN, &first.to_rfc3339_opts(SecondsFormat::Millis, true)).await?;
+    let stored =
+        store.put_fact(ORIGIN, &first.to_rfc3339_opts(SecondsFormat::Millis, true)).await?;
     let begun: DateTime<Utc> = stored
         .parse()
         .map_err(|_| format!("the database's {ORIGIN} is {stored:?}, which is no instant"))?;

@@ -61,7 +61,12 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CALLCORE_SIM_CARRIER_URL", value_name = "URL")]
     sim_carrier_url: Option<String>,
     /// The secret shared with that process.
-    #[arg(long, env = "CALLCORE_SIM_CARRIER_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(
+        long,
+        env = "CALLCORE_SIM_CARRIER_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
     sim_carrier_secret: Option<Secret>,
     /// The zone of "today" on the dashboard.
     #[arg(long, env = "CALLCORE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
@@ -82,7 +87,12 @@ pub(crate) struct SimCarrierArgs {
     #[arg(long, env = "CALLCORE_SIM_CARRIER_SERVER_URL", value_name = "URL")]
     pub(crate) server_url: String,
     /// The secret shared with the server.
-    #[arg(long, env = "CALLCORE_SIM_CARRIER_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[arg(
+        long,
+        env = "CALLCORE_SIM_CARRIER_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
     pub(crate) secret: Secret,
     /// The seed of everything that happens; the same at every start on one log.
     #[arg(long, env = "CALLCORE_SIM_SEED", value_name = "N")]

@@ -12,8 +12,8 @@ use crate::config::{LogArgs, LogFormat};
 ///
 /// The filter can't be read.
 pub(crate) fn init(args: &LogArgs) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|error| format!("RUST_LOG is no filter: {error}"))?;
+    let filter =
+        EnvFilter::try_new(&args.log).map_err(|error| format!("RUST_LOG is no filter: {error}"))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

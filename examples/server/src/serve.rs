@@ -171,7 +171,8 @@ fn serve(
         // Small answers must not wait for each other; without it they are only slower.
         drop(connection.set_nodelay(true));
     });
-    let served = axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
+    let served =
+        axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
     tokio::spawn(served.into_future())
 }
 

@@ -29,7 +29,7 @@ async fn a_file_that_is_no_list_is_answered_with_what_is_wrong_with_it() {
     let cases: [(&str, Vec<u8>); 4] = [
         ("phone", b"Name,City\nAda,Rome\n".to_vec()),
         ("empty", Vec::new()),
-        ("binary", png),
+        ("picture", png),
         ("binary", b"phone,na\0me\n2125550123,Ada\n".to_vec()),
     ];
     for (word, file) in cases {
@@ -38,7 +38,8 @@ async fn a_file_that_is_no_list_is_answered_with_what_is_wrong_with_it() {
         assert!(words(&answer).contains(word), "{word}: {answer}");
     }
     // A NUL further down costs its row, not the file.
-    let report = api.imported(&id, b"phone,name\n2125550123,A\0da\n2125550124,Bob\n".to_vec()).await;
+    let report =
+        api.imported(&id, b"phone,name\n2125550123,A\0da\n2125550124,Bob\n".to_vec()).await;
     assert_eq!(report["accepted"], 1, "{report}");
     assert_eq!(report["rejected_by_code"], json!({"nul_character": 1}), "{report}");
     assert_eq!(api.get(&format!("/api/campaigns/{id}")).await["clients"], 1);

@@ -59,7 +59,8 @@ async fn a_server_killed_fifty_times_forgets_nobody_and_dials_nobody_twice() {
     let unheard_of: Vec<&String> = dialled.iter().filter(|id| !ended.contains_key(*id)).collect();
     assert!(unheard_of.is_empty(), "dialled and not in the history: {unheard_of:?}");
     for (call, outcome) in &ended {
-        let needs_a_dial = matches!(outcome.as_str(), "answered" | "voicemail" | "no_answer" | "busy");
+        let needs_a_dial =
+            matches!(outcome.as_str(), "answered" | "voicemail" | "no_answer" | "busy");
         assert!(!needs_a_dial || dialled.contains(call), "{call} was never dialled: {outcome}");
     }
 }

@@ -38,12 +38,7 @@ impl Server {
         Self::spawn(directory, &arguments, settings, "the carrier is at ")
     }
 
-    fn spawn(
-        directory: &Path,
-        arguments: &[&str],
-        settings: &[(&str, &str)],
-        mark: &str,
-    ) -> Self {
+    fn spawn(directory: &Path, arguments: &[&str], settings: &[(&str, &str)], mark: &str) -> Self {
         let mut child = command(directory, arguments, settings).spawn().unwrap();
         let lines = lines_of(child.stdout.take().unwrap());
         let mut process = Self { child, url: String::new(), lines };
@@ -123,11 +118,7 @@ pub(crate) fn run(
 }
 
 /// The binary, with nothing of this process's environment.
-pub(crate) fn command(
-    directory: &Path,
-    arguments: &[&str],
-    settings: &[(&str, &str)],
-) -> Command {
+pub(crate) fn command(directory: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_callcore-server"));
     command
         .args(arguments)

@@ -82,12 +82,13 @@ pub(crate) async fn assert_counts_agree(api: &Api, id: &str, accepted: u64) {
     assert_eq!(dials, attempted, "every dial of the export ended once");
 }
 
-/// How each call of a campaign's history ended.
+/// How each dial of a campaign ended; calls that rang in are nobody's attempt.
 pub(crate) async fn ended_calls(api: &Api, campaign: &str) -> BTreeMap<String, String> {
     let mut outcomes = BTreeMap::new();
     let mut cursor = String::new();
     loop {
-        let path = format!("/api/calls/history?campaign={campaign}&limit=200{cursor}");
+        let path =
+            format!("/api/calls/history?campaign={campaign}&direction=outbound&limit=200{cursor}");
         let page = api.get(&path).await;
         for call in page["items"].as_array().unwrap() {
             let text = |field: &str| call[field].as_str().unwrap().to_owned();

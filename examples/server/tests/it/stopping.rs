@@ -6,8 +6,7 @@ use crate::harness::{Api, PATIENCE, Server, TOKEN};
 use crate::job::{any_hour, assert_counts_agree, started};
 
 const LIST: &[u8] = include_bytes!("../../../../callcore/tests/data/clients.csv");
-const SETTINGS: [(&str, &str); 2] =
-    [("CALLCORE_API_TOKEN", TOKEN), ("CALLCORE_SIM_SPEED", "600")];
+const SETTINGS: [(&str, &str); 2] = [("CALLCORE_API_TOKEN", TOKEN), ("CALLCORE_SIM_SPEED", "600")];
 
 async fn until_calls_end(api: &Api, id: &str, enough: u64) -> Value {
     let start = Instant::now();
