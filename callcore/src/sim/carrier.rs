@@ -304,7 +304,9 @@ impl SimCarrier {
                 at += seconds(late_by);
             }
             let overtaken = dice.hit(out_of_order);
-            if let Some(next) = told.get(place + 1).filter(|_| overtaken) {
+            // A ring back comes hours later; it overtakes nothing.
+            let next = told.get(place + 1).filter(|next| overtaken && next.call == report.call);
+            if let Some(next) = next {
                 at = at.max(next.event.at + seconds(latency_seconds.to.min(WEEK) + 1));
             }
             let (is_twice, again) = (dice.hit(twice), dice.spread(late_seconds));

@@ -186,6 +186,23 @@ fn events_come_twice_late_and_out_of_order() {
 }
 
 #[test]
+fn no_delivery_is_later_than_the_model_says() {
+    let model = SimModel { call_back: 1_000, ..SimModel::default() };
+    let mischief = Mischief { out_of_order: 1_000, ..model.mischief };
+    let mut carrier = SimCarrier::new(3, SimModel { mischief, ..model });
+    for dial in dials(500) {
+        carrier.place(dial, start());
+    }
+    // Late, overtaken by what follows within a call, and repeated.
+    let longest = TimeDelta::seconds(120 + 120 + 120);
+    while let Some(now) = carrier.next_delivery() {
+        for report in carrier.advance(now) {
+            assert!(now - report.event.at <= longest, "{:?} came at {now}", report.event);
+        }
+    }
+}
+
+#[test]
 fn a_lost_event_is_told_when_the_carrier_is_asked() {
     let mischief = Mischief { lost: 1_000, ..Mischief::NONE };
     let model = SimModel { mischief, call_back: 0, ..SimModel::default() };
