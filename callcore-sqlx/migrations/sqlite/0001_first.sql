@@ -14,6 +14,14 @@ create table campaign_clock (
     latest integer not null
 ) strict;
 
+-- Claims so far, of all calls together: a lease's epoch. A retry that is withdrawn and planned again
+-- has the same id, and whoever claimed it in its first life must have lost it.
+create table claims (
+    id integer primary key check (id = 1),
+    latest integer not null
+) strict;
+insert into claims (id, latest) values (1, 0);
+
 create table campaigns (
     id blob not null primary key,
     state text not null,

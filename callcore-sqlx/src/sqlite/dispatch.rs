@@ -94,11 +94,18 @@ impl SqliteStore {
             work.commit().await?;
             return Ok(Vec::new());
         }
-        sqlx::query(
-            "update due set epoch = epoch + 1, lease_until = ?2
-             where id in (select unhex(value, '-') from json_each(?1))",
+        let claims: i64 = sqlx::query_scalar(
+            "update claims set latest = latest + json_array_length(?1) returning latest",
         )
         .bind(ids(&calls))
+        .fetch_one(work.conn())
+        .await?;
+        sqlx::query(
+            "update due set epoch = ?2 + claimed.key, lease_until = ?3
+             from json_each(?1) as claimed where due.id = unhex(claimed.value, '-')",
+        )
+        .bind(ids(&calls))
+        .bind(claims + 1 - i64::try_from(calls.len()).unwrap_or(i64::MAX))
         .bind(micros(request.wall + request.lease_for))
         .execute(work.conn())
         .await?;
@@ -443,10 +450,16 @@ fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNu
         row.call.due_at = back.due_at.unwrap_or(row.call.due_at);
         row.changed = true;
     });
-    let campaign = campaign.and_then(|id| work.campaigns.get(&id));
-    if campaign.is_some_and(|campaign| campaign.state == RunState::Stopped) {
-        let how = Retirement::Canceled(CancelReason::CampaignStopped);
-        work.retire(back.call, by.now, &Actor::System, how);
+    // What happened while the call was begun had to spare it; now it no longer does.
+    let state = campaign.and_then(|id| work.campaigns.get(&id)).map(|campaign| campaign.state);
+    let on_dnc = phone.zip(campaign).and_then(|(phone, id)| work.on_dnc(phone, id)).is_some();
+    let reason = match (state == Some(RunState::Stopped), on_dnc) {
+        (true, _) => Some(CancelReason::CampaignStopped),
+        (false, true) => Some(CancelReason::OnDnc),
+        (false, false) => None,
+    };
+    if let Some(reason) = reason {
+        work.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
     }
     if let Some(client) = client {
         work.follow_up(client, by.now);

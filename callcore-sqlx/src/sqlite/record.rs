@@ -20,7 +20,7 @@ use super::dnc::insert_dnc;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{CallRow, Table};
+use super::row::{CallRow, Table, digits, micros};
 use super::work::Work;
 
 /// The most events a commit takes: more would only make the others wait.
@@ -227,7 +227,10 @@ impl Work<'_> {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let (client, phone) = (row.call.client, row.call.phone);
-        let (opted_out, tags) = (progress.opted_out_at, progress.tags.clone());
+        // Only news: an entry that people removed since must not come back with the next event.
+        let known = row.call.progress.opted_out_at;
+        let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
+        let tags = progress.tags.clone();
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
@@ -244,10 +247,8 @@ impl Work<'_> {
             row.tags.extend(tags);
             row.changed = true;
         }
-        if let (Some(at), Some(phone)) = (opted_out, phone)
-            && !self.dnc.contains(&(phone, DncScope::Global))
-        {
-            self.opt_out(phone, at).await?;
+        if let (Some(at), Some(phone)) = (opted_out, phone) {
+            self.opt_out(client, phone, at, now).await?;
         }
         if given_up {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -255,7 +256,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn opt_out(&mut self, phone: PhoneNumber, at: DateTime<Utc>) -> Result<(), Fail> {
+    async fn opt_out(
+        &mut self,
+        client: Option<ClientId>,
+        phone: PhoneNumber,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Fail> {
         let entry = DncEntry {
             phone,
             scope: DncScope::Global,
@@ -264,9 +271,25 @@ impl Work<'_> {
             added_by: Actor::Client,
             created_at: at,
         };
-        if insert_dnc(self, &entry).await? {
-            self.cancel_number(phone, DncScope::Global, at, &Actor::Client).await?;
+        if !insert_dnc(self, &entry).await? {
+            // The press that is heard of first need not be the first one.
+            sqlx::query(
+                "update dnc set created_at = min(created_at, ?2)
+                 where phone = ?1 and campaign = x'' and source = ?3",
+            )
+            .bind(digits(phone))
+            .bind(micros(at))
+            .bind(DncSource::OptOut.as_str())
+            .execute(self.conn())
+            .await?;
+            return Ok(());
         }
+        // A retry that this call had planned is withdrawn, as if the opt-out had been heard of
+        // first; what others scheduled is cancelled.
+        if let Some(client) = client {
+            self.follow_up(client, now);
+        }
+        self.cancel_number(phone, DncScope::Global, at, &Actor::Client).await?;
         Ok(())
     }
 

@@ -418,6 +418,9 @@ impl<'s> Work<'s> {
         client.standing = standing;
         let campaign = client.campaign;
         self.move_client(campaign, Some(old), new);
+        if !new.is_final() {
+            self.reopen(campaign);
+        }
         self.check_finished(campaign, now);
     }
 
@@ -437,13 +440,12 @@ impl<'s> Work<'s> {
         self.schedule(client, next, Intent::Plan, Actor::System);
     }
 
-    /// Schedules a call for a client; a finished campaign that has somebody to call runs again.
+    /// Schedules a call for a client, whose standing has to follow.
     pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
         let Some(row) = self.clients.get(&client) else { return };
-        let campaign = row.campaign;
         let call = Call {
             id: next.id,
-            campaign: Some(campaign),
+            campaign: Some(row.campaign),
             client: Some(client),
             phone: Some(row.phone),
             direction: Direction::Outbound,
@@ -464,10 +466,10 @@ impl<'s> Work<'s> {
             notes: Vec::new(),
         };
         self.add_call(CallRow::new(call));
-        self.reopen(campaign);
     }
 
-    pub(super) fn reopen(&mut self, campaign: CampaignId) {
+    /// A finished campaign that has somebody to call runs again.
+    fn reopen(&mut self, campaign: CampaignId) {
         if let Some(row) = self.campaigns.get_mut(&campaign)
             && row.state == RunState::Finished
         {

@@ -59,12 +59,13 @@ impl Dispatch for MemoryStore {
         permits: &[Permit],
     ) -> Result<Refusals, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(permits.iter().map(|permit| state.begin(by.now, wall, permit)).collect())
     }
 
     async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
         let mut state = self.lock();
+        state.at(by.now);
         for back in calls {
             state.take_back(by, back);
         }
@@ -73,7 +74,7 @@ impl Dispatch for MemoryStore {
 
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         for settlement in settlements {
             state.settle(by, settlement);
         }
@@ -82,7 +83,7 @@ impl Dispatch for MemoryStore {
 
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(reports.iter().map(|report| state.record(by.now, report)).collect())
     }
 
