@@ -70,7 +70,7 @@ mod tests {
     use std::sync::Arc;
 
     use callcore::call::{EventKind, Report};
-    use callcore::port::{WebhookDecoder, WebhookReply};
+    use callcore::port::{StoreError, StoreErrorKind, WebhookDecoder, WebhookReply};
     use serde_json::json;
 
     use super::*;
@@ -118,6 +118,28 @@ mod tests {
         assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "a=%2B1"));
         assert_eq!(answer.headers["content-type"], "text/xml");
         assert_eq!(world.get(&format!("/api/calls/{call}")).await.json["status"], "ringing");
+    }
+
+    #[derive(Debug)]
+    struct Away;
+
+    #[async_trait::async_trait]
+    impl crate::EventSink for Away {
+        async fn record(&self, _: Vec<Report>) -> Result<(), StoreError> {
+            Err(StoreError::new(StoreErrorKind::Unavailable, "record"))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_not_stored_is_asked_for_again() {
+        let world =
+            World::with(|state| state.with_webhooks(Arc::new(Decoder)).with_events(Arc::new(Away)));
+        world.loaded(1).await;
+        let body = format!("ringing {}", world.calls().await.remove(0)).into_bytes();
+        let request = world.request("POST", PATH).anonymous().header("x-signature", "good");
+        let answer = request.body(body).send().await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers.contains_key("retry-after"));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use crate::request::Id;
 use crate::state::ApiState;
 
 /// Rows read at once: what a reader who is slow keeps in memory.
-const PAGE: u32 = 500;
+const PAGE: u32 = 200;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
