@@ -26,6 +26,8 @@
 //! # let _ = mount;
 //! ```
 //!
+//! Time limits, TLS, rate limits and the like are layers of the application's own.
+//!
 //! # Bringing one's own sign-in
 //!
 //! A layer around the router that puts a [`Principal`] into the request's extensions is believed:
@@ -72,7 +74,7 @@ pub use query::{Instants, Query};
 pub use state::{ApiState, Ports};
 
 use axum::Router;
-use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -102,11 +104,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 /// Strangers don't learn which paths exist.
-async fn unknown(
-    State(state): State<ApiState>,
-    OriginalUri(_): OriginalUri,
-    request: Request,
-) -> Problem {
+async fn unknown(State(state): State<ApiState>, request: Request) -> Problem {
     let (parts, _) = request.into_parts();
     match auth::authenticate(&state, &parts).await {
         Ok(_) => Problem::not_found(),
