@@ -1,0 +1,40 @@
+//! Whether the application is alive, and whether it can work.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::dto;
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// How far the wall clock may be off the store's: what a dispatcher bears too.
+const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
+
+pub(crate) fn routes() -> Router<ApiState> {
+    Router::new().route("/healthz", get(alive)).route("/readyz", get(ready))
+}
+
+async fn alive() -> Response {
+    dto::json(StatusCode::OK, &json!({"status": "alive"}))
+}
+
+async fn ready(State(state): State<ApiState>) -> Response {
+    let not = |code, detail: &str| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).into_response()
+    };
+    if state.is_draining() {
+        return not("draining", "the server is about to end");
+    }
+    match state.store().server_time().await {
+        Err(error) => Problem::from(error).into_response(),
+        Ok(time) if (time - state.wall_now()).abs() > MAX_SKEW => {
+            not("clock_skew", "the server's clock and the store's are more than two seconds apart")
+        }
+        Ok(_) => dto::json(StatusCode::OK, &json!({"status": "ready"})),
+    }
+}
