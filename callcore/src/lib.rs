@@ -51,12 +51,17 @@ pub mod desk;
 pub mod dnc;
 pub mod driver;
 pub mod engine;
+pub mod export;
 pub mod id;
 pub mod import;
 pub mod memory;
 pub mod phone;
 pub mod port;
 pub mod rules;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 pub mod script;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod time;
 pub mod zones;

@@ -169,6 +169,12 @@ impl Ticket {
         self.facts.phone
     }
 
+    /// Which number of dial it is for the client.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.facts.attempt
+    }
+
     /// The campaign's settings: script, voicemail policy.
     #[must_use]
     pub const fn settings(&self) -> &Arc<Settings> {
@@ -200,18 +206,24 @@ impl Ticket {
         Some(message.fill(|field| self.field(field)))
     }
 
-    /// A field of the client by its column's header; `First Name` is also `first_name`.
     fn field(&self, name: &str) -> Option<String> {
-        let wanted = plain(name);
-        let column = self.facts.fields.iter().find(|(column, _)| plain(column) == wanted);
-        match column {
-            Some((_, value)) => Some(value.clone()),
-            None if wanted == "name" => Some(self.facts.name.clone()),
-            None if wanted == "first_name" => {
-                self.facts.name.split_whitespace().next().map(str::to_owned)
-            }
-            None => None,
-        }
+        client_field(&self.facts.fields, &self.facts.name, name)
+    }
+}
+
+/// A field of a client by its column's header; `First Name` is also `first_name`.
+pub(crate) fn client_field(
+    fields: &[(String, String)],
+    client_name: &str,
+    wanted: &str,
+) -> Option<String> {
+    let wanted = plain(wanted);
+    let column = fields.iter().find(|(column, _)| plain(column) == wanted);
+    match column {
+        Some((_, value)) => Some(value.clone()),
+        None if wanted == "name" => Some(client_name.to_owned()),
+        None if wanted == "first_name" => client_name.split_whitespace().next().map(str::to_owned),
+        None => None,
     }
 }
 

@@ -1,0 +1,378 @@
+//! The loops around [`Driver::tick`]: dispatch, sweep, the event recorder, drain on shutdown.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use callcore::memory::MemoryStore;
+//! use callcore::runtime::{Runtime, SystemClock};
+//! use callcore::sim::{SimModel, SimTelephony};
+//!
+//! # async fn run() {
+//! let clock = Arc::new(SystemClock);
+//! let carrier = SimTelephony::new(7, SimModel::default(), clock.clone());
+//! let store = Arc::new(MemoryStore::default());
+//! let runtime = Runtime::builder(store, Arc::new(carrier.clone()), clock.clone(), clock)
+//!     .simulated(carrier)
+//!     .start();
+//! // ... start campaigns; `runtime.handle()` is for everybody who changes something ...
+//! runtime.shutdown().await;
+//! # }
+//! ```
+
+mod machine;
+mod recorder;
+
+use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub use machine::{OsEntropy, SystemClock};
+pub use recorder::{RecordError, Recorder};
+
+use crate::driver::{Driver, Halt, Tick};
+use crate::port::{Store, StoreError, Telephony};
+#[cfg(feature = "sim")]
+use crate::sim::SimTelephony;
+use crate::time::Clock;
+
+/// The longest sleep between two ticks: work may appear that nobody woke us for, such as another
+/// node's.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// The shortest sleep after a tick that dialled nothing, so that a due call that may not be dialled
+/// yet does not spin the loop.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+
+/// The running loops.
+pub struct Runtime {
+    shared: Arc<Shared>,
+    /// In the order in which they must end: whoever produces events before the recorder.
+    tasks: Vec<JoinHandle<()>>,
+    recorder: JoinHandle<()>,
+}
+
+/// What everybody beside the loops may do with them: wake, record, ask.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// How the loops are, for readiness probes and pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// When the last tick ended, on the wall clock; none before the first.
+    pub ticked_at: Option<DateTime<Utc>>,
+    /// Whether the store answered in the last tick.
+    pub store_answers: bool,
+    /// Why nothing is dispatched.
+    pub halted: Option<Halt>,
+    /// Whether the loops are ending.
+    pub draining: bool,
+}
+
+impl Health {
+    /// Whether calls are being dispatched.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.ticked_at.is_some() && self.store_answers && self.halted.is_none() && !self.draining
+    }
+}
+
+/// A runtime to be started.
+pub struct Builder {
+    store: Arc<dyn Store>,
+    carrier: Arc<dyn Telephony>,
+    clock: Arc<dyn Clock>,
+    wall: Arc<dyn Clock>,
+    batch: u32,
+    sweep_every: Duration,
+    #[cfg(feature = "sim")]
+    simulated: Option<SimTelephony>,
+}
+
+impl Builder {
+    /// How many calls a tick claims at most; 50 unless told.
+    #[must_use]
+    pub const fn batch(mut self, batch: u32) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// How often the carrier is asked about unclear calls; every 5 seconds unless told.
+    #[must_use]
+    pub const fn sweep_every(mut self, period: Duration) -> Self {
+        self.sweep_every = period;
+        self
+    }
+
+    /// A simulated carrier in the same process, whose events are stored as they come.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn simulated(mut self, carrier: SimTelephony) -> Self {
+        self.simulated = Some(carrier);
+        self
+    }
+
+    /// Starts the loops on the tokio runtime this is called in.
+    #[must_use]
+    pub fn start(self) -> Runtime {
+        let (recorder, recording) =
+            recorder::start(Arc::clone(&self.store), Arc::clone(&self.clock));
+        let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
+        let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
+        let shared = Arc::new(Shared {
+            driver: driver.with_batch(self.batch),
+            clock,
+            wall,
+            recorder,
+            stop: CancellationToken::new(),
+            wake: Notify::new(),
+            #[cfg(feature = "sim")]
+            placed: Notify::new(),
+            health: Mutex::new(Health {
+                ticked_at: None,
+                store_answers: true,
+                halted: None,
+                draining: false,
+            }),
+            failures: AtomicU32::new(0),
+        });
+        let mut tasks = vec![
+            tokio::spawn(dispatch(Arc::clone(&shared))),
+            tokio::spawn(sweep(Arc::clone(&shared), self.sweep_every)),
+        ];
+        #[cfg(feature = "sim")]
+        if let Some(carrier) = self.simulated {
+            tasks.push(tokio::spawn(pump(Arc::clone(&shared), carrier)));
+        }
+        Runtime { shared, tasks, recorder: recording }
+    }
+}
+
+impl Runtime {
+    /// A runtime that claims from `store` and dials through `carrier`. `clock` is the campaign
+    /// clock, `wall` the one for leases and tickets.
+    #[must_use]
+    pub fn builder(
+        store: Arc<dyn Store>,
+        carrier: Arc<dyn Telephony>,
+        clock: Arc<dyn Clock>,
+        wall: Arc<dyn Clock>,
+    ) -> Builder {
+        Builder {
+            store,
+            carrier,
+            clock,
+            wall,
+            batch: 50,
+            sweep_every: Duration::from_secs(5),
+            #[cfg(feature = "sim")]
+            simulated: None,
+        }
+    }
+
+    /// A handle for everybody who changes something.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Drains: nothing more is claimed, the tick under way ends, events that were handed in are
+    /// stored. Calls in progress go on at the carrier and are taken up after the next start.
+    pub async fn shutdown(self) {
+        self.shared.health(|health| health.draining = true);
+        self.shared.stop.cancel();
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a loop of the runtime died");
+            }
+        }
+        self.shared.recorder.close();
+        if let Err(error) = self.recorder.await {
+            tracing::error!(%error, "the event recorder died");
+        }
+    }
+}
+
+impl Handle {
+    /// Tells the dispatcher that something changed: a campaign was started, a call moved. Without
+    /// it the change shows within a second.
+    pub fn wake(&self) {
+        self.shared.wake.notify_one();
+    }
+
+    /// The recorder, for webhooks.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.shared.recorder
+    }
+
+    /// How the loops are.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("health", &self.health()).finish_non_exhaustive()
+    }
+}
+
+struct Shared {
+    driver: Driver,
+    clock: Arc<dyn Clock>,
+    wall: Arc<dyn Clock>,
+    recorder: Recorder,
+    stop: CancellationToken,
+    wake: Notify,
+    /// A tick dialled: the simulated carrier may have events sooner than it thought.
+    #[cfg(feature = "sim")]
+    placed: Notify,
+    health: Mutex<Health>,
+    /// Ticks that failed in a row.
+    failures: AtomicU32,
+}
+
+impl Shared {
+    fn health(&self, change: impl FnOnce(&mut Health)) -> Health {
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *health;
+        change(&mut health);
+        before
+    }
+
+    /// Notes how a tick went; returns how long to sleep.
+    fn after_tick(&self, result: &Result<Tick, StoreError>) -> Duration {
+        let halted = result.as_ref().ok().and_then(|tick| tick.halted);
+        let ticked_at = Some(self.wall.now());
+        let before = self.health(|health| {
+            health.ticked_at = ticked_at;
+            health.store_answers = result.is_ok();
+            health.halted = halted;
+        });
+        match result {
+            Ok(tick) => {
+                self.failures.store(0, Ordering::Relaxed);
+                match (before.halted, halted) {
+                    (was, Some(halt)) if was != Some(halt) => {
+                        tracing::warn!(?halt, "nothing is dispatched");
+                    }
+                    (Some(_), None) => tracing::info!("dispatching again"),
+                    _ => {}
+                }
+                self.sleep_after(tick)
+            }
+            Err(error) => {
+                tracing::warn!(error = error as &dyn std::error::Error, "a tick failed");
+                backoff(self.failures.fetch_add(1, Ordering::Relaxed))
+            }
+        }
+    }
+
+    fn sleep_after(&self, tick: &Tick) -> Duration {
+        if tick.halted.is_some() {
+            return LONGEST_SLEEP;
+        }
+        let least = if tick.placed > 0 { Duration::ZERO } else { SHORTEST_SLEEP };
+        let next = tick.next_due_at.map_or(LONGEST_SLEEP, |at| self.clock.until(at));
+        next.clamp(least, LONGEST_SLEEP)
+    }
+}
+
+/// A tick is never cut off: draining waits for it.
+async fn dispatch(shared: Arc<Shared>) {
+    while !shared.stop.is_cancelled() {
+        let result = shared.driver.tick().await;
+        #[cfg(feature = "sim")]
+        if result.as_ref().is_ok_and(|tick| tick.placed > 0) {
+            shared.placed.notify_one();
+        }
+        let sleep = shared.after_tick(&result);
+        if sleep.is_zero() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = shared.wake.notified() => {}
+            () = shared.stop.cancelled() => {}
+        }
+    }
+}
+
+async fn sweep(shared: Arc<Shared>, every: Duration) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = shared.stop.cancelled() => return,
+        }
+        match shared.driver.sweep().await {
+            Ok(0) => {}
+            Ok(asked) => {
+                tracing::debug!(asked, "asked the carrier about unclear calls");
+                shared.wake.notify_one();
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
+            }
+        }
+    }
+}
+
+/// Carries the simulated carrier's events into the store. The carrier gives each away once, so they
+/// are held until they are stored.
+#[cfg(feature = "sim")]
+async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
+    loop {
+        let reports = carrier.advance();
+        let mut tries = 0;
+        while !reports.is_empty() && shared.recorder.record(reports.clone()).await.is_err() {
+            // What is lost by giving up here is delivered again after the next start.
+            if shared.stop.is_cancelled() {
+                return;
+            }
+            tokio::time::sleep(backoff(tries)).await;
+            tries += 1;
+        }
+        if !reports.is_empty() {
+            shared.wake.notify_one();
+        }
+        if shared.stop.is_cancelled() {
+            return;
+        }
+        let next = carrier.next_delivery().map_or(LONGEST_SLEEP, |at| shared.clock.until(at));
+        tokio::select! {
+            // A clock may round down and ask for no sleep at all, a moment too early.
+            () = tokio::time::sleep(next.clamp(Duration::from_millis(1), LONGEST_SLEEP)) => {}
+            () = shared.placed.notified() => {}
+            () = shared.stop.cancelled() => {}
+        }
+    }
+}
+
+fn backoff(failures: u32) -> Duration {
+    SHORTEST_SLEEP.saturating_mul(1_u32 << failures.min(16)).min(LONGEST_BACKOFF)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,397 @@
+//! The carrier itself: dials in, events out, on the campaign clock.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::dice::Dice;
+use super::model::{Mischief, SimModel};
+use super::plan::Plan;
+use crate::call::{CallEvent, CallRef, Ending, EventKind, InboundRing, Report};
+use crate::campaign::VoicemailPolicy;
+use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
+use crate::id::CallId;
+use crate::phone::PhoneNumber;
+use crate::port::{Audio, Found};
+use crate::script::{Key, KeyAction};
+
+/// How long the carrier answers for a call: longer than anybody asks about an unknown one.
+const MEMORY: TimeDelta = TimeDelta::days(3);
+
+/// The chances of deliveries are rolled apart from those of the call itself.
+const DELIVERIES: u64 = 1;
+
+/// What the carrier is asked to dial, and what it plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimDial {
+    /// The call; every event hands it back.
+    pub call: CallId,
+    /// The number.
+    pub to: PhoneNumber,
+    /// Which number of dial it is for the client, from 1.
+    pub attempt: u32,
+    /// What is said to a person, in order.
+    pub lines: Vec<String>,
+    /// What keys do.
+    pub keys: BTreeMap<Key, KeyAction>,
+    /// What is said to a machine; none hangs up.
+    pub voicemail_message: Option<String>,
+    /// How long it may ring.
+    pub ring_limit_seconds: u32,
+    /// How long it may last once answered.
+    pub talk_limit_seconds: u32,
+}
+
+impl SimDial {
+    /// A first dial that says nothing, within callcore's limits.
+    #[must_use]
+    pub fn new(call: CallId, to: PhoneNumber) -> Self {
+        Self {
+            call,
+            to,
+            attempt: 1,
+            lines: Vec::new(),
+            keys: BTreeMap::new(),
+            voicemail_message: None,
+            ring_limit_seconds: limit(RING_LIMIT.num_seconds()),
+            talk_limit_seconds: limit(TALK_LIMIT.num_seconds()),
+        }
+    }
+
+    /// What a ticket asks for.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Self {
+        let settings = ticket.settings();
+        let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
+        Self {
+            call: ticket.call(),
+            to: ticket.to(),
+            attempt: ticket.attempt(),
+            lines: ticket.spoken(),
+            keys: settings.script.keys.clone(),
+            voicemail_message: ticket.voicemail_message().filter(|_| leaves_message),
+            ring_limit_seconds: limit(ticket.ring_limit_seconds()),
+            talk_limit_seconds: limit(ticket.talk_limit_seconds()),
+        }
+    }
+}
+
+/// A dial the carrier accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dial {
+    /// The call it was for.
+    pub call: CallId,
+    /// The number that rang.
+    pub to: PhoneNumber,
+    /// When, on the campaign clock.
+    pub at: DateTime<Utc>,
+}
+
+/// The simulated carrier. What becomes of a dial is worked out from the seed when it is placed.
+#[derive(Debug)]
+pub struct SimCarrier {
+    seed: u64,
+    model: SimModel,
+    legs: BTreeMap<CallId, Vec<Leg>>,
+    /// Calls that ring in: what happens to them is settled when the call they answer is placed.
+    inbound: BTreeMap<CallId, Vec<CallEvent>>,
+    queue: BTreeMap<(DateTime<Utc>, u64), Delivery>,
+    /// Deliveries to come, by the call we dialled; also those of its ring back.
+    pending: BTreeMap<CallId, usize>,
+    delivered: u64,
+    log: Vec<Dial>,
+}
+
+/// One ringing of one call id: a correct dispatcher causes one at most.
+#[derive(Debug)]
+struct Leg {
+    dial: SimDial,
+    placed_at: DateTime<Utc>,
+    hung_up_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug)]
+struct Delivery {
+    dialled: CallId,
+    report: Report,
+}
+
+impl SimCarrier {
+    /// A carrier with nothing to do.
+    #[must_use]
+    pub const fn new(seed: u64, model: SimModel) -> Self {
+        Self {
+            seed,
+            model,
+            legs: BTreeMap::new(),
+            inbound: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            delivered: 0,
+            log: Vec::new(),
+        }
+    }
+
+    /// Dials, always: a call id that was dialled before rings a second time, as it would at a real
+    /// carrier. Returns the carrier's id for the call.
+    pub fn place(&mut self, dial: SimDial, now: DateTime<Utc>) -> String {
+        self.restore(dial, now, false)
+    }
+
+    /// Takes up a dial of the carrier's own log after a restart. What was not `delivered` whole is
+    /// delivered again from the start.
+    pub fn restore(&mut self, dial: SimDial, at: DateTime<Utc>, delivered: bool) -> String {
+        self.log.push(Dial { call: dial.call, to: dial.to, at });
+        let id = carrier_id(dial.call, at);
+        self.ring(dial, at, delivered, &[]);
+        id
+    }
+
+    /// Takes up a call again that rang before the carrier's memory was lost, from what is `known`
+    /// of it: its unheard events are delivered when they would have been. It is no new dial.
+    pub fn resume(
+        &mut self,
+        dial: SimDial,
+        begun_at: DateTime<Utc>,
+        carrier_call_id: Option<&str>,
+        known: &[CallEvent],
+    ) {
+        let placed_at = carrier_call_id
+            .and_then(placed_at)
+            .or_else(|| self.placed_at_by_events(&dial, begun_at, known))
+            .unwrap_or(begun_at);
+        self.ring(dial, placed_at, false, known);
+    }
+
+    /// Ends a call that rang in before the carrier's memory was lost: its line dropped.
+    pub fn drop_inbound(&mut self, ring: InboundRing, known: &[CallEvent], now: DateTime<Utc>) {
+        let end = ended_at(known, now);
+        let mut events = known.to_vec();
+        events.push(end.clone());
+        self.inbound.insert(ring.new_id, events);
+        self.deliver(ring.new_id, now, Report { call: CallRef::Inbound(ring), event: end });
+    }
+
+    /// The events whose delivery has come, in the order they are delivered.
+    pub fn advance(&mut self, now: DateTime<Utc>) -> Vec<Report> {
+        let mut reports = Vec::new();
+        while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
+            let Delivery { dialled, report } = entry.remove();
+            reports.push(report);
+            self.settle(dialled, 1);
+        }
+        self.forget(now);
+        reports
+    }
+
+    /// When the next event is delivered.
+    #[must_use]
+    pub fn next_delivery(&self) -> Option<DateTime<Utc>> {
+        self.queue.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// Whether nothing of a call, nor of the ring back it caused, is left to deliver.
+    #[must_use]
+    pub fn is_delivered(&self, call: CallId) -> bool {
+        !self.pending.contains_key(&call)
+    }
+
+    /// What happened to a call so far, whatever was delivered.
+    #[must_use]
+    pub fn find(&self, call: CallId, now: DateTime<Utc>) -> Found {
+        let mut events: Vec<CallEvent> = match (self.legs.get(&call), self.inbound.get(&call)) {
+            (Some(legs), _) => {
+                (0..).zip(legs).flat_map(|(repeat, leg)| self.told(leg, repeat)).collect()
+            }
+            (None, Some(events)) => events.clone(),
+            (None, None) => return Found::Nothing,
+        };
+        events.retain(|event| event.at <= now);
+        events.sort_by_key(|event| event.at);
+        Found::Events(events)
+    }
+
+    /// Ends a call, whether it rings or talks. One that is over, or unknown, stays as it is.
+    pub fn hang_up(&mut self, call: CallId, now: DateTime<Utc>) {
+        let Some(mut legs) = self.legs.remove(&call) else { return };
+        for (repeat, leg) in (0..).zip(&mut legs) {
+            if self.told(leg, repeat).iter().any(|event| is_end(event) && event.at <= now) {
+                continue;
+            }
+            leg.hung_up_at = Some(now);
+            self.drop_after(call, now);
+            let mut rest = self.told(leg, repeat);
+            rest.retain(|event| event.at > now || is_end(event));
+            for event in rest {
+                self.deliver(call, event.at, Report { call: CallRef::Ours(call), event });
+            }
+        }
+        self.legs.insert(call, legs);
+    }
+
+    /// A recording by the reference an event brought; none if it is none of this carrier's.
+    #[must_use]
+    pub fn recording(&self, reference: &str) -> Option<Audio> {
+        super::audio::recording(reference)
+    }
+
+    /// Every dial that was accepted, in order: the evidence that no call id rang twice.
+    #[must_use]
+    pub fn dial_log(&self) -> &[Dial] {
+        &self.log
+    }
+
+    fn ring(&mut self, dial: SimDial, at: DateTime<Utc>, delivered: bool, known: &[CallEvent]) {
+        let call = dial.call;
+        let repeat = self.legs.get(&call).map_or(0, Vec::len) as u64;
+        if !delivered {
+            let plan = Plan::of(self.seed, &self.model, &dial, repeat, at);
+            let ours = |event| Report { call: CallRef::Ours(call), event };
+            for report in &plan.call_back {
+                if let CallRef::Inbound(ring) = &report.call {
+                    self.inbound.entry(ring.new_id).or_default().push(report.event.clone());
+                }
+            }
+            let told: Vec<Report> =
+                plan.events.into_iter().map(ours).chain(plan.call_back).collect();
+            self.schedule(call, repeat, &told, known);
+        }
+        self.legs.entry(call).or_default().push(Leg { dial, placed_at: at, hung_up_at: None });
+    }
+
+    /// Rolls when, how often and whether each event is delivered.
+    fn schedule(&mut self, call: CallId, repeat: u64, told: &[Report], known: &[CallEvent]) {
+        let Mischief { latency_seconds, late, late_seconds, twice, out_of_order, lost } =
+            self.model.mischief;
+        let mut dice = Dice::new(self.seed, call, (repeat << 8) | DELIVERIES);
+        for (place, report) in told.iter().enumerate() {
+            let mut at = report.event.at + seconds(dice.spread(latency_seconds));
+            let (is_late, late_by) = (dice.hit(late), dice.spread(late_seconds));
+            if is_late {
+                at += seconds(late_by);
+            }
+            let overtaken = dice.hit(out_of_order);
+            if let Some(next) = told.get(place + 1).filter(|_| overtaken) {
+                at = at.max(next.event.at + seconds(latency_seconds.to.saturating_add(1)));
+            }
+            let (is_twice, again) = (dice.hit(twice), dice.spread(late_seconds));
+            let is_lost = dice.hit(lost);
+            if is_lost || known.contains(&report.event) {
+                continue;
+            }
+            self.deliver(call, at, report.clone());
+            if is_twice {
+                self.deliver(call, at + seconds(again), report.clone());
+            }
+        }
+    }
+
+    fn deliver(&mut self, dialled: CallId, at: DateTime<Utc>, report: Report) {
+        self.delivered += 1;
+        self.queue.insert((at, self.delivered), Delivery { dialled, report });
+        *self.pending.entry(dialled).or_default() += 1;
+    }
+
+    /// Takes back what will not happen now that a call was hung up.
+    fn drop_after(&mut self, call: CallId, now: DateTime<Utc>) {
+        let before = self.queue.len();
+        self.queue
+            .retain(|_, delivery| delivery.dialled != call || delivery.report.event.at <= now);
+        self.settle(call, before - self.queue.len());
+    }
+
+    fn settle(&mut self, dialled: CallId, count: usize) {
+        if let Some(left) = self.pending.get_mut(&dialled) {
+            *left = left.saturating_sub(count);
+            if *left == 0 {
+                self.pending.remove(&dialled);
+            }
+        }
+    }
+
+    /// Everything that happens to a leg, with what a hang-up changes.
+    fn told(&self, leg: &Leg, repeat: u64) -> Vec<CallEvent> {
+        let mut events = Plan::of(self.seed, &self.model, &leg.dial, repeat, leg.placed_at).events;
+        let carrier_call_id = carrier_id(leg.dial.call, leg.placed_at);
+        events.insert(
+            0,
+            CallEvent { at: leg.placed_at, kind: EventKind::Placed { carrier_call_id } },
+        );
+        let Some(hung_up_at) = leg.hung_up_at else { return events };
+        let is_recorded =
+            events.iter().any(|event| matches!(event.kind, EventKind::Recorded { .. }));
+        events.retain(|event| event.at <= hung_up_at);
+        let end = ended_at(&events, hung_up_at);
+        if let EventKind::Ended { ending: Ending::Completed, talk_seconds } = end.kind
+            && is_recorded
+        {
+            let reference = super::audio::reference(leg.dial.call, talk_seconds);
+            let at = hung_up_at + TimeDelta::seconds(1);
+            events.push(CallEvent { at, kind: EventKind::Recorded { reference } });
+        }
+        events.push(end);
+        events
+    }
+
+    /// When a call must have been placed for one of its known events to happen when it did.
+    fn placed_at_by_events(
+        &self,
+        dial: &SimDial,
+        begun_at: DateTime<Utc>,
+        known: &[CallEvent],
+    ) -> Option<DateTime<Utc>> {
+        let plan = Plan::of(self.seed, &self.model, dial, 0, begun_at);
+        known.iter().find_map(|known| {
+            let planned = plan.events.iter().find(|event| event.kind == known.kind)?;
+            Some(begun_at + (known.at - planned.at))
+        })
+    }
+
+    /// Call ids sort by the instant they were made, so the oldest calls stand first.
+    fn forget(&mut self, now: DateTime<Utc>) {
+        while let Some(entry) = self.legs.first_entry() {
+            let old = entry.get().iter().all(|leg| leg.placed_at + MEMORY < now);
+            if !old || self.pending.contains_key(entry.key()) {
+                break;
+            }
+            entry.remove();
+        }
+        let is_old =
+            |events: &Vec<CallEvent>| events.last().is_none_or(|event| event.at + MEMORY < now);
+        while let Some(entry) = self.inbound.first_entry().filter(|entry| is_old(entry.get())) {
+            entry.remove();
+        }
+    }
+}
+
+/// The end of a call that is cut off, after what happened to it so far.
+fn ended_at(events: &[CallEvent], at: DateTime<Utc>) -> CallEvent {
+    let answered = events.iter().find(|event| event.kind == EventKind::Answered);
+    let (ending, talk_seconds) = answered.map_or((Ending::Canceled, 0), |answered| {
+        (Ending::Completed, limit((at - answered.at).num_seconds()))
+    });
+    CallEvent { at, kind: EventKind::Ended { ending, talk_seconds } }
+}
+
+/// The carrier's id carries the instant of the dial, so that it can be rebuilt from the id.
+fn carrier_id(call: CallId, at: DateTime<Utc>) -> String {
+    format!("sim-{:x}-{}", at.timestamp_micros(), call.uuid().simple())
+}
+
+fn placed_at(carrier_call_id: &str) -> Option<DateTime<Utc>> {
+    let (micros, _) = carrier_call_id.strip_prefix("sim-")?.split_once('-')?;
+    DateTime::from_timestamp_micros(i64::from_str_radix(micros, 16).ok()?)
+}
+
+const fn is_end(event: &CallEvent) -> bool {
+    matches!(event.kind, EventKind::Ended { .. })
+}
+
+fn seconds(count: u32) -> TimeDelta {
+    TimeDelta::seconds(i64::from(count))
+}
+
+fn limit(seconds: i64) -> u32 {
+    u32::try_from(seconds).unwrap_or(0)
+}

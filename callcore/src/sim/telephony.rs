@@ -1,0 +1,151 @@
+//! The port in front of a simulated carrier in the same process.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::carrier::{SimCarrier, SimDial};
+use super::model::SimModel;
+use crate::call::{Direction, InboundRing, Report};
+use crate::campaign::VoicemailPolicy;
+use crate::engine::{Ticket, client_field};
+use crate::id::CallId;
+use crate::port::{
+    Audio, Found, OpenCall, Placement, Store, StoreError, Telephony, TelephonyError,
+};
+use crate::time::Clock;
+
+/// How many live calls are taken up again after a restart: more than any capacity.
+const MANY: u32 = 100_000;
+
+/// A simulated carrier in the same process, on the campaign clock.
+#[derive(Debug, Clone)]
+pub struct SimTelephony {
+    carrier: Arc<Mutex<SimCarrier>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SimTelephony {
+    /// A carrier with nothing to do. `clock` is the campaign clock.
+    #[must_use]
+    pub fn new(seed: u64, model: SimModel, clock: Arc<dyn Clock>) -> Self {
+        Self { carrier: Arc::new(Mutex::new(SimCarrier::new(seed, model))), clock }
+    }
+
+    /// The carrier, for tests that look into it.
+    pub fn carrier(&self) -> MutexGuard<'_, SimCarrier> {
+        self.carrier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The events whose delivery has come. Whoever takes them must store them: they come once.
+    pub fn advance(&self) -> Vec<Report> {
+        let now = self.clock.now();
+        self.carrier().advance(now)
+    }
+
+    /// When the next event is delivered, on the campaign clock.
+    #[must_use]
+    pub fn next_delivery(&self) -> Option<DateTime<Utc>> {
+        self.carrier().next_delivery()
+    }
+
+    /// Takes up every live call of a store again, after a restart of the process that was the
+    /// carrier too: with the same seed and model each ends as it would have. An intent the carrier
+    /// may never have seen is taken as dialled when it was stored. Returns how many.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn take_up(&self, store: &dyn Store) -> Result<usize, StoreError> {
+        let open = store.live(MANY).await?;
+        let mut count = 0;
+        for call in &open {
+            let id = call.carrier_call_id.as_deref();
+            match came_from(store, call).await? {
+                Some(Origin::Dialled(dial)) => {
+                    self.carrier().resume(dial, call.begun_at, id, &call.events);
+                }
+                Some(Origin::RangIn(ring)) => {
+                    let now = self.clock.now();
+                    self.carrier().drop_inbound(ring, &call.events, now);
+                }
+                None => continue,
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+enum Origin {
+    Dialled(SimDial),
+    RangIn(InboundRing),
+}
+
+/// The dial of a call as its ticket asked for it, as far as the store still knows: settings that
+/// were changed since then show in what is said and pressed, not in how the call ends.
+async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>, StoreError> {
+    let Some(call) = store.call(open.call).await?.map(|view| view.call) else { return Ok(None) };
+    if call.direction == Direction::Inbound {
+        let carrier_call_id = open.carrier_call_id.clone();
+        return Ok(carrier_call_id.map(|carrier_call_id| {
+            Origin::RangIn(InboundRing { carrier_call_id, from: call.phone, new_id: call.id })
+        }));
+    }
+    let (Some(campaign), Some(client)) = (call.campaign, call.client) else { return Ok(None) };
+    let Some(campaign) = store.campaign(campaign).await? else { return Ok(None) };
+    let Some(client) = store.client(client).await?.map(|view| view.client) else {
+        return Ok(None);
+    };
+    let columns = store.import(client.import).await?.map(|import| import.columns);
+    let fields: Vec<(String, String)> =
+        columns.unwrap_or_default().into_iter().zip(client.fields).collect();
+    let field = |name: &str| client_field(&fields, &client.name, name);
+    let settings = &campaign.campaign.settings;
+    let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
+    let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
+    Ok(Some(Origin::Dialled(SimDial {
+        attempt: call.attempt,
+        lines: settings.script.spoken(field),
+        keys: settings.script.keys.clone(),
+        voicemail_message: message.map(|message| message.fill(field)),
+        ..SimDial::new(open.call, open.phone)
+    })))
+}
+
+#[async_trait]
+impl Telephony for SimTelephony {
+    fn kind(&self) -> &'static str {
+        "simulated"
+    }
+
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
+    async fn place_call(&self, ticket: Ticket) -> Placement {
+        let now = self.clock.now();
+        let carrier_call_id = self.carrier().place(SimDial::of(&ticket), now);
+        Placement::Placed { carrier_call_id }
+    }
+
+    async fn hang_up(&self, call: CallId, _: Option<&str>) -> Result<(), TelephonyError> {
+        let now = self.clock.now();
+        self.carrier().hang_up(call, now);
+        Ok(())
+    }
+
+    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+        let now = self.clock.now();
+        Ok(self.carrier().find(call, now))
+    }
+
+    async fn check(&self) -> Result<(), TelephonyError> {
+        Ok(())
+    }
+
+    async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError> {
+        Ok(super::audio::recording(reference))
+    }
+}
