@@ -32,7 +32,7 @@ async fn ready(State(state): State<ApiState>) -> Response {
     }
     match state.store().server_time().await {
         Err(error) => Problem::from(error).into_response(),
-        Ok(time) if (time - state.wall_now()).abs() > MAX_SKEW => {
+        Ok(Some(time)) if (time - state.wall_now()).abs() > MAX_SKEW => {
             not("clock_skew", "the server's clock and the store's are more than two seconds apart")
         }
         Ok(_) => dto::json(StatusCode::OK, &json!({"status": "ready"})),

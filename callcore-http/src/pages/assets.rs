@@ -67,7 +67,8 @@ pub(super) async fn serve(
     let etag = format!("\"{hash}\"");
     let caching =
         if asked == hash { "public, max-age=31536000, immutable" } else { "no-cache" }.to_owned();
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == etag.as_bytes());
+    let known =
+        headers.get(header::IF_NONE_MATCH).is_some_and(|it| it.as_bytes() == etag.as_bytes());
     let headers = [
         (header::CONTENT_TYPE, asset.media_type.to_owned()),
         (header::CACHE_CONTROL, caching),

@@ -5,9 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::actor::Role;
-use callcore::call::{
-    AnsweredBy, CallEvent, CallStatus, EventKind, Retirement, Skip, SkipReason,
-};
+use callcore::call::{AnsweredBy, CallEvent, CallStatus, EventKind, Retirement, Skip, SkipReason};
 use callcore::desk::AfterSkip;
 use callcore::engine::{Heard, explain};
 use callcore::id::CallId;
@@ -125,9 +123,10 @@ async fn show_with(state: &ApiState, visit: &Visit, view: CallView, tried: Tried
         list_href: if ended { "/calls/history" } else { "/calls/upcoming" },
         list_label: if ended { "Call history" } else { "Upcoming calls" },
         facts: facts(&view, &row, visit),
-        client_href: call.client.zip(call.campaign).map(|(client, campaign)| {
-            format!("/campaigns/{campaign}/clients/{client}")
-        }),
+        client_href: call
+            .client
+            .zip(call.campaign)
+            .map(|(client, campaign)| format!("/campaigns/{campaign}/clients/{client}")),
         lines_cut: call.progress.transcript.len().saturating_sub(LINES),
         lines,
         rules_title,
@@ -203,29 +202,34 @@ fn facts(view: &CallView, row: &CallRow, visit: &Visit) -> Vec<(&'static str, St
         say("Due", row.due.full.clone());
         say("Client's time", row.client_time.clone());
     }
-    for (label, at) in [
-        ("Dialled", call.begun_at),
-        ("Answered", progress.answered_at),
-        ("Ended", call.ended_at()),
-    ] {
+    for (label, at) in
+        [("Dialled", call.begun_at), ("Answered", progress.answered_at), ("Ended", call.ended_at())]
+    {
         say(label, at.map(|at| visit.when(at).full).unwrap_or_default());
     }
     say("Talked", row.duration.clone());
-    say("Answered by", match progress.answered_by {
-        None => "",
-        Some(AnsweredBy::Human) => "a person",
-        Some(AnsweredBy::Machine) => "a voicemail",
-        Some(AnsweredBy::Fax) => "a fax",
-        Some(AnsweredBy::Unknown) => "could not be told",
-    }.to_owned());
+    say(
+        "Answered by",
+        match progress.answered_by {
+            None => "",
+            Some(AnsweredBy::Human) => "a person",
+            Some(AnsweredBy::Machine) => "a voicemail",
+            Some(AnsweredBy::Fax) => "a fax",
+            Some(AnsweredBy::Unknown) => "could not be told",
+        }
+        .to_owned(),
+    );
     match &call.retired {
         None => say("Because", call.end_reason().map(words::plain).unwrap_or_default()),
         Some(retired) => {
-            say("Because", match &retired.how {
-                Retirement::Canceled(reason) => words::cancel_reason(*reason).to_owned(),
-                Retirement::Skipped(skip) if skip.reason == SkipReason::Other => String::new(),
-                Retirement::Skipped(skip) => words::skip_reason(skip.reason).to_owned(),
-            });
+            say(
+                "Because",
+                match &retired.how {
+                    Retirement::Canceled(reason) => words::cancel_reason(*reason).to_owned(),
+                    Retirement::Skipped(skip) if skip.reason == SkipReason::Other => String::new(),
+                    Retirement::Skipped(skip) => words::skip_reason(skip.reason).to_owned(),
+                },
+            );
             if let Retirement::Skipped(skip) = &retired.how {
                 say("Note", skip.note.clone().unwrap_or_default());
             }

@@ -90,7 +90,9 @@ pub(super) async fn history(
             q: q.unwrap_or_default(),
             campaigns: campaign_choices(&state, campaign).await?,
             outcomes: choices(Outcome::ALL, outcome, |it| (it.as_str(), words::outcome(it).label)),
-            directions: choices(Direction::ALL, direction, |it| (it.as_str(), words::direction(it))),
+            directions: choices(Direction::ALL, direction, |it| {
+                (it.as_str(), words::direction(it))
+            }),
             reviews: choices(Review::ALL, review, |it| (it.as_str(), words::review(it))),
             from,
             to,
@@ -174,7 +176,11 @@ fn choices<T: Copy + PartialEq>(
 fn date(uri: &axum::http::Uri, key: &str) -> String {
     let pairs = uri.query().unwrap_or_default().split('&');
     let mut values = pairs.filter_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
-    values.next().filter(|value| value.parse::<chrono::NaiveDate>().is_ok()).unwrap_or("").to_owned()
+    values
+        .next()
+        .filter(|value| value.parse::<chrono::NaiveDate>().is_ok())
+        .unwrap_or("")
+        .to_owned()
 }
 
 /// The same list from another place on.

@@ -130,7 +130,7 @@ pub(super) async fn show(
         upload: is_operator && campaign.state.takes_clients(),
         mapping_fields: &MAPPING_FIELDS,
         donut: Donut::of(&view.progress.totals),
-        bars: Bars::of(&store.numbers(Some(id), None, None).await?, &visit.zone),
+        bars: Bars::of(&store.tallies(Some(id), None, None).await?, &visit.zone),
         live: live_calls(&state, &visit, Some(id), LIVE).await?,
         quiet: quiet(&view, &visit),
         settings: words::settings(&campaign.settings),

@@ -17,24 +17,57 @@ use crate::state::ApiState;
 
 /// Zones that are offered; any other can be typed.
 const ZONES: [&str; 24] = [
-    "America/New_York", "America/Chicago", "America/Denver", "America/Phoenix",
-    "America/Los_Angeles", "America/Anchorage", "Pacific/Honolulu", "America/Toronto",
-    "America/Vancouver", "America/Mexico_City", "America/Bogota", "America/Sao_Paulo",
-    "Europe/London", "Europe/Dublin", "Europe/Madrid", "Europe/Paris", "Europe/Berlin",
-    "Europe/Rome", "Europe/Warsaw", "Asia/Kolkata", "Asia/Singapore", "Asia/Tokyo",
-    "Australia/Sydney", "UTC",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Phoenix",
+    "America/Los_Angeles",
+    "America/Anchorage",
+    "Pacific/Honolulu",
+    "America/Toronto",
+    "America/Vancouver",
+    "America/Mexico_City",
+    "America/Bogota",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Dublin",
+    "Europe/Madrid",
+    "Europe/Paris",
+    "Europe/Berlin",
+    "Europe/Rome",
+    "Europe/Warsaw",
+    "Asia/Kolkata",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "UTC",
 ];
 
 const DAYS: [(&str, &str); 7] = [
-    ("mon", "Monday"), ("tue", "Tuesday"), ("wed", "Wednesday"), ("thu", "Thursday"),
-    ("fri", "Friday"), ("sat", "Saturday"), ("sun", "Sunday"),
+    ("mon", "Monday"),
+    ("tue", "Tuesday"),
+    ("wed", "Wednesday"),
+    ("thu", "Thursday"),
+    ("fri", "Friday"),
+    ("sat", "Saturday"),
+    ("sun", "Sunday"),
 ];
 
 /// The fields that have a place on the page where their trouble is told.
 const PLACED: [&str; 13] = [
-    "name", "time_zone", "default_region", "zone_policy", "hours", "start_on", "end_on",
-    "closed_dates", "script", "pacing.max_concurrent", "pacing.calls_per_second",
-    "retry.max_attempts", "voicemail.message",
+    "name",
+    "time_zone",
+    "default_region",
+    "zone_policy",
+    "hours",
+    "start_on",
+    "end_on",
+    "closed_dates",
+    "script",
+    "pacing.max_concurrent",
+    "pacing.calls_per_second",
+    "retry.max_attempts",
+    "voicemail.message",
 ];
 
 #[derive(Template)]
@@ -85,9 +118,10 @@ struct Day {
 impl Errors {
     /// What has no place of its own on the page.
     fn rest(&self) -> Vec<String> {
-        let rest = self.0.iter().filter(|error| {
-            !PLACED.contains(&&*error.field) && !error.field.starts_with("hours.")
-        });
+        let rest = self
+            .0
+            .iter()
+            .filter(|error| !PLACED.contains(&&*error.field) && !error.field.starts_with("hours."));
         rest.map(|error| format!("{}: {}.", error.field, error.message)).collect()
     }
 }
@@ -108,7 +142,9 @@ impl Draft {
             start_on: String::new(),
             end_on: String::new(),
             closed_dates: String::new(),
-            say: text("Hello {{first_name|there}}, this is … Press 9 if you don't want to be called again."),
+            say: text(
+                "Hello {{first_name|there}}, this is … Press 9 if you don't want to be called again.",
+            ),
             language: text("en-US"),
             opt_out_key: text("9"),
             max_concurrent: text("10"),
@@ -160,11 +196,14 @@ impl Draft {
     }
 
     fn zone_policies(&self) -> Vec<Choice> {
-        choices(&self.zone_policy, &[
-            ("client", "the client: the file's zone, else the number's"),
-            ("number", "every zone the number may be in"),
-            ("campaign", "the campaign, for everybody"),
-        ])
+        choices(
+            &self.zone_policy,
+            &[
+                ("client", "the client: the file's zone, else the number's"),
+                ("number", "every zone the number may be in"),
+                ("campaign", "the campaign, for everybody"),
+            ],
+        )
     }
 
     fn keys(&self) -> Vec<Choice> {
@@ -177,11 +216,14 @@ impl Draft {
     }
 
     fn voicemails(&self) -> Vec<Choice> {
-        choices(&self.voicemail, &[
-            ("hang_up_and_retry", "hang up and call again later"),
-            ("leave_message", "leave a message; the client is done"),
-            ("mark_and_move_on", "hang up; the client is done"),
-        ])
+        choices(
+            &self.voicemail,
+            &[
+                ("hang_up_and_retry", "hang up and call again later"),
+                ("leave_message", "leave a message; the client is done"),
+                ("mark_and_move_on", "hang up; the client is done"),
+            ],
+        )
     }
 
     /// The settings document, with what can't even be put into one.
@@ -289,7 +331,10 @@ pub(super) async fn create(State(state): State<ApiState>, visit: Visit, form: Fo
     let new = NewCampaign { id, settings: Arc::new(settings) };
     state.store().create_campaign(visit.by(), new).await?;
     state.wake();
-    Ok(done(&format!("/campaigns/{id}"), "The draft is there. Add the people to call, then start it."))
+    Ok(done(
+        &format!("/campaigns/{id}"),
+        "The draft is there. Add the people to call, then start it.",
+    ))
 }
 
 fn refused(
@@ -299,7 +344,8 @@ fn refused(
     errors: Vec<FieldError>,
 ) -> axum::response::Response {
     let shell = visit.shell(state, "New campaign", "/campaigns");
-    let shell = shell.with_trouble("The campaign was not created. What is wrong stands at the fields.");
+    let shell =
+        shell.with_trouble("The campaign was not created. What is wrong stands at the fields.");
     let page = NewPage { shell, form, errors: Errors(errors), zones: &ZONES };
     page_with(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

@@ -189,20 +189,28 @@ impl Bars {
                 good_height: hundredth(*answered, most),
             })
             .collect();
-        let (attempted, answered) = series
-            .iter()
-            .fold((0, 0), |sums, (_, (attempted, answered))| (sums.0 + attempted, sums.1 + answered));
+        let (attempted, answered) =
+            series.iter().fold((0, 0), |sums, (_, (attempted, answered))| {
+                (sums.0 + attempted, sums.1 + answered)
+            });
         Some(Self {
             title: format!("Calls by {}", unit.to_lowercase()),
             desc: format!(
                 "{} calls, {} reached a person; at most {} in one {}",
-                count(attempted), count(answered), count(most), unit.to_lowercase()
+                count(attempted),
+                count(answered),
+                count(most),
+                unit.to_lowercase()
             ),
             unit,
             // One lonely bar should not fill the whole width.
             width: bars.len().max(24) * 10,
             first: bars.first().map(|bar| bar.label.clone()).unwrap_or_default(),
-            last: bars.last().filter(|_| bars.len() > 23).map(|bar| bar.label.clone()).unwrap_or_default(),
+            last: bars
+                .last()
+                .filter(|_| bars.len() > 23)
+                .map(|bar| bar.label.clone())
+                .unwrap_or_default(),
             bars,
         })
     }

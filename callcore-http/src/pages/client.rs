@@ -89,10 +89,7 @@ pub(super) async fn show(
             .collect(),
         facts: facts(&view, &visit),
         tags: client.tags.iter().cloned().collect(),
-        fields: fields
-            .take(MAX_FIELDS)
-            .map(|(column, cell)| (shown(column), cut(cell)))
-            .collect(),
+        fields: fields.take(MAX_FIELDS).map(|(column, cell)| (shown(column), cut(cell))).collect(),
         line: client.line,
     }))
 }
@@ -104,7 +101,10 @@ fn facts(view: &ClientView, visit: &Visit) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("Full name", client.name.trim().to_owned()),
         ("Dials", standing.attempts.to_string()),
-        ("Last outcome", standing.last_outcome.map_or("", |it| words::outcome(it).label).to_owned()),
+        (
+            "Last outcome",
+            standing.last_outcome.map_or("", |it| words::outcome(it).label).to_owned(),
+        ),
         ("Last call", standing.last_call_at.map(|at| visit.when(at).full).unwrap_or_default()),
         ("Time zones", zones.collect::<Vec<_>>().join("\n")),
         ("Email", client.email.clone().unwrap_or_default()),

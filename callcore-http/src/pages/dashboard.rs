@@ -50,16 +50,12 @@ pub(super) async fn show(State(state): State<ApiState>, visit: Visit) -> Answer 
     let store = state.store();
     // "Today" is the server's zone, the same for everybody who looks.
     let midnight = state.zone().start_of(state.zone().date(visit.now));
-    let today = Totals::of(&store.numbers(None, Some(midnight), None).await?);
-    let active =
-        store.campaigns(&[RunState::Running, RunState::Paused], None, ACTIVE).await?.items;
+    let today = Totals::of(&store.tallies(None, Some(midnight), None).await?);
+    let active = store.campaigns(&[RunState::Running, RunState::Paused], None, ACTIVE).await?.items;
     let nothing_yet = active.is_empty() && store.campaigns(&[], None, 1).await?.items.is_empty();
     let recent = store.history(&CallQuery { limit: RECENT, ..CallQuery::default() }).await?;
-    let hour = CallQuery {
-        to: Some(visit.now + TimeDelta::hours(1)),
-        limit: DUE,
-        ..CallQuery::default()
-    };
+    let hour =
+        CallQuery { to: Some(visit.now + TimeDelta::hours(1)), limit: DUE, ..CallQuery::default() };
     let due = store.upcoming(&hour).await?;
     let live = live_calls(&state, &visit, None, LIVE).await?;
     let live_count: u64 = active.iter().map(|view| view.progress.live).sum();

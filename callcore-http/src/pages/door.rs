@@ -53,8 +53,7 @@ pub(super) struct Wanted {
     next: String,
 }
 
-const LINK_IS_OVER: &str =
-    "This sign-in link was used already, or its 15 minutes are over. A restart of the server prints a new one.";
+const LINK_IS_OVER: &str = "This sign-in link was used already, or its 15 minutes are over. A restart of the server prints a new one.";
 
 /// The door. Opening a sign-in link does not use it up: its button does.
 pub(super) async fn show(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Response {

@@ -69,7 +69,12 @@ impl Visit {
     }
 
     /// The frame of a page.
-    pub(super) fn shell(&self, state: &ApiState, title: impl Into<String>, at: &'static str) -> Shell {
+    pub(super) fn shell(
+        &self,
+        state: &ApiState,
+        title: impl Into<String>,
+        at: &'static str,
+    ) -> Shell {
         let Assets { css, js, icon } = Assets::here();
         Shell {
             title: title.into(),
@@ -182,13 +187,19 @@ impl IntoResponse for Trouble {
 
 fn sentence(problem: &Problem) -> String {
     let known = match problem.code() {
-        "not_found" => "There is no such thing here. It may have been deleted, or the address is wrong.",
-        "unavailable" => "The database or the carrier can't be reached right now. Nothing was changed; try again in a moment.",
+        "not_found" => {
+            "There is no such thing here. It may have been deleted, or the address is wrong."
+        }
+        "unavailable" => {
+            "The database or the carrier can't be reached right now. Nothing was changed; try again in a moment."
+        }
         "internal" => "Something went wrong on the server. The log says what.",
         "no_clients" => "This campaign has nobody to call yet: upload a CSV first.",
         "already_scheduled" => "This person already has a call to come.",
         "on_dnc" => "The number is on the Do-Not-Call list, so it is not called.",
-        "csrf" => "The form was made before you signed in. Load the page again and repeat what you did.",
+        "csrf" => {
+            "The form was made before you signed in. Load the page again and repeat what you did."
+        }
         "foreign_origin" => "The request did not come from these pages, so nothing was done.",
         "forbidden" => "Your role does not allow this. Ask an admin.",
         "too_large" => "That is more than the server takes at once.",
@@ -323,7 +334,12 @@ struct TroublePage {
     back_label: &'static str,
 }
 
-fn trouble_page(state: &ApiState, visit: &Visit, trouble: &Trouble, back: Option<String>) -> Response {
+fn trouble_page(
+    state: &ApiState,
+    visit: &Visit,
+    trouble: &Trouble,
+    back: Option<String>,
+) -> Response {
     let title = match trouble.status() {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Not allowed",

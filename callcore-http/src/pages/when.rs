@@ -41,9 +41,8 @@ pub(super) fn instant(local: NaiveDateTime, zone: &Zone) -> DateTime<Utc> {
     let guess = local.and_utc();
     // The offsets before and after whatever change may be near: no zone is a day from UTC.
     let around = [guess - TimeDelta::days(1), guess + TimeDelta::days(1)];
-    let candidates = around
-        .map(|at| guess - TimeDelta::seconds(i64::from(zone.offset_seconds(at))))
-        .into_iter();
+    let candidates =
+        around.map(|at| guess - TimeDelta::seconds(i64::from(zone.offset_seconds(at)))).into_iter();
     let exact = candidates.clone().filter(|at| zone.local(*at) == local).min();
     exact.or_else(|| candidates.max()).unwrap_or(guess)
 }

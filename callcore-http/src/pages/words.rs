@@ -206,13 +206,18 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
         let spoken = settings.script.steps.iter().map(|step| String::from(step.say.clone()));
         lines.push(("Script", spoken.collect::<Vec<_>>().join("\n")));
     }
-    let keys: Vec<String> = settings.script.keys.iter().map(|(key, action)| {
-        let key = String::from(*key);
-        match action {
-            KeyAction::Tag(tag) => format!("{key} tags the client “{tag}”"),
-            KeyAction::OptOut => format!("{key} opts out"),
-        }
-    }).collect();
+    let keys: Vec<String> = settings
+        .script
+        .keys
+        .iter()
+        .map(|(key, action)| {
+            let key = String::from(*key);
+            match action {
+                KeyAction::Tag(tag) => format!("{key} tags the client “{tag}”"),
+                KeyAction::OptOut => format!("{key} opts out"),
+            }
+        })
+        .collect();
     if !keys.is_empty() {
         lines.push(("Keys", keys.join("\n")));
     }
@@ -222,8 +227,13 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
 fn hours(settings: &Settings) -> String {
     let week = WeekDocument::from(settings.hours.week().clone());
     let days = [
-        ("Mon", week.mon), ("Tue", week.tue), ("Wed", week.wed), ("Thu", week.thu),
-        ("Fri", week.fri), ("Sat", week.sat), ("Sun", week.sun),
+        ("Mon", week.mon),
+        ("Tue", week.tue),
+        ("Wed", week.wed),
+        ("Thu", week.thu),
+        ("Fri", week.fri),
+        ("Sat", week.sat),
+        ("Sun", week.sun),
     ];
     let mut lines: Vec<(&str, &str, &Vec<[String; 2]>)> = Vec::new();
     for (name, windows) in &days {
