@@ -41,7 +41,7 @@ struct CallPage {
     lines: Vec<LineRow>,
     lines_cut: usize,
     rules_title: &'static str,
-    rules: Vec<Heard>,
+    rules: Vec<RuleRow>,
     facts: Vec<(&'static str, String)>,
     client_href: Option<String>,
     events: Vec<EventRow>,
@@ -69,6 +69,18 @@ struct LineRow {
     speaker: &'static str,
     at: String,
     text: String,
+}
+
+struct RuleRow {
+    about: &'static str,
+    passed: bool,
+    words: String,
+}
+
+impl From<Heard> for RuleRow {
+    fn from(heard: Heard) -> Self {
+        Self { about: words::rule(heard.rule), passed: heard.passed, words: heard.words }
+    }
 }
 
 struct EventRow {
@@ -130,7 +142,7 @@ async fn show_with(state: &ApiState, visit: &Visit, view: CallView, tried: Tried
         lines_cut: call.progress.transcript.len().saturating_sub(LINES),
         lines,
         rules_title,
-        rules,
+        rules: rules.into_iter().map(RuleRow::from).collect(),
         events: events.take(EVENTS).map(|event| event_row(event, visit)).collect(),
         recall: call.client.is_some(),
         reasons: SkipReason::ALL

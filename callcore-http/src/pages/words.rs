@@ -8,6 +8,7 @@ use callcore::call::{
 };
 use callcore::campaign::{RunState, Settings, VoicemailPolicy, ZoneFallback, ZonePolicy};
 use callcore::client::{ClientStatus, ZoneSource};
+use callcore::engine::Rule;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
 use callcore::script::KeyAction;
@@ -126,6 +127,22 @@ pub(super) const fn speaker(speaker: Speaker) -> &'static str {
     match speaker {
         Speaker::Agent => "Campaign",
         Speaker::Client => "Client",
+    }
+}
+
+/// What a rule is about.
+pub(super) const fn rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::RunState => "Campaign",
+        Rule::Dnc => "Do not call",
+        Rule::Active => "Client",
+        Rule::Consent => "Consent",
+        Rule::Zone => "Time zone",
+        Rule::MaxAttempts => "Dials",
+        Rule::NumberFree => "Number",
+        Rule::Caps => "Caps",
+        Rule::Hours => "Hours",
+        Rule::Begin => "Capacity",
     }
 }
 
