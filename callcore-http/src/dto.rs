@@ -30,7 +30,7 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
 pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
-        Effect::Call(view) => json!(CallDto::new(view, carrier)),
+        Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved => Value::Null,

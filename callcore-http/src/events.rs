@@ -4,7 +4,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use callcore::actor::Actor;
 use callcore::call::Report;
-use callcore::port::{By, Store, StoreError};
+use callcore::port::{By, Store, StoreError, StoreErrorKind};
+use callcore::runtime::{RecordError, Recorder};
 use callcore::time::Clock;
 
 /// Where webhook events go.
@@ -42,5 +43,19 @@ impl EventSink for StraightToStore {
     async fn record(&self, reports: Vec<Report>) -> Result<(), StoreError> {
         let by = By::new(&Actor::System, self.clock.now());
         self.store.record(by, &reports).await.map(drop)
+    }
+}
+
+/// The recorder that groups commits.
+#[async_trait]
+impl EventSink for Recorder {
+    async fn record(&self, reports: Vec<Report>) -> Result<(), StoreError> {
+        Self::record(self, reports).await.map(drop).map_err(|error| {
+            let kind = match &error {
+                RecordError::Store(error) => error.kind(),
+                RecordError::Closed => StoreErrorKind::Unavailable,
+            };
+            StoreError::new(kind, "record").because(error)
+        })
     }
 }

@@ -53,6 +53,7 @@ pub mod auth;
 mod dto;
 mod events;
 mod health;
+mod importing;
 #[cfg(feature = "pages")]
 mod pages;
 mod problem;
@@ -60,6 +61,7 @@ mod query;
 mod request;
 pub mod sign_in;
 mod state;
+mod upload;
 mod webhooks;
 
 #[cfg(test)]

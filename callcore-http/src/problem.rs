@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,7 +18,7 @@ pub struct Problem {
     #[serde(serialize_with = "as_number")]
     status: StatusCode,
     detail: String,
-    code: &'static str,
+    code: Cow<'static, str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(flatten)]
@@ -32,13 +33,17 @@ fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, 
 impl Problem {
     /// A problem with a stable code, and the trouble in words.
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status,
             detail: detail.into(),
-            code,
+            code: code.into(),
             errors: Vec::new(),
             more: Map::new(),
         }
@@ -68,6 +73,12 @@ impl Problem {
         Self::fields(vec![FieldError::new(field, code, message)])
     }
 
+    /// One field that breaks a rule with a code of its own.
+    pub(crate) fn of_field(code: &'static str, field: &str, message: String) -> Self {
+        let errors = vec![FieldError::new(field, code, message.clone())];
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message) }
+    }
+
     /// The problem with one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -83,8 +94,8 @@ impl Problem {
 
     /// Its stable code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        self.code
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// The trouble in words.
@@ -99,8 +110,8 @@ impl Problem {
         &self.errors
     }
 
-    pub(crate) fn is_in_progress(&self) -> bool {
-        self.code == "in_progress"
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong")
     }
 
     fn away(what: &str) -> Self {
@@ -130,7 +141,7 @@ impl From<StoreError> for Problem {
         tracing::error!(error = %chain(&error), "the store could not do its work");
         match error.kind() {
             StoreErrorKind::Unavailable => Self::away("store"),
-            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong"),
+            _ => Self::internal(),
         }
     }
 }
@@ -187,7 +198,7 @@ impl From<SettingsError> for Problem {
 }
 
 /// An error with its causes, for the log.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -10,7 +10,8 @@ use callcore::campaign::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::problem::Problem;
+use crate::problem::{Problem, chain};
+use crate::query::Query;
 use crate::state::ApiState;
 
 /// The largest JSON body, in bytes.
@@ -42,8 +43,9 @@ pub(crate) struct Change {
 impl FromRequest<ApiState> for Change {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &ApiState) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        Query::from_request_parts(&mut parts, state).await?.finish()?;
         let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
             let too_large = std::error::Error::source(&error)
                 .is_some_and(|cause| cause.to_string().contains("length limit"));
@@ -102,6 +104,12 @@ pub(crate) fn too_large_body() -> Problem {
 
 pub(crate) fn broken_off() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "broken_off", "the body broke off")
+}
+
+/// Something that should not happen: it goes to the log.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = %chain(error), "a request failed");
+    Problem::internal()
 }
 
 /// The fields of a JSON object, taken out one by one; what nobody takes is unknown.

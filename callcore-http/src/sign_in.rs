@@ -5,7 +5,7 @@
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Argon2, PasswordHash};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,6 +16,7 @@ use chrono::TimeDelta;
 
 use crate::auth::{COOKIE, digest, session_secret};
 use crate::problem::Problem;
+use crate::request::internal;
 use crate::state::ApiState;
 
 /// How long a sign-in link is good.
@@ -137,9 +138,8 @@ async fn check_password(
     password: String,
     known: Option<String>,
 ) -> Result<bool, Problem> {
-    let internal =
-        || Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong");
-    let permit = state.password_checks().acquire_owned().await.map_err(|_| internal())?;
+    let permit = state.password_checks().acquire_owned().await;
+    let permit = permit.map_err(|error| internal(&error))?;
     let checked = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         if password.len() > MAX_PASSWORD {
@@ -154,7 +154,7 @@ async fn check_password(
             }
         }
     });
-    checked.await.map_err(|_| internal())
+    checked.await.map_err(|error| internal(&error))
 }
 
 fn hash_with(password: &str, salt: &[u8]) -> Option<String> {

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
@@ -16,6 +17,9 @@ const PASSWORD_CHECKS: usize = 2;
 
 /// The largest upload that is read, in bytes.
 const MAX_UPLOAD: u64 = 1024 * 1024 * 1024;
+
+/// How long an upload waits for the end of its import before it is answered.
+const IMPORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the router stands on.
 #[derive(Debug, Clone)]
@@ -47,6 +51,7 @@ struct Inner {
     secure_cookies: bool,
     origins: Vec<String>,
     max_upload: u64,
+    import_patience: Duration,
     banner: Option<String>,
     wake: Arc<dyn Fn() + Send + Sync>,
     draining: Arc<dyn Fn() -> bool + Send + Sync>,
@@ -79,6 +84,7 @@ impl ApiState {
             secure_cookies: false,
             origins: Vec::new(),
             max_upload: MAX_UPLOAD,
+            import_patience: IMPORT_PATIENCE,
             banner,
             wake: Arc::new(|| ()),
             draining: Arc::new(|| false),
@@ -135,6 +141,13 @@ impl ApiState {
     #[must_use]
     pub fn with_max_upload(self, bytes: u64) -> Self {
         self.with(|inner| inner.max_upload = bytes)
+    }
+
+    /// How long an upload waits for the end of its import before it is answered with a 202; five
+    /// seconds if it isn't set.
+    #[must_use]
+    pub fn with_import_patience(self, patience: Duration) -> Self {
+        self.with(|inner| inner.import_patience = patience)
     }
 
     /// What every page says at its top; none says nothing.
@@ -233,6 +246,10 @@ impl ApiState {
 
     pub(crate) fn max_upload(&self) -> u64 {
         self.0.max_upload
+    }
+
+    pub(crate) fn import_patience(&self) -> Duration {
+        self.0.import_patience
     }
 
     pub(crate) fn is_draining(&self) -> bool {

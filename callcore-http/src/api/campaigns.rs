@@ -1,6 +1,10 @@
-pub(super) mod create;
-pub(super) mod list;
-pub(super) mod read;
+pub(crate) mod analytics;
+pub(crate) mod change;
+pub(crate) mod create;
+pub(crate) mod export;
+pub(crate) mod list;
+pub(crate) mod read;
+pub(crate) mod run;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 
-use callcore::call::{CallEvent, CallStatus, Line, Retirement};
+use callcore::call::{CallEvent, CallStatus, EventKind, Line, Retirement};
 use callcore::client::Note;
 use callcore::engine::Heard;
 use callcore::port::CallView;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::instant;
 
@@ -150,12 +151,36 @@ impl CallDto {
 pub(crate) struct CallDetail {
     #[serde(flatten)]
     call: CallDto,
-    events: Vec<CallEvent>,
+    events: Vec<EventDto>,
     decision: Vec<Heard>,
 }
 
+#[derive(Debug, Serialize)]
+struct EventDto {
+    at: String,
+    #[serde(flatten)]
+    kind: Value,
+}
+
+impl From<&CallEvent> for EventDto {
+    fn from(event: &CallEvent) -> Self {
+        let mut kind = json!(event.kind);
+        // Where the carrier keeps a recording is nobody's business outside.
+        if let (EventKind::Recorded { .. }, Value::Object(fields)) = (&event.kind, &mut kind) {
+            fields.shift_remove("reference");
+        }
+        Self { at: instant(event.at), kind }
+    }
+}
+
 impl CallDetail {
-    pub(crate) fn new(call: CallDto, events: Vec<CallEvent>, decision: Vec<Heard>) -> Self {
-        Self { call, events, decision }
+    pub(crate) fn new(
+        view: &CallView,
+        carrier: &'static str,
+        events: &[CallEvent],
+        decision: Vec<Heard>,
+    ) -> Self {
+        let events = events.iter().map(EventDto::from).collect();
+        Self { call: CallDto::new(view, carrier), events, decision }
     }
 }

@@ -9,7 +9,7 @@ use callcore::call::{AnsweredBy, CallEvent, CallStatus, EventKind, Retirement, S
 use callcore::desk::AfterSkip;
 use callcore::engine::{Heard, explain};
 use callcore::id::CallId;
-use callcore::port::{ActError, AuditEntry, CallView, Refused};
+use callcore::port::{ActError, CallView, Refused};
 use chrono::{DateTime, NaiveDateTime, Utc};
 
 use super::form::{Choice, Form};
@@ -17,6 +17,7 @@ use super::frame::{Answer, Shell, Trouble, Visit, done, page_with};
 use super::rows::CallRow;
 use super::when::{When, duration, instant};
 use super::words::{self, Word};
+use crate::api::calls::audit_read;
 use crate::problem::Problem;
 use crate::request::Id;
 use crate::state::ApiState;
@@ -162,13 +163,7 @@ async fn lines(state: &ApiState, visit: &Visit, view: &CallView) -> Result<Vec<L
     if transcript.is_empty() || view.call.status() != CallStatus::Ended {
         return Ok(Vec::new());
     }
-    let entry = AuditEntry {
-        action: "transcript.read",
-        object: view.call.id.to_string(),
-        old: None,
-        new: None,
-    };
-    state.store().append_audit(visit.by(), entry).await?;
+    audit_read(state, &visit.principal, view.call.id, "transcript.read").await?;
     let rows = transcript.iter().take(LINES).map(|line| LineRow {
         who: line.speaker.as_str(),
         speaker: words::speaker(line.speaker),

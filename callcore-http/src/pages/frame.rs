@@ -12,6 +12,7 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use callcore::actor::{Actor, Role};
+use callcore::campaign::FieldError;
 use callcore::port::By;
 use callcore::time::Zone;
 use chrono::{DateTime, Utc};
@@ -212,7 +213,11 @@ fn sentence(problem: &Problem) -> String {
         vec![problem.detail().to_owned()]
     } else {
         let errors = problem.errors().iter();
-        errors.map(|error| format!("{}: {}", error.field, error.message)).collect()
+        let told = |error: &FieldError| match &*error.field {
+            "file" | "mapping" => error.message.clone(),
+            field => format!("{field}: {}", error.message),
+        };
+        errors.map(told).collect()
     };
     let mut chars = words.join("; ");
     if let Some(first) = chars.get_mut(..1) {

@@ -1,18 +1,28 @@
-//! What came of an upload.
+//! Uploading a list, and what came of it.
+
+use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect};
+use callcore::actor::Role;
 use callcore::id::{CampaignId, ImportId};
-use callcore::import::Rejection;
-use callcore::port::ImportStatus;
+use callcore::import::{Mapping, Rejection};
+use callcore::port::{ImportStatus, Refused};
 
 use super::campaign::{MappingField, existing};
-use super::frame::{Answer, Shell, Visit, page};
+use super::form::CSRF_FIELD;
+use super::frame::{Answer, Shell, Trouble, Visit, page};
 use super::rows::shown;
 use super::when::count;
 use super::words::plain;
+use crate::act::{Act, Early};
+use crate::importing;
 use crate::problem::Problem;
+use crate::request::Id;
 use crate::state::ApiState;
+use crate::upload::receive;
 
 /// The longest cell that a report shows, in characters.
 const MAX_VALUE: usize = 60;
@@ -27,6 +37,63 @@ pub(super) const MAPPING_FIELDS: [MappingField; 6] = [
     MappingField { key: "external_id", label: "Your own id" },
 ];
 
+/// The fields of the form beside the file.
+const FORM_FIELDS: [&str; 7] = [
+    CSRF_FIELD,
+    "map_phone",
+    "map_name",
+    "map_first_name",
+    "map_last_name",
+    "map_time_zone",
+    "map_external_id",
+];
+
+/// Takes a list and goes to its report, which may still be growing.
+pub(super) async fn upload(
+    State(state): State<ApiState>,
+    visit: Visit,
+    Id(id): Id<CampaignId>,
+    request: Request,
+) -> Answer {
+    visit.require(Role::Operator)?;
+    let campaign = existing(&state, id).await?;
+    if !campaign.campaign.state.takes_clients() {
+        return Err(Refused::Campaign(campaign.campaign.state).into());
+    }
+    let mut upload = receive(&state, request, &FORM_FIELDS).await?;
+    visit.principal.check_csrf(upload.others.get(CSRF_FIELD).map(String::as_str))?;
+    upload.mapping = mapping(&upload.others);
+    // A form has no idempotency key: a list sent twice finds its people there already.
+    let (principal, keyless) = (visit.principal.clone(), HeaderMap::new());
+    let act =
+        Act::under(&state, principal, String::new(), &keyless, &[], StatusCode::ACCEPTED).await;
+    let imported = match act {
+        Ok(act) => importing::import(&state, act, &campaign, upload).await,
+        Err(early) => Err(early),
+    };
+    let import = imported.map_err(|early| match early {
+        Early::Problem(problem) => Trouble::from(problem),
+        Early::Replay(_) => Refused::InProgress.into(),
+    })?;
+    Ok(Redirect::to(&format!("/campaigns/{id}/imports/{}", import.id)).into_response())
+}
+
+fn mapping(fields: &BTreeMap<String, String>) -> Mapping {
+    let column = |name: &str| {
+        let text = fields.get(name).map(|text| text.trim().to_owned());
+        text.filter(|text| !text.is_empty())
+    };
+    Mapping {
+        phone: column("map_phone"),
+        name: column("map_name"),
+        first_name: column("map_first_name"),
+        last_name: column("map_last_name"),
+        time_zone: column("map_time_zone"),
+        external_id: column("map_external_id"),
+        ..Mapping::default()
+    }
+}
+
 #[derive(Template)]
 #[template(path = "import.html")]
 struct ImportPage {
@@ -36,6 +103,7 @@ struct ImportPage {
     file_name: String,
     running: bool,
     failed: bool,
+    failure: String,
     rows_read: String,
     accepted: String,
     duplicates: String,
@@ -73,6 +141,7 @@ pub(super) async fn show(
         file_name: shown(&import.file_name),
         running,
         failed: import.status == ImportStatus::Failed,
+        failure: report.failure.map(|failure| failure.message).unwrap_or_default(),
         rows_read: count(report.rows_read),
         accepted: count(report.accepted),
         duplicates: count(report.duplicates),
@@ -98,7 +167,7 @@ fn cut(mut rejection: Rejection) -> Rejection {
 }
 
 /// Zones with the most clients first.
-fn by_size(zones: std::collections::BTreeMap<String, u64>) -> Vec<(String, String)> {
+fn by_size(zones: BTreeMap<String, u64>) -> Vec<(String, String)> {
     let mut zones: Vec<(String, u64)> = zones.into_iter().collect();
     zones.sort_by_key(|(_, clients)| std::cmp::Reverse(*clients));
     let named = |zone: String| match &*zone {

@@ -26,6 +26,7 @@ mod words;
 mod tests;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
@@ -67,6 +68,11 @@ fn inside() -> Router<ApiState> {
         .route("/campaigns/{id}/pause", post(campaign::pause))
         .route("/campaigns/{id}/resume", post(campaign::resume))
         .route("/campaigns/{id}/stop", get(campaign::confirm_stop).post(campaign::stop))
+        .route(
+            "/campaigns/{id}/import",
+            // The upload's own limit is said in words.
+            post(import::upload).layer(DefaultBodyLimit::disable()),
+        )
         .route("/campaigns/{id}/imports/{import}", get(import::show))
         .route("/campaigns/{id}/clients/{client}", get(client::show))
         .route("/calls/history", get(calls::history))
