@@ -13,7 +13,8 @@ use crate::engine::{
     AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
     next_dial_at,
 };
-use crate::id::{CallId, CampaignId};
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
 use crate::port::{
     By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
@@ -35,8 +36,10 @@ impl Dispatch for MemoryStore {
         let ids = state.due(request);
         let mut facts = Vec::new();
         for id in ids {
+            state.claims += 1;
+            let epoch = state.claims;
             let Some(row) = state.calls.get_mut(&id) else { continue };
-            row.epoch += 1;
+            row.epoch = epoch;
             row.lease_until = Some(request.wall + request.lease_for);
             row.call.claimed = true;
             let key = due_key(&row.call);
@@ -263,12 +266,18 @@ impl State {
             dials.remove(&(begun_at, back.call));
         }
         self.enqueue(back.call);
+        // What happened while the call was begun had to spare it; now it no longer does.
         let stopped = campaign
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
-        if stopped {
-            let how = Retirement::Canceled(CancelReason::CampaignStopped);
-            self.retire(back.call, by.now, &Actor::System, how);
+        let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
+        let reason = match (stopped, on_dnc) {
+            (true, _) => Some(CancelReason::CampaignStopped),
+            (false, true) => Some(CancelReason::OnDnc),
+            (false, false) => None,
+        };
+        if let Some(reason) = reason {
+            self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
         }
         if let Some(client) = client {
             self.follow_up(client, by.now);
@@ -328,7 +337,10 @@ impl State {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let (client, phone) = (row.call.client, row.call.phone);
-        let (opted_out, tags) = (progress.opted_out_at, progress.tags.clone());
+        // Only news: an entry that people removed since must not come back with the next event.
+        let known = row.call.progress.opted_out_at;
+        let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
+        let tags = progress.tags.clone();
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
@@ -338,19 +350,8 @@ impl State {
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);
         }
-        if let (Some(at), Some(phone)) = (opted_out, phone)
-            && !self.dnc.contains_key(&(phone, DncScope::Global))
-        {
-            let entry = DncEntry {
-                phone,
-                scope: DncScope::Global,
-                reason: String::new(),
-                source: DncSource::OptOut,
-                added_by: Actor::Client,
-                created_at: at,
-            };
-            self.dnc.insert((phone, DncScope::Global), entry);
-            self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
+        if let (Some(at), Some(phone)) = (opted_out, phone) {
+            self.opt_out(client, phone, at, now);
         }
         if self.calls[&id].call.end_reason() == Some("unknown") {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -358,6 +359,38 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
+    }
+
+    fn opt_out(
+        &mut self,
+        client: Option<ClientId>,
+        phone: PhoneNumber,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        let key = (phone, DncScope::Global);
+        if let Some(entry) = self.dnc.get_mut(&key) {
+            // The press that is heard of first need not be the first one.
+            if entry.source == DncSource::OptOut {
+                entry.created_at = entry.created_at.min(at);
+            }
+            return;
+        }
+        let entry = DncEntry {
+            phone,
+            scope: DncScope::Global,
+            reason: String::new(),
+            source: DncSource::OptOut,
+            added_by: Actor::Client,
+            created_at: at,
+        };
+        self.dnc.insert(key, entry);
+        // A retry that this call had planned is withdrawn, as if the opt-out had been heard of
+        // first; what others scheduled is cancelled.
+        if let Some(client) = client {
+            self.follow_up(client, now);
+        }
+        self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.
