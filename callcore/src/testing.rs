@@ -9,6 +9,7 @@
 mod compare;
 pub mod fixtures;
 pub(crate) mod recount;
+pub mod simulation;
 pub mod store;
 
 pub use compare::compare;

@@ -67,7 +67,7 @@ pub struct Facts {
 /// A worker's hold on a claimed call. Whoever has an older epoch lost it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lease {
-    /// Counts the claims of this call.
+    /// Grows with every claim of the call, also when the call vanished in between and came back.
     pub epoch: u64,
 }
 

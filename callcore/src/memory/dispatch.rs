@@ -36,8 +36,10 @@ impl Dispatch for MemoryStore {
         let ids = state.due(request);
         let mut facts = Vec::new();
         for id in ids {
+            state.claims += 1;
+            let epoch = state.claims;
             let Some(row) = state.calls.get_mut(&id) else { continue };
-            row.epoch += 1;
+            row.epoch = epoch;
             row.lease_until = Some(request.wall + request.lease_for);
             row.call.claimed = true;
             let key = due_key(&row.call);
@@ -57,12 +59,13 @@ impl Dispatch for MemoryStore {
         permits: &[Permit],
     ) -> Result<Refusals, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(permits.iter().map(|permit| state.begin(by.now, wall, permit)).collect())
     }
 
     async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
         let mut state = self.lock();
+        state.at(by.now);
         for back in calls {
             state.take_back(by, back);
         }
@@ -71,7 +74,7 @@ impl Dispatch for MemoryStore {
 
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         for settlement in settlements {
             state.settle(by, settlement);
         }
@@ -80,7 +83,7 @@ impl Dispatch for MemoryStore {
 
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(reports.iter().map(|report| state.record(by.now, report)).collect())
     }
 
@@ -118,7 +121,7 @@ impl Dispatch for MemoryStore {
             .copied()
             .filter(|id| {
                 let row = &state.calls[id];
-                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let overdue = row.call.began() + SLOT_HOLD <= now;
                 let silent = row.events.is_empty();
                 let unknown = row.call.status() == CallStatus::Unknown;
                 row.look_at <= wall && (silent || unknown || overdue)
@@ -132,12 +135,12 @@ impl Dispatch for MemoryStore {
                 row.look_at = wall + wait.min(LONGEST_LOOK);
             }
         }
-        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
-        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
         Ok(rows.take(limit as usize).collect())
     }
 
@@ -146,14 +149,14 @@ impl Dispatch for MemoryStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 impl State {
@@ -433,6 +436,7 @@ impl State {
             notes: Vec::new(),
         };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
+        self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }

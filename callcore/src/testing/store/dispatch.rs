@@ -267,7 +267,7 @@ pub async fn d3_begin_stores_the_intent_the_decision_and_the_attempt(store: &dyn
     assert_eq!(scene.campaign(campaign).await.progress.live, 1);
     assert_eq!(store.facts(seed.call).await.expect("read"), None, "it began");
     let live = store.live(10).await.expect("read");
-    assert_eq!((live.len(), live[0].call, live[0].phone), (1, seed.call, seed.phone));
+    assert_eq!((live.len(), live[0].call, live[0].phone), (1, seed.call, Some(seed.phone)));
     assert_eq!((live[0].begun_at, live[0].events.len()), (scene.now(), 0));
     scene.check().await;
 }
@@ -573,7 +573,7 @@ pub async fn d8_a_begun_call_without_news_is_asked_about_until_it_ends(store: &d
     let asked = async || store.unsettled(scene.now(), scene.wall(), 10).await.expect("read");
     scene.advance(TimeDelta::minutes(10));
     let open = asked().await;
-    assert_eq!((open.len(), open[0].call, open[0].phone), (1, seed.call, seed.phone));
+    assert_eq!((open.len(), open[0].call, open[0].phone), (1, seed.call, Some(seed.phone)));
     assert!(asked().await.is_empty(), "it is asked about again only after a wait");
     for _ in 0..20 {
         scene.advance(TimeDelta::minutes(10));
