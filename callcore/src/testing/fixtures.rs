@@ -272,6 +272,10 @@ impl<'a> Scene<'a> {
     }
 
     /// Begins one permit.
+    ///
+    /// # Errors
+    ///
+    /// The store's own refusal.
     pub async fn begin_one(&self, permit: Permit) -> Result<(), BeginRefusal> {
         self.begin(std::slice::from_ref(&permit)).await[0]
     }
