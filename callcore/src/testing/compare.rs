@@ -494,8 +494,10 @@ impl<'a> History<'a> {
         self.both("notices", async |store: &'a dyn Store| {
             let notices = store.notices(1000).await;
             notices.map(|notices| {
-                let mut kinds: Vec<String> =
-                    notices.iter().map(|notice| format!("{:?}", (notice.at, notice.kind))).collect();
+                let mut kinds: Vec<String> = notices
+                    .iter()
+                    .map(|notice| format!("{:?}", (notice.at, notice.kind)))
+                    .collect();
                 kinds.sort();
                 kinds
             })
