@@ -10,6 +10,7 @@ mod dispatch;
 mod dnc;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -39,8 +40,14 @@ use crate::time::SeededEntropy;
 /// use callcore::port::Store;
 /// let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(MemoryStore::default());
 /// ```
-#[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
+
+impl fmt::Debug for MemoryStore {
+    /// Leaves the rows out: names and numbers don't belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -337,11 +344,13 @@ impl State {
                 self.ended.insert((at, id));
             }
         }
-        if outbound && live != now_live {
-            let numbers = phone.map(|phone| self.live_numbers.entry(phone).or_default());
-            let campaign_live =
-                campaign.and_then(|id| self.campaigns.get_mut(&id)).map(|row| &mut row.live);
-            for set in [Some(&mut self.live), numbers, campaign_live].into_iter().flatten() {
+        if live != now_live {
+            // Somebody who calls in takes no slot, and may be called back.
+            let numbers =
+                phone.filter(|_| outbound).map(|p| self.live_numbers.entry(p).or_default());
+            let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
+            let campaign = campaign.map(|row| &mut row.live);
+            for set in [Some(&mut self.live), numbers, campaign].into_iter().flatten() {
                 if now_live {
                     set.insert(id)
                 } else {
@@ -404,6 +413,9 @@ impl State {
         row.client.standing = outlook.standing;
         let campaign = row.client.campaign;
         self.move_client(campaign, Some(old), new);
+        if !new.is_final() {
+            self.reopen(campaign);
+        }
         self.check_finished(campaign, now);
     }
 
@@ -437,9 +449,7 @@ impl State {
             Actor::System,
             planned.due_at,
         );
-        let campaign = row.client.campaign;
         self.schedule(call);
-        self.reopen(campaign);
     }
 
     /// A finished campaign that has somebody to call runs again.

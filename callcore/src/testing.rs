@@ -1,4 +1,14 @@
-//! For those who bring a store or a carrier of their own, and for ourselves: what shows that the
-//! invariants hold.
+//! For tests: what a store has to show before it may be trusted with calls (feature `testing`).
+//!
+//! [`store_conformance!`](crate::store_conformance) makes one test for each clause of the ports.
+//!
+//! The names and the number of cases are exempt from semantic versioning: a new case that a store
+//! fails is a bug found, not a break.
 
+pub mod fixtures;
+pub(crate) mod recount;
 pub mod simulation;
+pub mod store;
+
+pub use recount::recount;
+pub use store::StoreFactory;

@@ -167,8 +167,7 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
             Some((call, Stage::Scheduled { due_at })) => Some(NextCall { call, due_at: *due_at }),
             _ => None,
         });
-    let standing = standing(case, &dials, next_call, withdraw);
-    Outlook { standing, withdraw, plan }
+    Outlook { standing: standing(case, &dials, next_call), withdraw, plan }
 }
 
 fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option<PlannedCall> {
@@ -204,12 +203,7 @@ fn ending(call: &CallBrief, settings: &Settings) -> Option<Ending> {
     })
 }
 
-fn standing(
-    case: &Case<'_>,
-    dials: &[&CallBrief],
-    next_call: Option<NextCall>,
-    withdrawn: Option<CallId>,
-) -> Standing {
+fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) -> Standing {
     let ended = dials.iter().rev().find_map(|call| match call.stage {
         Stage::Dialled { outcome, at, .. } => Some((outcome, at)),
         _ => None,
@@ -222,7 +216,7 @@ fn standing(
     } else if next_call.is_some() {
         if dials.is_empty() { ClientStatus::Pending } else { ClientStatus::Scheduled }
     } else {
-        final_status(case, withdrawn)
+        final_status(case)
     };
     Standing {
         status,
@@ -236,7 +230,7 @@ fn standing(
 
 /// The state of a client with nothing to come: its latest call decides, unless it may not be
 /// called at all.
-fn final_status(case: &Case<'_>, withdrawn: Option<CallId>) -> ClientStatus {
+fn final_status(case: &Case<'_>) -> ClientStatus {
     let opted_out =
         |call: &CallBrief| matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. });
     if case.calls.iter().any(opted_out) {
@@ -248,11 +242,14 @@ fn final_status(case: &Case<'_>, withdrawn: Option<CallId>) -> ClientStatus {
     if !case.active {
         return ClientStatus::Inactive;
     }
-    let calls = case.calls.iter().filter(|call| Some(call.id) != withdrawn);
-    let latest = calls.max_by_key(|call| match call.stage {
-        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => (call.attempt, Some(at), call.id),
-        _ => (call.attempt, None, call.id),
+    // A retry that is being withdrawn is still among the calls: it says nothing.
+    let ended = case.calls.iter().filter_map(|call| match call.stage {
+        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => {
+            Some(((call.attempt, at, call.id), call))
+        }
+        Stage::Scheduled { .. } | Stage::Live => None,
     });
+    let latest = ended.max_by_key(|(key, _)| *key).map(|(_, call)| call);
     match latest.map(|call| &call.stage) {
         Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
         Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
@@ -273,10 +270,9 @@ fn final_status(case: &Case<'_>, withdrawn: Option<CallId>) -> ClientStatus {
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
         },
-        Some(Stage::Scheduled { .. } | Stage::Live) => ClientStatus::Pending,
         // Only a client that came in while its number was on a list has no call at all, and it
         // stays what it was when the entry is removed.
-        None => ClientStatus::OnDnc,
+        Some(Stage::Scheduled { .. } | Stage::Live) | None => ClientStatus::OnDnc,
     }
 }
 

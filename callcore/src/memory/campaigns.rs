@@ -392,7 +392,6 @@ impl State {
         self.move_client(campaign, None, ClientStatus::Pending);
         if !on_dnc {
             self.schedule(call);
-            self.reopen(campaign);
         }
         self.follow_up(new.id, by.now);
         Added::Accepted { on_dnc }

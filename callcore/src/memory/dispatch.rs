@@ -13,7 +13,8 @@ use crate::engine::{
     AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
     next_dial_at,
 };
-use crate::id::{CallId, CampaignId};
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
 use crate::port::{
     By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
@@ -119,7 +120,7 @@ impl Dispatch for MemoryStore {
             .copied()
             .filter(|id| {
                 let row = &state.calls[id];
-                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let overdue = row.call.began() + SLOT_HOLD <= now;
                 let silent = row.events.is_empty();
                 let unknown = row.call.status() == CallStatus::Unknown;
                 row.look_at <= wall && (silent || unknown || overdue)
@@ -133,12 +134,12 @@ impl Dispatch for MemoryStore {
                 row.look_at = wall + wait.min(LONGEST_LOOK);
             }
         }
-        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
-        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
         Ok(rows.take(limit as usize).collect())
     }
 
@@ -147,14 +148,14 @@ impl Dispatch for MemoryStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 impl State {
@@ -265,12 +266,18 @@ impl State {
             dials.remove(&(begun_at, back.call));
         }
         self.enqueue(back.call);
+        // What happened while the call was begun had to spare it; now it no longer does.
         let stopped = campaign
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
-        if stopped {
-            let how = Retirement::Canceled(CancelReason::CampaignStopped);
-            self.retire(back.call, by.now, &Actor::System, how);
+        let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
+        let reason = match (stopped, on_dnc) {
+            (true, _) => Some(CancelReason::CampaignStopped),
+            (false, true) => Some(CancelReason::OnDnc),
+            (false, false) => None,
+        };
+        if let Some(reason) = reason {
+            self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
         }
         if let Some(client) = client {
             self.follow_up(client, by.now);
@@ -330,7 +337,10 @@ impl State {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let (client, phone) = (row.call.client, row.call.phone);
-        let (opted_out, tags) = (progress.opted_out_at, progress.tags.clone());
+        // Only news: an entry that people removed since must not come back with the next event.
+        let known = row.call.progress.opted_out_at;
+        let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
+        let tags = progress.tags.clone();
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
@@ -340,19 +350,8 @@ impl State {
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);
         }
-        if let (Some(at), Some(phone)) = (opted_out, phone)
-            && !self.dnc.contains_key(&(phone, DncScope::Global))
-        {
-            let entry = DncEntry {
-                phone,
-                scope: DncScope::Global,
-                reason: String::new(),
-                source: DncSource::OptOut,
-                added_by: Actor::Client,
-                created_at: at,
-            };
-            self.dnc.insert((phone, DncScope::Global), entry);
-            self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
+        if let (Some(at), Some(phone)) = (opted_out, phone) {
+            self.opt_out(client, phone, at, now);
         }
         if self.calls[&id].call.end_reason() == Some("unknown") {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -360,6 +359,38 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
+    }
+
+    fn opt_out(
+        &mut self,
+        client: Option<ClientId>,
+        phone: PhoneNumber,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        let key = (phone, DncScope::Global);
+        if let Some(entry) = self.dnc.get_mut(&key) {
+            // The press that is heard of first need not be the first one.
+            if entry.source == DncSource::OptOut {
+                entry.created_at = entry.created_at.min(at);
+            }
+            return;
+        }
+        let entry = DncEntry {
+            phone,
+            scope: DncScope::Global,
+            reason: String::new(),
+            source: DncSource::OptOut,
+            added_by: Actor::Client,
+            created_at: at,
+        };
+        self.dnc.insert(key, entry);
+        // A retry that this call had planned is withdrawn, as if the opt-out had been heard of
+        // first; what others scheduled is cancelled.
+        if let Some(client) = client {
+            self.follow_up(client, now);
+        }
+        self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.
@@ -404,6 +435,7 @@ impl State {
             notes: Vec::new(),
         };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
+        self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }
