@@ -251,12 +251,11 @@ impl SqliteStore {
 
     async fn live_calls(&self, limit: u32) -> Result<Vec<OpenCall>, Fail> {
         let mut conn = self.read().await?;
-        let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select id from in_flight order by id limit ?1",
-        )
-        .bind(limit)
-        .fetch_all(&mut *conn)
-        .await?;
+        let rows: Vec<uuid::Uuid> =
+            sqlx::query_scalar("select id from in_flight order by id limit ?1")
+                .bind(limit)
+                .fetch_all(&mut *conn)
+                .await?;
         let wanted = rows.into_iter().map(CallId::from_uuid).collect();
         let mut rows = read::call_rows(&mut conn, &self.settings, &wanted).await?;
         rows.sort_unstable_by_key(|row| row.call.id);
