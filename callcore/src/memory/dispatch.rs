@@ -179,25 +179,25 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
-        let mut campaigns: Vec<&super::CampaignRow> = self.campaigns.values().collect();
-        campaigns.sort_by_key(|row| (-i64::from(row.campaign.settings.priority), row.campaign.id));
-        let mut ids = Vec::new();
-        for row in campaigns {
+        let mut found = Vec::new();
+        for row in self.campaigns.values() {
             let pacing = row.campaign.settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
-            let mut slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let mut slots = slots.min(request.limit as usize);
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
             let asked =
                 planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            let rank = -i64::from(row.campaign.settings.priority);
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
-                if slots == 0 || ids.len() >= request.limit as usize {
+                if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    ids.push(*id);
+                    found.push((rank, *plan, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
                 } else if *plan {
@@ -205,7 +205,8 @@ impl State {
                 }
             }
         }
-        ids
+        found.sort_unstable();
+        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
     }
 
     fn begin(
