@@ -190,7 +190,7 @@ fn is_safe(method: &Method) -> bool {
 }
 
 /// Browsers say where an unsafe request comes from. One that doesn't is no browser of ours.
-fn check_origin(state: &ApiState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_origin(state: &ApiState, headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let ours = match (text("sec-fetch-site"), text("origin")) {
         (Some("same-origin"), _) => true,

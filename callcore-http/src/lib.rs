@@ -56,6 +56,8 @@ mod dto;
 mod events;
 mod health;
 mod importing;
+#[cfg(feature = "pages")]
+mod pages;
 mod problem;
 mod query;
 mod request;
@@ -79,12 +81,16 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-/// Everything callcore serves: the API under `/api`, `/webhooks`, `/healthz` and `/readyz`.
+/// Everything callcore serves: the API under `/api`, `/webhooks`, `/healthz` and `/readyz`, and with
+/// the feature `pages` the web pages, whose links take it that the router is mounted at the root.
 pub fn router(state: ApiState) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
-    Router::new()
+    let router = Router::new();
+    #[cfg(feature = "pages")]
+    let router = router.merge(pages::routes(&state));
+    router
         .merge(api::routes(&state))
         .merge(health::routes())
         .merge(webhooks::routes())
