@@ -210,3 +210,140 @@ pub(crate) fn check_origin(state: &ApiState, headers: &HeaderMap) -> Result<(), 
 fn not_signed_in() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in, or send a bearer token")
 }
+
+#[cfg(test)]
+mod tests {
+    use callcore::actor::Role;
+    use serde_json::json;
+
+    use super::*;
+    use crate::sign_in;
+    use crate::testing::World;
+
+    /// Every route, with the least role it takes.
+    const ROUTES: &[(&str, &str, Role)] = &[
+        ("POST", "/api/campaigns", Role::Admin),
+        ("GET", "/api/campaigns", Role::Viewer),
+        ("GET", "/api/campaigns/x", Role::Viewer),
+        ("PATCH", "/api/campaigns/x", Role::Admin),
+        ("POST", "/api/campaigns/x/start", Role::Operator),
+        ("POST", "/api/campaigns/x/pause", Role::Operator),
+        ("POST", "/api/campaigns/x/resume", Role::Operator),
+        ("POST", "/api/campaigns/x/stop", Role::Operator),
+        ("POST", "/api/campaigns/x/import", Role::Operator),
+        ("GET", "/api/campaigns/x/analytics", Role::Viewer),
+        ("GET", "/api/campaigns/x/export", Role::Viewer),
+        ("GET", "/api/campaigns/x/clients", Role::Viewer),
+        ("GET", "/api/clients/x", Role::Viewer),
+        ("GET", "/api/imports/x", Role::Viewer),
+        ("GET", "/api/calls/history", Role::Viewer),
+        ("GET", "/api/calls/upcoming", Role::Viewer),
+        ("GET", "/api/calls/x", Role::Viewer),
+        ("GET", "/api/calls/x/transcript.txt", Role::Viewer),
+        ("GET", "/api/calls/x/recording", Role::Viewer),
+        ("POST", "/api/calls/x/call-now", Role::Operator),
+        ("POST", "/api/calls/x/skip", Role::Operator),
+        ("POST", "/api/calls/x/reschedule", Role::Operator),
+        ("POST", "/api/calls/x/retry", Role::Operator),
+        ("GET", "/api/dnc", Role::Viewer),
+        ("POST", "/api/dnc", Role::Operator),
+        ("DELETE", "/api/dnc/x", Role::Admin),
+        ("GET", "/api/dashboard", Role::Viewer),
+    ];
+
+    #[tokio::test]
+    async fn every_route_takes_its_role_and_none_takes_strangers() {
+        let world = World::new();
+        for (method, path, least) in ROUTES {
+            let stranger = world.request(method, path).anonymous().send().await;
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            for role in [Role::Viewer, Role::Operator, Role::Admin] {
+                let answer = world.request(method, path).role(role).send().await;
+                let forbidden = answer.status == StatusCode::FORBIDDEN;
+                assert_eq!(forbidden, role < *least, "{method} {path} {role:?}");
+                assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+                assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_above_has_every_route() {
+        // One line a path; its verbs are counted by the handlers named on it.
+        let source = include_str!("api.rs");
+        assert_eq!(source.matches("::handle)").count() + 4, ROUTES.len(), "4 are transitions");
+    }
+
+    #[tokio::test]
+    async fn strangers_do_not_learn_which_paths_exist() {
+        let world = World::new();
+        for path in ["/api/nothing", "/", "/api/campaigns/x/y/z"] {
+            let stranger = world.request("GET", path).anonymous().send().await;
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{path}");
+            assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+        }
+        let wrong = world.request("PUT", "/api/campaigns").send().await;
+        assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_token_is_no_token() {
+        let world = World::new();
+        for value in ["Bearer nobody", "Bearer ", "Basic YWRtaW4=", "admin"] {
+            let request = world.request("GET", "/api/dashboard").anonymous();
+            let answer = request.header("authorization", value).send().await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::UNAUTHORIZED, "not_signed_in"));
+            assert!(answer.headers.contains_key("www-authenticate"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_needs_its_csrf_token_and_our_origin_to_change_anything() {
+        let world = World::new();
+        world.user("ada", Role::Operator, Some("correct horse")).await;
+        let password = "correct horse".to_owned();
+        let signed_in =
+            sign_in::with_password(&world.state, "ada", password).await.unwrap().unwrap();
+        let cookie = format!("{COOKIE}={}", signed_in.cookie.value());
+        let csrf = csrf_of(signed_in.cookie.value());
+        let ask = |method: &str, path: &str, headers: &[(&str, &str)]| {
+            let mut request = world.request(method, path).anonymous().header("cookie", &cookie);
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            request.json(json!({"phone": "+12125550100"})).send()
+        };
+        assert_eq!(ask("GET", "/api/dnc", &[]).await.status, StatusCode::OK);
+        let ours = ("origin", "http://127.0.0.1:3000");
+        let host = ("host", "127.0.0.1:3000");
+        let token = (CSRF_HEADER, &*csrf);
+        for (headers, status, code) in [
+            (&[ours, host][..], StatusCode::FORBIDDEN, "csrf"),
+            (&[ours, host, (CSRF_HEADER, "guess")], StatusCode::FORBIDDEN, "csrf"),
+            (&[token, host], StatusCode::FORBIDDEN, "foreign_origin"),
+            (
+                &[token, host, ("origin", "https://evil.example")],
+                StatusCode::FORBIDDEN,
+                "foreign_origin",
+            ),
+            (&[token, host, ("origin", "null")], StatusCode::FORBIDDEN, "foreign_origin"),
+            (&[token, host, ours], StatusCode::CREATED, ""),
+            (&[token, ("sec-fetch-site", "same-origin")], StatusCode::CREATED, ""),
+        ] {
+            let answer = ask("POST", "/api/dnc", headers).await;
+            assert_eq!((answer.status, answer.code()), (status, code), "{headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_application_may_bring_its_own_sign_in() {
+        use axum::body::Body;
+        use tower::ServiceExt;
+        let world = World::new();
+        let mut request = Request::builder().uri("/api/dashboard").body(Body::empty()).unwrap();
+        let principal = Principal::new(Actor::User("ada".to_owned()), Role::Viewer);
+        request.extensions_mut().insert(principal);
+        let response = world.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+}

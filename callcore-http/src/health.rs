@@ -38,3 +38,27 @@ async fn ready(State(state): State<ApiState>) -> Response {
         Ok(_) => dto::json(StatusCode::OK, &json!({"status": "ready"})),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn health_is_told_to_everybody() {
+        let world = World::new();
+        for path in ["/healthz", "/readyz"] {
+            let answer = world.request("GET", path).anonymous().send().await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_about_to_end_is_alive_and_not_ready() {
+        let world = World::with(|state| state.with_draining(|| true));
+        assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
+        let answer = world.get("/readyz").await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::SERVICE_UNAVAILABLE, "draining"));
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use callcore::actor::Actor;
 use callcore::campaign::Settings;
@@ -10,12 +11,14 @@ use callcore::id::ImportId;
 use callcore::import::{
     ImportError, ImportFailure, ImportReport, Importer, Parsed, Rejection, Row,
 };
-use callcore::port::{ActError, BeginImport, By, CampaignView, Import, ImportStatus};
+use callcore::port::{
+    ActError, BeginImport, By, CampaignView, Import, ImportStatus, StoreErrorKind,
+};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::act::{Act, Early};
-use crate::problem::Problem;
+use crate::problem::{Problem, chain};
 use crate::request::internal;
 use crate::state::ApiState;
 use crate::upload::Upload;
@@ -26,6 +29,10 @@ const BATCH: usize = 500;
 /// Where a batch ends earlier, in bytes of its cells: rows may be a MiB long.
 const BATCH_BYTES: usize = 1024 * 1024;
 
+/// The pauses between tries to store an import's last report: they double.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(32);
+
 /// Begins an import and waits a while for its end. What is returned may still be running.
 pub(crate) async fn import(
     state: &ApiState,
@@ -35,7 +42,7 @@ pub(crate) async fn import(
 ) -> Result<Import, Early> {
     let settings = campaign.campaign.settings.clone();
     let Upload { file, name, mapping, .. } = upload;
-    let region = settings.default_region.clone();
+    let region = settings.default_region;
     let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
     let importer = opened.map_err(|error| internal(&error))?.map_err(|error| unreadable(&error))?;
     let new = BeginImport {
@@ -56,7 +63,11 @@ pub(crate) async fn import(
     };
     // A task of its own, so that a reader who goes away does not stop it.
     let running = tokio::spawn(job.run(importer.leaving_duplicates_to_store()));
-    match tokio::time::timeout(state.import_patience(), running).await {
+    let patience = state.import_patience();
+    if patience.is_zero() {
+        return Ok(begun);
+    }
+    match tokio::time::timeout(patience, running).await {
         Ok(ended) => Ok(ended.map_err(|error| internal(&error))??),
         Err(_) => Ok(state.store().import(begun.id).await?.unwrap_or(begun)),
     }
@@ -93,9 +104,31 @@ impl Job {
         };
         let status = if failure.is_some() { ImportStatus::Failed } else { ImportStatus::Done };
         report.failure = failure;
-        let ended = self.report(status, &report).await;
+        let ended = self.conclude(status, &report).await;
         self.state.wake();
         Ok(ended?)
+    }
+
+    /// Stores the last report. A store that is away for a moment must not leave the import running
+    /// for ever.
+    async fn conclude(
+        &self,
+        status: ImportStatus,
+        report: &ImportReport,
+    ) -> Result<Import, ActError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.report(status, report).await {
+                Err(ActError::Store(error))
+                    if error.kind() == StoreErrorKind::Unavailable && pause <= LAST_PAUSE =>
+                {
+                    tracing::warn!(error = %chain(&error), "an import's report waits for the store");
+                }
+                ended => return ended,
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
     }
 
     async fn add_all(
@@ -138,7 +171,9 @@ fn read(importer: Importer<File>, batches: &mpsc::Sender<Batch>) -> Result<(), I
         };
         match parsed {
             Parsed::Accepted(row) | Parsed::Duplicate(_, row) => {
-                batch.bytes += row.fields.iter().map(String::len).sum::<usize>();
+                // An empty cell is a string too, and a row may have 2,000 of them.
+                let cell = |cell: &String| size_of::<String>() + cell.len();
+                batch.bytes += row.fields.iter().map(cell).sum::<usize>();
                 batch.rows.push(row);
             }
             Parsed::Rejected(rejection, _) => batch.rejections.push(rejection),

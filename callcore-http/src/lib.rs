@@ -26,6 +26,8 @@
 //! # let _ = mount;
 //! ```
 //!
+//! Time limits, TLS, rate limits and the like are layers of the application's own.
+//!
 //! # Bringing one's own sign-in
 //!
 //! A layer around the router that puts a [`Principal`] into the request's extensions is believed:
@@ -74,7 +76,7 @@ pub use query::{Instants, Query};
 pub use state::{ApiState, Ports};
 
 use axum::Router;
-use axum::extract::{MatchedPath, OriginalUri, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -108,11 +110,7 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 /// Strangers don't learn which paths exist.
-async fn unknown(
-    State(state): State<ApiState>,
-    OriginalUri(_): OriginalUri,
-    request: Request,
-) -> Problem {
+async fn unknown(State(state): State<ApiState>, request: Request) -> Problem {
     let (parts, _) = request.into_parts();
     match auth::authenticate(&state, &parts).await {
         Ok(_) => Problem::not_found(),
@@ -122,4 +120,50 @@ async fn unknown(
 
 async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+
+    use crate::testing::World;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn logs_have_routes_and_neither_numbers_nor_secrets() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let world = World::new();
+        world.loaded(1).await;
+        world.post("/api/dnc", json!({"phone": "+12125550101"})).await;
+        world.delete("/api/dnc/12125550101?reason=hush").await;
+        world.get("/api/calls/history?q=5550101").await;
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("/api/dnc/{phone}"), "{text}");
+        for secret in ["5550101", "5550100", "hush", "Bearer", "Client 0"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
 }

@@ -12,7 +12,11 @@ use serde_json::{Map, Value, json};
 ///
 /// What caused it goes to the log only.
 #[derive(Debug, Clone, Serialize)]
-pub struct Problem {
+#[serde(transparent)]
+pub struct Problem(Box<Document>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Document {
     r#type: &'static str,
     title: &'static str,
     #[serde(serialize_with = "as_number")]
@@ -25,7 +29,6 @@ pub struct Problem {
     more: Map<String, Value>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde calls")]
 fn as_number<S: serde::Serializer>(status: &StatusCode, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_u16(status.as_u16())
 }
@@ -38,7 +41,7 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<String>,
     ) -> Self {
-        Self {
+        Self(Box::new(Document {
             r#type: "about:blank",
             title: status.canonical_reason().unwrap_or("Error"),
             status,
@@ -46,7 +49,7 @@ impl Problem {
             code: code.into(),
             errors: Vec::new(),
             more: Map::new(),
-        }
+        }))
     }
 
     /// There is no such thing.
@@ -64,7 +67,7 @@ impl Problem {
             if malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         let names: Vec<&str> = errors.iter().map(|error| &*error.field).collect();
         let detail = format!("bad fields: {}", names.join(", "));
-        Self { errors, ..Self::new(status, "invalid_fields", detail) }
+        Self::new(status, "invalid_fields", detail).naming(errors)
     }
 
     /// One bad field.
@@ -76,38 +79,43 @@ impl Problem {
     /// One field that breaks a rule with a code of its own.
     pub(crate) fn of_field(code: &'static str, field: &str, message: String) -> Self {
         let errors = vec![FieldError::new(field, code, message.clone())];
-        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message) }
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).naming(errors)
     }
 
     /// The problem with one more member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
+        self.0.more.insert(name.to_owned(), value.into());
         self
     }
 
     /// Its status.
     #[must_use]
-    pub const fn status(&self) -> StatusCode {
-        self.status
+    pub fn status(&self) -> StatusCode {
+        self.0.status
     }
 
     /// Its stable code.
     #[must_use]
     pub fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The trouble in words.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// The bad fields.
     #[must_use]
     pub fn errors(&self) -> &[FieldError] {
-        &self.errors
+        &self.0.errors
+    }
+
+    fn naming(mut self, errors: Vec<FieldError>) -> Self {
+        self.0.errors = errors;
+        self
     }
 
     pub(crate) fn internal() -> Self {
@@ -124,12 +132,12 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!(self).to_string();
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
-        let mut response = (self.status, media_type, body).into_response();
+        let mut response = (self.0.status, media_type, body).into_response();
         let headers = response.headers_mut();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.0.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
         }
-        if self.status == StatusCode::UNAUTHORIZED {
+        if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use callcore::campaign::FieldError;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -47,8 +48,8 @@ impl FromRequest<ApiState> for Change {
         let (mut parts, body) = request.into_parts();
         Query::from_request_parts(&mut parts, state).await?.finish()?;
         let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-            let too_large = std::error::Error::source(&error)
-                .is_some_and(|cause| cause.to_string().contains("length limit"));
+            let cause = std::error::Error::source(&error);
+            let too_large = cause.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
             if too_large { too_large_body() } else { broken_off() }
         })?;
         Ok(Self {
@@ -85,10 +86,32 @@ impl Change {
             ));
         }
         // serde_json goes 128 levels deep and no further.
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let json: Value = serde_json::from_slice(&self.body).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
-        })
+        })?;
+        let nul: Vec<FieldError> = json
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(field, value)| field.contains('\0') || has_nul(value))
+            .map(|(field, _)| {
+                FieldError::new(field.replace('\0', " "), "invalid", "holds a NUL character")
+            })
+            .collect();
+        if nul.is_empty() { Ok(json) } else { Err(Problem::fields(nul)) }
+    }
+}
+
+/// Whether a text in it holds a NUL, which no database keeps.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -171,3 +171,94 @@ fn new_secret(entropy: &dyn Entropy) -> String {
     entropy.fill(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use axum::http::header::COOKIE as COOKIE_HEADER;
+    use callcore::actor::Role;
+
+    use super::*;
+    use crate::testing::World;
+
+    fn with_cookie(cookie: &Cookie<'_>) -> HeaderMap {
+        let value = HeaderValue::from_str(&format!("{COOKIE}={}", cookie.value())).unwrap();
+        [(COOKIE_HEADER, value)].into_iter().collect()
+    }
+
+    async fn status(world: &World, cookie: &Cookie<'_>) -> u16 {
+        let request = world.request("GET", "/api/dashboard").anonymous();
+        let value = format!("{COOKIE}={}", cookie.value());
+        request.header("cookie", &value).send().await.status.as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_link_is_redeemed_once_and_looking_at_it_uses_nothing_up() {
+        let world = World::new();
+        let user = world.user("ada", Role::Admin, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        assert!(link_is_good(&world.state, &secret).await.unwrap());
+        assert!(link_is_good(&world.state, &secret).await.unwrap());
+        let signed_in = redeem_link(&world.state, &secret).await.unwrap().unwrap();
+        assert_eq!(status(&world, &signed_in.cookie).await, 200);
+        assert!(redeem_link(&world.state, &secret).await.unwrap().is_none());
+        assert!(!link_is_good(&world.state, &secret).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_link_ends_after_a_quarter_of_an_hour_and_a_session_after_a_week() {
+        let world = World::new();
+        let user = world.user("ada", Role::Admin, None).await;
+        let late = issue_link(&world.state, user.id).await.unwrap();
+        let good = issue_link(&world.state, user.id).await.unwrap();
+        let signed_in = redeem_link(&world.state, &good).await.unwrap().unwrap();
+        world.clock.advance(LINK_LIFE);
+        assert!(redeem_link(&world.state, &late).await.unwrap().is_none());
+        assert_eq!(status(&world, &signed_in.cookie).await, 200);
+        world.clock.advance(SESSION_LIFE);
+        assert_eq!(status(&world, &signed_in.cookie).await, 401);
+    }
+
+    #[tokio::test]
+    async fn whoever_signs_out_is_out() {
+        let world = World::new();
+        let user = world.user("ada", Role::Viewer, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        let signed_in = redeem_link(&world.state, &secret).await.unwrap().unwrap();
+        let cleared = sign_out(&world.state, &with_cookie(&signed_in.cookie)).await.unwrap();
+        assert_eq!(cleared.value(), "");
+        assert_eq!(status(&world, &signed_in.cookie).await, 401);
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_signs_in() {
+        let world = World::new();
+        world.user("ada", Role::Admin, Some("correct horse")).await;
+        world.user("bob", Role::Admin, None).await;
+        for (name, password, right) in [
+            ("ada", "correct horse", true),
+            ("ada", "wrong", false),
+            ("ada", "", false),
+            ("bob", "", false),
+            ("nobody", "correct horse", false),
+        ] {
+            let signed_in = with_password(&world.state, name, password.to_owned()).await.unwrap();
+            assert_eq!(signed_in.is_some(), right, "{name} {password}");
+        }
+        let long = "x".repeat(MAX_PASSWORD + 1);
+        assert!(with_password(&world.state, "ada", long.clone()).await.unwrap().is_none());
+        assert!(hash_password(&long, world.state.entropy()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_cookie_is_for_this_site_and_not_for_scripts() {
+        let world = World::with(crate::ApiState::with_secure_cookies);
+        let user = world.user("ada", Role::Viewer, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        let cookie = redeem_link(&world.state, &secret).await.unwrap().unwrap().cookie;
+        assert_eq!(cookie.http_only(), Some(true));
+        assert_eq!(cookie.secure(), Some(true));
+        assert_eq!(cookie.same_site(), Some(SameSite::Lax));
+        assert!(cookie.value().len() >= 43, "256 bits");
+    }
+}

@@ -144,7 +144,7 @@ impl ApiState {
     }
 
     /// How long an upload waits for the end of its import before it is answered with a 202; five
-    /// seconds if it isn't set.
+    /// seconds if it isn't set; zero does not wait at all.
     #[must_use]
     pub fn with_import_patience(self, patience: Duration) -> Self {
         self.with(|inner| inner.import_patience = patience)

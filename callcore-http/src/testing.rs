@@ -15,7 +15,7 @@ use callcore::engine::Ticket;
 use callcore::id::{CallId, UserId};
 use callcore::memory::MemoryStore;
 use callcore::port::{
-    Access, Audio, AuditRow, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
+    Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
 };
 use callcore::time::{ManualClock, SeededEntropy};
@@ -195,8 +195,10 @@ impl World {
         call
     }
 
-    pub(crate) async fn last_audit(&self) -> AuditRow {
-        self.store.audit(None, 1).await.unwrap().items.remove(0)
+    /// Whether the audit log has a row of an action.
+    pub(crate) async fn audited(&self, action: &str) -> bool {
+        let rows = self.store.audit(None, 1_000).await.unwrap().items;
+        rows.iter().any(|row| row.action == action && row.actor != Actor::System)
     }
 
     pub(crate) fn hung_up(&self) -> Vec<String> {

@@ -12,11 +12,11 @@ use crate::call::Skip;
 use crate::campaign::Settings;
 use crate::client::{ClientZone, Consent, ZoneSource};
 use crate::dnc::DncEntry;
-use crate::id::{CallId, ClientId};
-use crate::import::{Duplicate, ImportReport, Row};
+use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
 use crate::port::{
-    ActError, Added, By, CallView, DncAdded, Import, NewCall, NewClient, Refused, SkipThen, Store,
-    Telephony,
+    ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
+    Refused, SkipThen, Store, Telephony,
 };
 use crate::rules::hours::{Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -37,6 +37,20 @@ impl fmt::Debug for Desk {
     }
 }
 
+/// A CSV could not be imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportCsvError {
+    /// The file is at fault.
+    #[error(transparent)]
+    File(#[from] ImportError),
+    /// The campaign or the store is.
+    #[error(transparent)]
+    Act(#[from] ActError),
+}
+
+/// How many rows go into the store in one transaction.
+const ROWS_AT_ONCE: usize = 500;
+
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterSkip {
@@ -55,6 +69,58 @@ impl Desk {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self { store, carrier, entropy }
+    }
+
+    /// Imports a whole CSV that is at hand. A service that takes uploads reads its rows apart from
+    /// the async runtime instead, and hands them to [`add_rows`](Self::add_rows) in batches.
+    ///
+    /// # Errors
+    ///
+    /// The file is no CSV with a phone column, the campaign takes no clients, or the store failed.
+    pub async fn import_csv(
+        &self,
+        by: By<'_>,
+        campaign: CampaignId,
+        settings: &Settings,
+        file_name: &str,
+        csv: &[u8],
+    ) -> Result<ImportReport, ImportCsvError> {
+        let mapping = Mapping::default();
+        let mut importer = Importer::new(csv, settings.default_region, &mapping)?;
+        let new = BeginImport {
+            id: ImportId::new(by.now, &*self.entropy),
+            campaign,
+            file_name: file_name.to_owned(),
+            columns: importer.columns().to_vec(),
+        };
+        let import = self.store.begin_import(by, new).await?;
+        let mut report = ImportReport::default();
+        let mut rows = Vec::new();
+        loop {
+            let parsed = match importer.next().transpose() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    let failed = ImportStatus::Failed;
+                    self.store.report_import(by, import.id, failed, &report).await?;
+                    return Err(error.into());
+                }
+            };
+            let last = parsed.is_none();
+            match parsed {
+                Some(Parsed::Accepted(row)) => rows.push(row),
+                Some(Parsed::Duplicate(duplicate, _)) => report.count_duplicate(duplicate),
+                Some(Parsed::Rejected(rejection, _)) => report.count_rejected(rejection),
+                None => {}
+            }
+            if rows.len() >= ROWS_AT_ONCE || (last && !rows.is_empty()) {
+                self.add_rows(by, &import, settings, &rows, &mut report).await?;
+                rows.clear();
+            }
+            if last {
+                let done = ImportStatus::Done;
+                return Ok(self.store.report_import(by, import.id, done, &report).await?.report);
+            }
+        }
     }
 
     /// Adds a batch of an import's rows to its campaign, each with its first call, and counts them

@@ -116,7 +116,7 @@ impl Driver {
         let (mut permits, mut settlements) = (Vec::new(), Vec::new());
         for facts in facts {
             match decide(facts, now) {
-                Command::Dial(permit) => permits.push(permit),
+                Command::Dial(permit) => permits.push(*permit),
                 Command::Settle(settlement) => settlements.push(settlement),
             }
         }

@@ -63,5 +63,7 @@ pub mod runtime;
 pub mod script;
 #[cfg(feature = "sim")]
 pub mod sim;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod zones;

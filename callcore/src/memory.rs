@@ -10,6 +10,7 @@ mod dispatch;
 mod dnc;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -39,8 +40,14 @@ use crate::time::SeededEntropy;
 /// use callcore::port::Store;
 /// let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(MemoryStore::default());
 /// ```
-#[derive(Debug)]
 pub struct MemoryStore(Mutex<State>);
+
+impl fmt::Debug for MemoryStore {
+    /// Leaves the rows out: names and numbers don't belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -74,11 +81,14 @@ struct State {
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
-    replies: BTreeMap<(String, String), (DateTime<Utc>, [u8; 32], SavedReply)>,
+    replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
     places: u64,
+    /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
+    /// same id, and whoever claimed it in its first life must have lost it.
+    claims: u64,
 }
 
 #[derive(Debug)]
@@ -92,6 +102,9 @@ struct CampaignRow {
     leased: BTreeSet<CallId>,
     live: BTreeSet<CallId>,
 }
+
+/// An answer, when it was given on the wall clock, and the hash of the body it answered.
+type Saved = (DateTime<Utc>, [u8; 32], SavedReply);
 
 /// The queue's order within a campaign: a person's wish, due time, id.
 type DueKey = (bool, DateTime<Utc>, CallId);
@@ -139,6 +152,7 @@ impl State {
             links: BTreeMap::new(),
             sessions: BTreeMap::new(),
             places: 0,
+            claims: 0,
         }
     }
 
@@ -151,12 +165,17 @@ impl State {
                 return Err(Refused::InProgress);
             }
         }
-        self.latest = self.latest.max(Some(by.now));
         Ok(())
+    }
+
+    /// Notes the instant of a change.
+    fn at(&mut self, now: DateTime<Utc>) {
+        self.latest = self.latest.max(Some(now));
     }
 
     /// Ends a mutation: its audit row and its saved answer.
     fn leave(&mut self, by: By<'_>, effect: &Effect) {
+        self.at(by.now);
         if let Some(record) = by.idempotency {
             let key = (record.scope.clone(), record.key.clone());
             let reply = (record.reply)(effect);
@@ -330,11 +349,13 @@ impl State {
                 self.ended.insert((at, id));
             }
         }
-        if outbound && live != now_live {
-            let numbers = phone.map(|phone| self.live_numbers.entry(phone).or_default());
-            let campaign_live =
-                campaign.and_then(|id| self.campaigns.get_mut(&id)).map(|row| &mut row.live);
-            for set in [Some(&mut self.live), numbers, campaign_live].into_iter().flatten() {
+        if live != now_live {
+            // Somebody who calls in takes no slot, and may be called back.
+            let numbers =
+                phone.filter(|_| outbound).map(|p| self.live_numbers.entry(p).or_default());
+            let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
+            let campaign = campaign.map(|row| &mut row.live);
+            for set in [Some(&mut self.live), numbers, campaign].into_iter().flatten() {
                 if now_live {
                     set.insert(id)
                 } else {
@@ -397,6 +418,9 @@ impl State {
         row.client.standing = outlook.standing;
         let campaign = row.client.campaign;
         self.move_client(campaign, Some(old), new);
+        if !new.is_final() {
+            self.reopen(campaign);
+        }
         self.check_finished(campaign, now);
     }
 
@@ -430,9 +454,7 @@ impl State {
             Actor::System,
             planned.due_at,
         );
-        let campaign = row.client.campaign;
         self.schedule(call);
-        self.reopen(campaign);
     }
 
     /// A finished campaign that has somebody to call runs again.

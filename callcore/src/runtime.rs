@@ -49,7 +49,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
-/// The running loops.
+/// The running loops. Dropping it does not end them; [`shutdown`](Self::shutdown) does.
 pub struct Runtime {
     shared: Arc<Shared>,
     /// In the order in which they must end: whoever produces events before the recorder.
@@ -122,8 +122,9 @@ impl Builder {
     /// Starts the loops on the tokio runtime this is called in.
     #[must_use]
     pub fn start(self) -> Runtime {
+        let wake = Arc::new(Notify::new());
         let (recorder, recording) =
-            recorder::start(Arc::clone(&self.store), Arc::clone(&self.clock));
+            recorder::start(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&wake));
         let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
         let shared = Arc::new(Shared {
@@ -132,7 +133,7 @@ impl Builder {
             wall,
             recorder,
             stop: CancellationToken::new(),
-            wake: Notify::new(),
+            wake,
             #[cfg(feature = "sim")]
             placed: Notify::new(),
             health: Mutex::new(Health {
@@ -244,7 +245,7 @@ struct Shared {
     wall: Arc<dyn Clock>,
     recorder: Recorder,
     stop: CancellationToken,
-    wake: Notify,
+    wake: Arc<Notify>,
     /// A tick dialled: the simulated carrier may have events sooner than it thought.
     #[cfg(feature = "sim")]
     placed: Notify,
@@ -353,9 +354,6 @@ async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
             }
             tokio::time::sleep(backoff(tries)).await;
             tries += 1;
-        }
-        if !reports.is_empty() {
-            shared.wake.notify_one();
         }
         if shared.stop.is_cancelled() {
             return;

@@ -31,3 +31,6 @@ pub use audio::recording;
 pub use carrier::{Dial, SimCarrier, SimDial};
 pub use model::{Endings, Fate, Mischief, SimModel, Spread};
 pub use telephony::SimTelephony;
+
+#[cfg(test)]
+mod tests;

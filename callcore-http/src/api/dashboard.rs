@@ -99,7 +99,7 @@ mod tests {
     use crate::testing::World;
 
     #[tokio::test]
-    async fn the_dashboard_agrees_with_the_campaign() {
+    async fn dashboard_analytics_and_export_agree() {
         let world = World::new();
         let id = world.loaded(2).await;
         world.post(&format!("/api/campaigns/{id}/start"), json!({})).await;
@@ -112,6 +112,9 @@ mod tests {
         for number in ["attempted", "answered", "success_rate", "average_duration_seconds"] {
             assert_eq!(after.json["today"][number], analytics.json[number], "{number}");
         }
+        let export = world.get(&format!("/api/campaigns/{id}/export")).await.text();
+        let answered = export.lines().filter(|line| line.contains(",reached,answered,")).count();
+        assert_eq!(after.json["today"]["answered"], answered);
         assert_eq!(after.json["recent_calls"].as_array().unwrap().len(), 2);
         assert_eq!(after.json["active_campaigns"], json!([]), "it finished");
         assert_eq!(after.json["attention"][0]["kind"], "campaign_finished");

@@ -67,7 +67,7 @@ pub struct Facts {
 /// A worker's hold on a claimed call. Whoever has an older epoch lost it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Lease {
-    /// Counts the claims of this call.
+    /// Grows with every claim of the call, also when the call vanished in between and came back.
     pub epoch: u64,
 }
 
@@ -75,7 +75,7 @@ pub struct Lease {
 #[derive(Debug)]
 pub enum Command {
     /// Dial it.
-    Dial(Permit),
+    Dial(Box<Permit>),
     /// End its claim without a dial.
     Settle(Settlement),
 }
@@ -176,7 +176,7 @@ pub fn decide(facts: Facts, now: DateTime<Utc>) -> Command {
     match evaluate(&facts, now, &mut Silent) {
         Verdict::Dial { window_end } => {
             let (_, decision) = explain(&facts, now);
-            Command::Dial(Permit::issue(facts, now, window_end, decision))
+            Command::Dial(Box::new(Permit::issue(facts, now, window_end, decision)))
         }
         verdict => Command::Settle(Settlement { call: facts.call, lease: facts.lease, verdict }),
     }

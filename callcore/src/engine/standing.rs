@@ -242,10 +242,14 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
     if !case.active {
         return ClientStatus::Inactive;
     }
-    let latest = case.calls.iter().max_by_key(|call| match call.stage {
-        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => (call.attempt, Some(at), call.id),
-        _ => (call.attempt, None, call.id),
+    // A retry that is being withdrawn is still among the calls: it says nothing.
+    let ended = case.calls.iter().filter_map(|call| match call.stage {
+        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => {
+            Some(((call.attempt, at, call.id), call))
+        }
+        Stage::Scheduled { .. } | Stage::Live => None,
     });
+    let latest = ended.max_by_key(|(key, _)| *key).map(|(_, call)| call);
     match latest.map(|call| &call.stage) {
         Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
         Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
@@ -266,7 +270,9 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
         },
-        _ => ClientStatus::Pending,
+        // Only a client that came in while its number was on a list has no call at all, and it
+        // stays what it was when the entry is removed.
+        Some(Stage::Scheduled { .. } | Stage::Live) | None => ClientStatus::OnDnc,
     }
 }
 
@@ -293,5 +299,48 @@ impl Tally {
         let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;
         let talk_seconds = if outcome.reached() { call.progress.talk_seconds } else { 0 };
         Some(Self { quarter, outcome, talk_seconds })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::from_json(
+            &serde_json::json!({"name": "Any", "hours": {"mon": [["09:00", "17:00"]]}}),
+        )
+        .unwrap()
+    }
+
+    fn brief(id: u128, attempt: u32, retry_of: Option<u128>, stage: Stage) -> CallBrief {
+        let id_of = |id| CallId::from_uuid(uuid::Uuid::from_u128(id));
+        let intent = Intent::Plan;
+        CallBrief { id: id_of(id), attempt, retry_of: retry_of.map(id_of), intent, stage }
+    }
+
+    fn status(calls: &[CallBrief]) -> ClientStatus {
+        let (settings, zones, active, on_dnc) = (settings(), &[][..], true, false);
+        let run_state = RunState::Running;
+        outlook(&Case { calls, zones, active, on_dnc, run_state, settings: &settings })
+            .standing
+            .status
+    }
+
+    #[test]
+    fn a_retry_that_is_withdrawn_leaves_its_client_where_the_last_dial_did() {
+        let at = DateTime::from_timestamp(1_000, 0).unwrap();
+        let answered =
+            Stage::Dialled { outcome: Outcome::Answered, at, permanent: false, unknown: false };
+        let calls = [
+            brief(1, 1, None, answered),
+            brief(2, 2, Some(1), Stage::Scheduled { due_at: at + chrono::TimeDelta::hours(4) }),
+        ];
+        assert_eq!(status(&calls), ClientStatus::Reached);
+    }
+
+    #[test]
+    fn a_client_that_never_had_a_call_waits_for_none() {
+        assert_eq!(status(&[]), ClientStatus::OnDnc);
     }
 }

@@ -163,7 +163,6 @@ impl Calls for MemoryStore {
         let call =
             scheduled_call(new.id, &client, attempt, Some(id), Intent::Person, actor, due_at);
         state.schedule(call);
-        state.reopen(client.campaign);
         let body = json!({"retry_of": id, "due_at": due_at});
         state.call_changed(by, "call.retry", new.id, None, Some(body))
     }

@@ -13,7 +13,8 @@ use crate::engine::{
     AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
     next_dial_at,
 };
-use crate::id::{CallId, CampaignId};
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
 use crate::port::{
     By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
@@ -35,8 +36,10 @@ impl Dispatch for MemoryStore {
         let ids = state.due(request);
         let mut facts = Vec::new();
         for id in ids {
+            state.claims += 1;
+            let epoch = state.claims;
             let Some(row) = state.calls.get_mut(&id) else { continue };
-            row.epoch += 1;
+            row.epoch = epoch;
             row.lease_until = Some(request.wall + request.lease_for);
             row.call.claimed = true;
             let key = due_key(&row.call);
@@ -56,12 +59,13 @@ impl Dispatch for MemoryStore {
         permits: &[Permit],
     ) -> Result<Refusals, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(permits.iter().map(|permit| state.begin(by.now, wall, permit)).collect())
     }
 
     async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
         let mut state = self.lock();
+        state.at(by.now);
         for back in calls {
             state.take_back(by, back);
         }
@@ -70,7 +74,7 @@ impl Dispatch for MemoryStore {
 
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         for settlement in settlements {
             state.settle(by, settlement);
         }
@@ -79,7 +83,7 @@ impl Dispatch for MemoryStore {
 
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(reports.iter().map(|report| state.record(by.now, report)).collect())
     }
 
@@ -117,7 +121,7 @@ impl Dispatch for MemoryStore {
             .copied()
             .filter(|id| {
                 let row = &state.calls[id];
-                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let overdue = row.call.began() + SLOT_HOLD <= now;
                 let silent = row.events.is_empty();
                 let unknown = row.call.status() == CallStatus::Unknown;
                 row.look_at <= wall && (silent || unknown || overdue)
@@ -131,12 +135,12 @@ impl Dispatch for MemoryStore {
                 row.look_at = wall + wait.min(LONGEST_LOOK);
             }
         }
-        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
-        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
         Ok(rows.take(limit as usize).collect())
     }
 
@@ -145,14 +149,14 @@ impl Dispatch for MemoryStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 impl State {
@@ -175,25 +179,25 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
-        let mut campaigns: Vec<&super::CampaignRow> = self.campaigns.values().collect();
-        campaigns.sort_by_key(|row| (-i64::from(row.campaign.settings.priority), row.campaign.id));
-        let mut ids = Vec::new();
-        for row in campaigns {
+        let mut found = Vec::new();
+        for row in self.campaigns.values() {
             let pacing = row.campaign.settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
-            let mut slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let mut slots = slots.min(request.limit as usize);
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
             let asked =
                 planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            let rank = -i64::from(row.campaign.settings.priority);
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
-                if slots == 0 || ids.len() >= request.limit as usize {
+                if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    ids.push(*id);
+                    found.push((rank, *plan, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
                 } else if *plan {
@@ -201,7 +205,8 @@ impl State {
                 }
             }
         }
-        ids
+        found.sort_unstable();
+        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
     }
 
     fn begin(
@@ -263,12 +268,18 @@ impl State {
             dials.remove(&(begun_at, back.call));
         }
         self.enqueue(back.call);
+        // What happened while the call was begun had to spare it; now it no longer does.
         let stopped = campaign
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
-        if stopped {
-            let how = Retirement::Canceled(CancelReason::CampaignStopped);
-            self.retire(back.call, by.now, &Actor::System, how);
+        let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
+        let reason = match (stopped, on_dnc) {
+            (true, _) => Some(CancelReason::CampaignStopped),
+            (false, true) => Some(CancelReason::OnDnc),
+            (false, false) => None,
+        };
+        if let Some(reason) = reason {
+            self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
         }
         if let Some(client) = client {
             self.follow_up(client, by.now);
@@ -328,7 +339,10 @@ impl State {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let (client, phone) = (row.call.client, row.call.phone);
-        let (opted_out, tags) = (progress.opted_out_at, progress.tags.clone());
+        // Only news: an entry that people removed since must not come back with the next event.
+        let known = row.call.progress.opted_out_at;
+        let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
+        let tags = progress.tags.clone();
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
@@ -338,19 +352,8 @@ impl State {
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);
         }
-        if let (Some(at), Some(phone)) = (opted_out, phone)
-            && !self.dnc.contains_key(&(phone, DncScope::Global))
-        {
-            let entry = DncEntry {
-                phone,
-                scope: DncScope::Global,
-                reason: String::new(),
-                source: DncSource::OptOut,
-                added_by: Actor::Client,
-                created_at: at,
-            };
-            self.dnc.insert((phone, DncScope::Global), entry);
-            self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
+        if let (Some(at), Some(phone)) = (opted_out, phone) {
+            self.opt_out(client, phone, at, now);
         }
         if self.calls[&id].call.end_reason() == Some("unknown") {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -358,6 +361,38 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
+    }
+
+    fn opt_out(
+        &mut self,
+        client: Option<ClientId>,
+        phone: PhoneNumber,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        let key = (phone, DncScope::Global);
+        if let Some(entry) = self.dnc.get_mut(&key) {
+            // The press that is heard of first need not be the first one.
+            if entry.source == DncSource::OptOut {
+                entry.created_at = entry.created_at.min(at);
+            }
+            return;
+        }
+        let entry = DncEntry {
+            phone,
+            scope: DncScope::Global,
+            reason: String::new(),
+            source: DncSource::OptOut,
+            added_by: Actor::Client,
+            created_at: at,
+        };
+        self.dnc.insert(key, entry);
+        // A retry that this call had planned is withdrawn, as if the opt-out had been heard of
+        // first; what others scheduled is cancelled.
+        if let Some(client) = client {
+            self.follow_up(client, now);
+        }
+        self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.
@@ -402,6 +437,7 @@ impl State {
             notes: Vec::new(),
         };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
+        self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actor;
 use crate::call::Report;
-use crate::port::{By, Recorded, Store, StoreError};
+use crate::port::{By, Dispatch, Recorded, StoreError};
 use crate::time::Clock;
 
 /// How many senders share one commit at most.
@@ -64,18 +64,24 @@ impl Recorder {
 }
 
 /// Starts a recorder; its task ends once it is closed and everything handed in is stored.
-pub(super) fn start(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> (Recorder, JoinHandle<()>) {
+/// `wake` hears of calls that ended: their slots are free.
+pub(super) fn start(
+    store: Arc<dyn Dispatch>,
+    clock: Arc<dyn Clock>,
+    wake: Arc<Notify>,
+) -> (Recorder, JoinHandle<()>) {
     let (senders, jobs) = mpsc::channel(WAITING);
     let recorder = Recorder { senders, closed: CancellationToken::new() };
-    let task = tokio::spawn(run(jobs, recorder.closed.clone(), store, clock));
+    let task = tokio::spawn(run(jobs, recorder.closed.clone(), store, clock, wake));
     (recorder, task)
 }
 
 async fn run(
     mut jobs: mpsc::Receiver<Job>,
     closed: CancellationToken,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Dispatch>,
     clock: Arc<dyn Clock>,
+    wake: Arc<Notify>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     loop {
@@ -86,13 +92,16 @@ async fn run(
                 if taken == 0 {
                     return;
                 }
-                commit(&mut group, store.as_ref(), clock.as_ref()).await;
+                if commit(&mut group, store.as_ref(), clock.as_ref()).await {
+                    wake.notify_one();
+                }
             }
         }
     }
 }
 
-async fn commit(group: &mut Vec<Job>, store: &dyn Store, clock: &dyn Clock) {
+/// Stores a group; returns whether a call ended with it.
+async fn commit(group: &mut Vec<Job>, store: &dyn Dispatch, clock: &dyn Clock) -> bool {
     let mut reports: Vec<Report> = Vec::new();
     let mut waiting = Vec::with_capacity(group.len());
     for job in group.drain(..) {
@@ -103,10 +112,12 @@ async fn commit(group: &mut Vec<Job>, store: &dyn Store, clock: &dyn Clock) {
     // Whoever no longer waits for the answer asks again, and hears that the events are known.
     match result {
         Ok(recorded) => {
+            let ended = recorded.iter().any(|one| matches!(one, Recorded::New { ended: true, .. }));
             let mut recorded = recorded.into_iter();
             for (count, answer) in waiting {
                 answer.send(Ok(recorded.by_ref().take(count).collect())).ok();
             }
+            ended
         }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "events were not stored");
@@ -114,6 +125,7 @@ async fn commit(group: &mut Vec<Job>, store: &dyn Store, clock: &dyn Clock) {
             for (_, answer) in waiting {
                 answer.send(Err(RecordError::Store(Arc::clone(&error)))).ok();
             }
+            false
         }
     }
 }

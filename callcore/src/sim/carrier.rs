@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
+use super::dice::{Dice, WEEK};
 use super::model::{Mischief, SimModel};
 use super::plan::Plan;
 use crate::call::{CallEvent, CallRef, Ending, EventKind, InboundRing, Report};
@@ -95,7 +95,7 @@ pub struct SimCarrier {
     model: SimModel,
     legs: BTreeMap<CallId, Vec<Leg>>,
     /// Calls that ring in: what happens to them is settled when the call they answer is placed.
-    inbound: BTreeMap<CallId, Vec<CallEvent>>,
+    inbound: BTreeMap<CallId, RingIn>,
     queue: BTreeMap<(DateTime<Utc>, u64), Delivery>,
     /// Deliveries to come, by the call we dialled; also those of its ring back.
     pending: BTreeMap<CallId, usize>,
@@ -109,6 +109,15 @@ struct Leg {
     dial: SimDial,
     placed_at: DateTime<Utc>,
     hung_up_at: Option<DateTime<Utc>>,
+}
+
+/// A call that rings in.
+#[derive(Debug)]
+struct RingIn {
+    ring: InboundRing,
+    /// The call it answers.
+    dialled: CallId,
+    events: Vec<CallEvent>,
 }
 
 #[derive(Debug)]
@@ -169,8 +178,9 @@ impl SimCarrier {
         let end = ended_at(known, now);
         let mut events = known.to_vec();
         events.push(end.clone());
-        self.inbound.insert(ring.new_id, events);
-        self.deliver(ring.new_id, now, Report { call: CallRef::Inbound(ring), event: end });
+        let call = ring.new_id;
+        self.inbound.insert(call, RingIn { ring: ring.clone(), dialled: call, events });
+        self.deliver(call, now, Report { call: CallRef::Inbound(ring), event: end });
     }
 
     /// The events whose delivery has come, in the order they are delivered.
@@ -204,7 +214,7 @@ impl SimCarrier {
             (Some(legs), _) => {
                 (0..).zip(legs).flat_map(|(repeat, leg)| self.told(leg, repeat)).collect()
             }
-            (None, Some(events)) => events.clone(),
+            (None, Some(ring)) => ring.events.clone(),
             (None, None) => return Found::Nothing,
         };
         events.retain(|event| event.at <= now);
@@ -214,6 +224,10 @@ impl SimCarrier {
 
     /// Ends a call, whether it rings or talks. One that is over, or unknown, stays as it is.
     pub fn hang_up(&mut self, call: CallId, now: DateTime<Utc>) {
+        if let Some(mut ring) = self.inbound.remove(&call) {
+            self.hang_up_inbound(&mut ring, now);
+            self.inbound.insert(call, ring);
+        }
         let Some(mut legs) = self.legs.remove(&call) else { return };
         for (repeat, leg) in (0..).zip(&mut legs) {
             if self.told(leg, repeat).iter().any(|event| is_end(event) && event.at <= now) {
@@ -228,6 +242,19 @@ impl SimCarrier {
             }
         }
         self.legs.insert(call, legs);
+    }
+
+    fn hang_up_inbound(&mut self, ring: &mut RingIn, now: DateTime<Utc>) {
+        let over = ring.events.iter().any(|event| is_end(event) && event.at <= now);
+        if over || ring.events.first().is_none_or(|first| first.at > now) {
+            return;
+        }
+        self.drop_after(ring.dialled, now);
+        ring.events.retain(|event| event.at <= now);
+        let event = ended_at(&ring.events, now);
+        ring.events.push(event.clone());
+        let call = CallRef::Inbound(ring.ring.clone());
+        self.deliver(ring.dialled, now, Report { call, event });
     }
 
     /// A recording by the reference an event brought; none if it is none of this carrier's.
@@ -250,7 +277,12 @@ impl SimCarrier {
             let ours = |event| Report { call: CallRef::Ours(call), event };
             for report in &plan.call_back {
                 if let CallRef::Inbound(ring) = &report.call {
-                    self.inbound.entry(ring.new_id).or_default().push(report.event.clone());
+                    let known = self.inbound.entry(ring.new_id).or_insert_with(|| RingIn {
+                        ring: ring.clone(),
+                        dialled: call,
+                        events: Vec::new(),
+                    });
+                    known.events.push(report.event.clone());
                 }
             }
             let told: Vec<Report> =
@@ -272,8 +304,10 @@ impl SimCarrier {
                 at += seconds(late_by);
             }
             let overtaken = dice.hit(out_of_order);
-            if let Some(next) = told.get(place + 1).filter(|_| overtaken) {
-                at = at.max(next.event.at + seconds(latency_seconds.to.saturating_add(1)));
+            // A ring back comes hours later; it overtakes nothing.
+            let next = told.get(place + 1).filter(|next| overtaken && next.call == report.call);
+            if let Some(next) = next {
+                at = at.max(next.event.at + seconds(latency_seconds.to.min(WEEK) + 1));
             }
             let (is_twice, again) = (dice.hit(twice), dice.spread(late_seconds));
             let is_lost = dice.hit(lost);
@@ -357,8 +391,7 @@ impl SimCarrier {
             }
             entry.remove();
         }
-        let is_old =
-            |events: &Vec<CallEvent>| events.last().is_none_or(|event| event.at + MEMORY < now);
+        let is_old = |ring: &RingIn| ring.events.last().is_none_or(|event| event.at + MEMORY < now);
         while let Some(entry) = self.inbound.first_entry().filter(|entry| is_old(entry.get())) {
             entry.remove();
         }

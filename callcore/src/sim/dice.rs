@@ -3,6 +3,9 @@
 use super::model::Spread;
 use crate::id::{CallId, splitmix};
 
+/// The longest time anything takes, in seconds: sums of such can't overflow.
+pub(super) const WEEK: u32 = 7 * 86_400;
+
 /// The chances of one call, for one purpose: rolling more for one purpose moves no other.
 pub(super) struct Dice(u64);
 
@@ -31,12 +34,11 @@ impl Dice {
 
     /// A number from the spread, the middle most often.
     pub(super) fn spread(&mut self, spread: Spread) -> u32 {
-        let width = spread.to.saturating_sub(spread.from);
+        let from = spread.from.min(WEEK);
+        let width = spread.to.min(WEEK).saturating_sub(from);
         // Each half rolled evenly: their sum peaks in the middle.
         let half = width / 2;
-        spread.from
-            + self.below(half.saturating_add(1))
-            + self.below((width - half).saturating_add(1))
+        from + self.below(half.saturating_add(1)) + self.below((width - half).saturating_add(1))
     }
 
     pub(super) fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::phone::PhoneNumber;
 
 /// How people, machines and lines behave. Chances are in thousandths, times in seconds of the
-/// campaign clock.
+/// campaign clock; what is longer than a week counts as a week.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SimModel {
@@ -46,17 +46,17 @@ pub struct SimModel {
 #[serde(default, deny_unknown_fields)]
 pub struct Endings {
     /// A person answers.
-    pub person: u32,
+    pub person: u16,
     /// A voicemail answers.
-    pub voicemail: u32,
+    pub voicemail: u16,
     /// The line is busy.
-    pub busy: u32,
+    pub busy: u16,
     /// It rings and nobody comes.
-    pub no_answer: u32,
+    pub no_answer: u16,
     /// It can't be connected this time.
-    pub failed: u32,
+    pub failed: u16,
     /// The number is out of service.
-    pub unreachable: u32,
+    pub unreachable: u16,
 }
 
 /// How one dial ends.
@@ -95,7 +95,8 @@ pub struct Mischief {
     pub lost: u32,
 }
 
-/// Numbers from one end to the other, both included; the middle comes most often.
+/// Numbers from one end to the other, both included; the middle comes most often. In JSON it is
+/// `[from, to]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "[u32; 2]", into = "[u32; 2]")]
 pub struct Spread {
@@ -215,7 +216,7 @@ impl Endings {
     pub(super) fn at(self, place: u32) -> Fate {
         let mut end = 0;
         for (weight, fate) in self.weights() {
-            end += weight;
+            end += u32::from(weight);
             if place < end {
                 return fate;
             }
@@ -225,10 +226,10 @@ impl Endings {
 
     /// All weights together.
     pub(super) fn total(self) -> u32 {
-        self.weights().iter().map(|(weight, _)| weight).sum()
+        self.weights().iter().map(|(weight, _)| u32::from(*weight)).sum()
     }
 
-    const fn weights(self) -> [(u32, Fate); 6] {
+    const fn weights(self) -> [(u16, Fate); 6] {
         [
             (self.person, Fate::Person),
             (self.voicemail, Fate::Voicemail),

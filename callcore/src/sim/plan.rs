@@ -84,13 +84,6 @@ struct Life<'a> {
     placed_at: DateTime<Utc>,
 }
 
-/// What happens between the answer and the end.
-struct Talk {
-    seconds: u32,
-    verdict: AnsweredBy,
-    verdict_after: u32,
-}
-
 impl Life<'_> {
     /// Tells the whole life; returns the second in which the call ends.
     fn live(&mut self, fate: Fate) -> u32 {
@@ -123,21 +116,19 @@ impl Life<'_> {
         let late_by = 1 + self.dice.below(30);
         let verdict = if person == wrong { AnsweredBy::Machine } else { AnsweredBy::Human };
         let mut talk = if verdict == AnsweredBy::Machine && !late {
-            self.to_machine(answered, person, verdict_at)
+            self.leave_message(answered, person, verdict_at)
         } else if person {
             self.with_person(answered)
         } else {
-            self.to_deaf_machine(answered)
+            self.play_to_machine(answered)
         };
-        talk = talk.min(self.dial.talk_limit_seconds);
+        // An instant model has no time for a message.
+        let longest = self.model.talk_seconds.to.max(verdict_at);
+        talk = talk.min(longest).min(self.dial.talk_limit_seconds);
         self.forget_after(answered + talk);
-        let told = Talk {
-            seconds: talk,
-            verdict,
-            verdict_after: if late { talk + late_by } else { verdict_at.min(talk) },
-        };
-        self.tell(answered + told.verdict_after, EventKind::Detected { by: told.verdict });
-        let ended = self.end(answered + told.seconds, Ending::Completed, told.seconds);
+        let verdict_after = if late { talk + late_by } else { verdict_at.min(talk) };
+        self.tell(answered + verdict_after, EventKind::Detected { by: verdict });
+        let ended = self.end(answered + talk, Ending::Completed, talk);
         if person {
             let delay = self.dice.spread(self.model.setup_seconds);
             let reference = super::audio::reference(self.dial.call, talk);
@@ -147,7 +138,7 @@ impl Life<'_> {
     }
 
     /// Detection says machine in time: the campaign leaves its message or hangs up.
-    fn to_machine(&mut self, answered: u32, person: bool, verdict_at: u32) -> u32 {
+    fn leave_message(&mut self, answered: u32, person: bool, verdict_at: u32) -> u32 {
         let greeting = self.dice.pick(if person { &GREETINGS } else { &MACHINES[..] }).copied();
         self.say(answered, 0, 0, Speaker::Client, greeting.unwrap_or_default());
         let Some(message) = self.dial.voicemail_message.clone() else { return verdict_at };
@@ -157,7 +148,7 @@ impl Life<'_> {
     }
 
     /// Detection took the machine for a person, or said nothing in time: it hears the script.
-    fn to_deaf_machine(&mut self, answered: u32) -> u32 {
+    fn play_to_machine(&mut self, answered: u32) -> u32 {
         let greeting = self.dice.pick(&MACHINES).copied().unwrap_or_default();
         self.say(answered, 0, 0, Speaker::Client, greeting);
         let mut offset = 0;
@@ -165,8 +156,7 @@ impl Life<'_> {
             self.say(answered, index, offset, Speaker::Agent, line);
             offset += spoken_seconds(line);
         }
-        // An instant model has no time for any of it.
-        offset.min(self.model.talk_seconds.to)
+        offset
     }
 
     fn with_person(&mut self, answered: u32) -> u32 {

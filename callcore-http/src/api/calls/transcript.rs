@@ -46,7 +46,7 @@ mod tests {
         let text = answer.text();
         assert!(text.starts_with("Campaign: Renewals\nName: Client 0\nDate: "), "{text}");
         assert!(text.ends_with("\n\n[00:00] Agent: Hello.\n"), "{text}");
-        assert_eq!(world.last_audit().await.action, "transcript.read");
+        assert!(world.audited("transcript.read").await);
     }
 
     #[tokio::test]

@@ -1,0 +1,499 @@
+//! The judge: sees what was committed, what the carrier was asked and what events came in, and
+//! says when an invariant is broken. It shares no rule with the code it judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::spec::Spec;
+use crate::call::{AnsweredBy, CallEvent, Ending, EventKind, Intent, Outcome};
+use crate::campaign::RunState;
+use crate::client::ClientZone;
+use crate::dnc::DncScope;
+use crate::engine::Permit;
+use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
+
+/// How long a call that is not heard of holds its slot: 60 s of ringing, 15 min of talk, 1 min.
+const HOLD: TimeDelta = TimeDelta::minutes(17);
+
+/// How old a ticket may be on the wall clock when the carrier is asked.
+const TICKET: TimeDelta = TimeDelta::seconds(5);
+
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    pub(super) campaigns: BTreeMap<CampaignId, Campaign>,
+    pub(super) clients: BTreeMap<ClientId, Person>,
+    pub(super) calls: BTreeMap<CallId, Record>,
+    pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
+    /// Numbers that were ever on a list: their clients' calls may have been cancelled.
+    pub(super) ever_on_dnc: BTreeSet<PhoneNumber>,
+    /// Calls that workers claimed, the latest last: where people meddle.
+    pub(super) claims: Vec<CallId>,
+    /// Calls that people asked for, and their intents.
+    wishes: BTreeMap<CallId, Intent>,
+    epochs: BTreeMap<CallId, u64>,
+    names: BTreeMap<CallId, usize>,
+    broken: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Campaign {
+    pub(super) state: RunState,
+    pub(super) versions: Vec<Spec>,
+    pub(super) changed_at: DateTime<Utc>,
+    pub(super) fastest: usize,
+    planned_dials: Vec<DateTime<Utc>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Person {
+    pub(super) campaign: CampaignId,
+    pub(super) phone: PhoneNumber,
+    pub(super) zones: Vec<ClientZone>,
+    pub(super) consent: bool,
+}
+
+/// A call from its first `begin` on.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) campaign: CampaignId,
+    pub(super) client: ClientId,
+    pub(super) phone: PhoneNumber,
+    pub(super) intent: Intent,
+    /// The intent that stands: none once it was taken back.
+    pub(super) begun: Option<Begun>,
+    pub(super) dials: u32,
+    pub(super) events: BTreeSet<CallEvent>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun {
+    pub(super) at: DateTime<Utc>,
+    wall: DateTime<Utc>,
+    /// Which of the campaign's settings, from 0.
+    version: usize,
+    epoch: u64,
+}
+
+/// How a call ended, as its events say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) outcome: Outcome,
+    pub(super) at: DateTime<Utc>,
+    pub(super) permanent: bool,
+    pub(super) unknown: bool,
+}
+
+impl Judge {
+    pub(super) const fn broken(&self) -> Option<&String> {
+        self.broken.as_ref()
+    }
+
+    pub(super) fn accuse(&mut self, what: String) {
+        self.broken.get_or_insert(what);
+    }
+
+    /// A short name for a call, the same in each run of a seed.
+    pub(super) fn name(&mut self, call: CallId) -> usize {
+        let next = self.names.len();
+        *self.names.entry(call).or_insert(next)
+    }
+
+    pub(super) fn known_name(&self, call: CallId) -> Option<usize> {
+        self.names.get(&call).copied()
+    }
+
+    pub(super) fn campaign_created(&mut self, id: CampaignId, spec: Spec, now: DateTime<Utc>) {
+        let fastest = spec.calls_per_second;
+        let campaign = Campaign {
+            state: RunState::Draft,
+            versions: vec![spec],
+            changed_at: now,
+            fastest,
+            planned_dials: Vec::new(),
+        };
+        self.campaigns.insert(id, campaign);
+    }
+
+    pub(super) fn settings_changed(&mut self, id: CampaignId, spec: Spec, now: DateTime<Utc>) {
+        if let Some(campaign) = self.campaigns.get_mut(&id) {
+            campaign.fastest = campaign.fastest.max(spec.calls_per_second);
+            campaign.changed_at = now;
+            campaign.versions.push(spec);
+        }
+    }
+
+    pub(super) fn wished(&mut self, call: CallId, intent: Intent) {
+        self.wishes.insert(call, intent);
+    }
+
+    pub(super) fn claimed(&mut self, call: CallId, epoch: u64) {
+        let name = self.name(call);
+        self.claims.push(call);
+        let known = self.epochs.entry(call).or_default();
+        if epoch <= *known {
+            let what = format!("call {name} was claimed under epoch {epoch} after {known}");
+            self.accuse(what);
+        } else {
+            *known = epoch;
+        }
+        if self.calls.get(&call).is_some_and(|record| record.begun.is_some()) {
+            self.accuse(format!("call {name} was claimed while its intent stands"));
+        }
+    }
+
+    /// A store took an intent: this is the instant at which everything must hold.
+    pub(super) fn begun(&mut self, permit: &Permit, now: DateTime<Utc>, wall: DateTime<Utc>) {
+        if let Err(what) = self.may_begin(permit, now) {
+            let name = self.name(permit.call());
+            self.accuse(format!("the intent of call {name} was stored although {what}"));
+        }
+        let Some(campaign) = self.campaigns.get_mut(&permit.campaign()) else { return };
+        if permit.intent() != Intent::Person {
+            campaign.planned_dials.push(now);
+        }
+        let begun = Begun {
+            at: now,
+            wall,
+            version: campaign.versions.len() - 1,
+            epoch: permit.lease().epoch,
+        };
+        let record = self.calls.entry(permit.call()).or_insert_with(|| Record {
+            campaign: permit.campaign(),
+            client: permit.client(),
+            phone: permit.phone(),
+            intent: permit.intent(),
+            begun: None,
+            dials: 0,
+            events: BTreeSet::new(),
+        });
+        record.intent = permit.intent();
+        record.begun = Some(begun);
+    }
+
+    fn may_begin(&self, permit: &Permit, now: DateTime<Utc>) -> Result<(), String> {
+        let holds = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+        let (id, phone) = (permit.call(), permit.phone());
+        let campaign = self.campaigns.get(&permit.campaign()).ok_or("nobody knows its campaign")?;
+        let client = self.clients.get(&permit.client()).ok_or("nobody knows its client")?;
+        let spec = campaign.versions.last().ok_or("its campaign has no settings")?;
+        let intent = self.wishes.get(&id).copied().unwrap_or(Intent::Plan);
+        let person = intent == Intent::Person;
+
+        holds(intent == permit.intent(), "it has another intent")?;
+        holds(client.phone == phone, "it is another client's number")?;
+        let allowed_state = match campaign.state {
+            RunState::Running | RunState::Finished => true,
+            RunState::Paused => person,
+            RunState::Draft | RunState::Stopped => false,
+        };
+        holds(allowed_state, &format!("its campaign is {}", campaign.state.as_str()))?;
+        holds(!self.on_dnc(phone, permit.campaign()), "its number is on the DNC list")?;
+        holds(
+            permit.settings_version() as usize == campaign.versions.len(),
+            "its settings are outdated",
+        )?;
+        holds(
+            self.epochs.get(&id) == Some(&permit.lease().epoch),
+            "its lease was lost to another worker",
+        )?;
+        holds(client.consent || !spec.consent_required, "there is no consent")?;
+        let earlier = self.calls.get(&id);
+        holds(earlier.is_none_or(|call| call.begun.is_none()), "its intent stood already")?;
+        holds(earlier.is_none_or(|call| call.dials == 0), "it was dialled before")?;
+        holds(
+            !self.standing().any(|(_, call, _)| call.phone == phone && call.end().is_none()),
+            "another call to its number is live",
+        )?;
+        self.within_limits(permit, spec, campaign, now)?;
+        if !person {
+            holds(spec.open(now, &client.zones), "it is outside the calling hours")?;
+        }
+        if intent == Intent::Plan { self.is_owed(permit.client(), spec, now) } else { Ok(()) }
+    }
+
+    fn within_limits(
+        &self,
+        permit: &Permit,
+        spec: &Spec,
+        campaign: &Campaign,
+        now: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let holding = self
+            .standing()
+            .filter(|(_, call, begun)| {
+                call.campaign == permit.campaign() && call.end().is_none() && now < begun.at + HOLD
+            })
+            .count();
+        if holding >= spec.max_concurrent {
+            return Err(format!("{holding} of {} slots are taken", spec.max_concurrent));
+        }
+        for (max, per) in &spec.caps {
+            let counting = self
+                .standing()
+                .filter(|(_, call, begun)| {
+                    call.phone == permit.phone() && now < begun.at + TimeDelta::seconds(*per)
+                })
+                .count();
+            if counting >= *max {
+                return Err(format!("{counting} dials on its number count in {per} s"));
+            }
+        }
+        if permit.intent() == Intent::Person {
+            return Ok(());
+        }
+        let dials = self.standing().filter(|(_, call, _)| call.client == permit.client()).count();
+        if dials >= spec.max_attempts {
+            return Err(format!("its client was dialled {dials} times"));
+        }
+        // A ledger that saves up one second's dials lets twice the pace through in one second, and
+        // over ten seconds no more than eleven seconds' dials.
+        for (seconds, most) in [(1, 2), (10, 11)] {
+            let since = now - TimeDelta::seconds(seconds);
+            let recent = campaign.planned_dials.iter().rev().take(200);
+            let recent = recent.filter(|at| since < **at && **at <= now).count();
+            if recent >= most * campaign.fastest {
+                return Err(format!("{recent} dials were begun in {seconds} s"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a planned call is owed by how the client's last dial ended.
+    fn is_owed(&self, client: ClientId, spec: &Spec, now: DateTime<Utc>) -> Result<(), String> {
+        let dials = self.dials_of(client);
+        let Some((_, _, last)) = dials.last() else { return Ok(()) };
+        let Some(end) = last else { return Err("its client's last dial is not over".to_owned()) };
+        if end.unknown {
+            return Err("its client's last dial is unknown".to_owned());
+        }
+        let Some(waits) = waits(spec, end) else {
+            return Err(format!("its client's last dial ended {}", end.outcome));
+        };
+        let same = |other: &End| waits_kind(other) == waits_kind(end) && !other.unknown;
+        let before = dials.iter().filter(|(_, _, end)| end.as_ref().is_some_and(same)).count();
+        let Some(wait) = before.checked_sub(1).and_then(|step| waits.get(step)) else {
+            return Err(format!("its client has {before} dials that ended {}", end.outcome));
+        };
+        if now < end.at + TimeDelta::seconds(*wait) {
+            return Err(format!("its client's last dial ended less than {wait} s ago"));
+        }
+        Ok(())
+    }
+
+    /// The dials of a client, in order.
+    pub(super) fn dials_of(&self, client: ClientId) -> Vec<(DateTime<Utc>, CallId, Option<End>)> {
+        let of = self.standing().filter(|(_, call, _)| call.client == client);
+        let mut dials: Vec<_> = of.map(|(id, call, begun)| (begun.at, id, call.end())).collect();
+        dials.sort_by_key(|(at, id, _)| (*at, *id));
+        dials
+    }
+
+    /// Calls whose intent stands.
+    pub(super) fn standing(&self) -> impl Iterator<Item = (CallId, &Record, Begun)> {
+        self.calls.iter().filter_map(|(id, call)| Some((*id, call, call.begun?)))
+    }
+
+    /// The carrier is asked to dial.
+    pub(super) fn asked(
+        &mut self,
+        id: CallId,
+        to: PhoneNumber,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+    ) {
+        if let Err(what) = self.may_ask(id, to, now, wall) {
+            let name = self.name(id);
+            self.accuse(format!("the carrier was asked to dial call {name} although {what}"));
+        }
+    }
+
+    fn may_ask(
+        &self,
+        id: CallId,
+        to: PhoneNumber,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+    ) -> Result<(), String> {
+        let call = self.calls.get(&id).ok_or("no intent was ever stored")?;
+        let begun = call.begun.ok_or("its intent was taken back")?;
+        if call.phone != to {
+            return Err("it is another number".to_owned());
+        }
+        if call.dials > 0 {
+            return Err("it was dialled before".to_owned());
+        }
+        if wall > begun.wall + TICKET {
+            return Err("its ticket had run out".to_owned());
+        }
+        let zones = self.clients.get(&call.client).map(|client| &client.zones[..]);
+        let spec = self.campaigns.get(&call.campaign).and_then(|it| it.versions.get(begun.version));
+        let open = spec.is_some_and(|spec| spec.open(now, zones.unwrap_or_default()));
+        if call.intent != Intent::Person && !open {
+            return Err("it was outside the calling hours".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The carrier dialled.
+    pub(super) fn dialled(&mut self, id: CallId) {
+        let name = self.name(id);
+        let dials = self.calls.get_mut(&id).map_or(1, |call| {
+            call.dials += 1;
+            call.dials
+        });
+        if dials > 1 {
+            self.accuse(format!("call {name} was dialled {dials} times"));
+        }
+    }
+
+    /// A begun call waits again.
+    pub(super) fn taken_back(&mut self, id: CallId, epoch: u64) {
+        let name = self.name(id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        let Some(begun) = call.begun.take() else { return };
+        if call.dials > 0 {
+            self.accuse(format!("call {name} was taken back although it was dialled"));
+        } else if begun.epoch != epoch {
+            self.accuse(format!("call {name} was taken back under a lost lease"));
+        } else if let Some(campaign) = self.campaigns.get_mut(&self.calls[&id].campaign) {
+            // What the ledger does with the token is its own affair; the dial was none.
+            if let Some(at) = campaign.planned_dials.iter().rposition(|at| *at == begun.at) {
+                campaign.planned_dials.remove(at);
+            }
+        }
+    }
+
+    /// An event came in, and was stored, or known, or found no call.
+    pub(super) fn recorded(&mut self, id: CallId, event: &CallEvent, stored: bool) {
+        let name = self.name(id);
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        if !stored {
+            // Who asks about a silent call may be overtaken by whoever gives it back.
+            if call.begun.is_some() || event.kind.proves_placed() {
+                self.accuse(format!("an event of call {name} found no call"));
+            }
+            return;
+        }
+        let new = call.events.insert(event.clone());
+        // An entry that somebody removed comes back with fresh news of the call that asked for it.
+        if new && call.events.iter().any(|event| opts_out(&event.kind)) {
+            let phone = call.phone;
+            self.listed(phone, DncScope::Global);
+        }
+    }
+
+    /// A number came onto the DNC list.
+    pub(super) fn listed(&mut self, phone: PhoneNumber, scope: DncScope) {
+        self.dnc.insert((phone, scope));
+        self.ever_on_dnc.insert(phone);
+    }
+
+    pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> bool {
+        self.dnc.contains(&(phone, DncScope::Global))
+            || self.dnc.contains(&(phone, DncScope::Campaign(campaign)))
+    }
+
+    /// Whether a retry is owed to a client of whom nothing else is known than its dials.
+    pub(super) fn owes(&self, client: ClientId, spec: &Spec) -> bool {
+        let dials = self.dials_of(client);
+        match dials.last() {
+            None => true,
+            Some((_, _, None)) => false,
+            Some((at, _, Some(end))) => {
+                !end.unknown
+                    && dials.len() < spec.max_attempts
+                    && self.is_owed(client, spec, *at + TimeDelta::days(400)).is_ok()
+            }
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn end(&self) -> Option<End> {
+        end_of(&self.events)
+    }
+}
+
+fn opts_out(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::OptOut | EventKind::Key { digit: '9', .. })
+}
+
+/// The waits that follow a dial that ended so; none if nothing does.
+fn waits<'a>(spec: &'a Spec, end: &End) -> Option<&'a [i64]> {
+    match waits_kind(end) {
+        1 => Some(&spec.connect),
+        2 => Some(spec.voicemail_waits()).filter(|waits| !waits.is_empty()),
+        _ => None,
+    }
+}
+
+const fn waits_kind(end: &End) -> u8 {
+    match end.outcome {
+        _ if end.permanent => 0,
+        Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => 1,
+        Outcome::Voicemail => 2,
+        _ => 0,
+    }
+}
+
+/// What a set of events says about a call's end, written down a second time and apart.
+pub(super) fn end_of(events: &BTreeSet<CallEvent>) -> Option<End> {
+    let find = |wanted: &dyn Fn(&EventKind) -> bool| events.iter().find(|it| wanted(&it.kind));
+    let heaviest = events
+        .iter()
+        .filter_map(|event| match &event.kind {
+            EventKind::Ended { ending, .. } => Some((weight(ending), event.at, ending)),
+            _ => None,
+        })
+        .min_by_key(|(weight, at, _)| (std::cmp::Reverse(*weight), *at));
+    let refused = events.iter().find_map(|event| match &event.kind {
+        EventKind::NotPlaced { permanent, .. } => Some((event.at, *permanent)),
+        _ => None,
+    });
+    let exists = events.iter().any(|event| {
+        !matches!(event.kind, EventKind::NotPlaced { .. } | EventKind::Unclear | EventKind::GivenUp)
+    });
+    let given_up = find(&|kind| matches!(kind, EventKind::GivenUp)).map(|event| event.at);
+    let (at, outcome, permanent, unknown) = match (heaviest, refused, given_up) {
+        (Some((_, at, ending)), _, _) => match ending {
+            Ending::Completed => (at, Outcome::Answered, false, false),
+            Ending::Busy => (at, Outcome::Busy, false, false),
+            Ending::NoAnswer => (at, Outcome::NoAnswer, false, false),
+            Ending::Failed { permanent, .. } => (at, Outcome::Failed, *permanent, false),
+            Ending::Canceled => (at, Outcome::Canceled, false, false),
+        },
+        (None, Some((at, permanent)), _) if !exists => (at, Outcome::Failed, permanent, false),
+        (None, _, Some(at)) => (at, Outcome::Failed, false, true),
+        _ => return None,
+    };
+    let end = |outcome, permanent| End { outcome, at, permanent, unknown: false };
+    let pressed = find(&|kind| matches!(kind, EventKind::Key { .. })).is_some();
+    let heard = |by: AnsweredBy| find(&move |kind| *kind == EventKind::Detected { by }).is_some();
+    let answered =
+        outcome == Outcome::Answered || find(&|kind| *kind == EventKind::Answered).is_some();
+    Some(if find(&opts_out).is_some() {
+        end(Outcome::OptedOut, false)
+    } else if !answered {
+        End { outcome, at, permanent, unknown }
+    } else if pressed || heard(AnsweredBy::Human) {
+        end(Outcome::Answered, false)
+    } else if heard(AnsweredBy::Machine) {
+        end(Outcome::Voicemail, false)
+    } else if heard(AnsweredBy::Fax) {
+        end(Outcome::Failed, true)
+    } else {
+        end(Outcome::Answered, false)
+    })
+}
+
+const fn weight(ending: &Ending) -> u8 {
+    match ending {
+        Ending::Canceled => 0,
+        Ending::Failed { .. } => 1,
+        Ending::NoAnswer => 2,
+        Ending::Busy => 3,
+        Ending::Completed => 4,
+    }
+}

@@ -1,0 +1,301 @@
+//! The conformance suite for stores.
+//!
+//! ```no_run
+//! # #[derive(Debug)] struct TheirStore;
+//! use callcore::testing::StoreFactory;
+//!
+//! struct Fresh;
+//!
+//! #[async_trait::async_trait]
+//! impl StoreFactory for Fresh {
+//!     type Store = callcore::memory::MemoryStore;
+//!     type Guard = ();
+//!     async fn build(&self) -> ((), Self::Store) {
+//!         ((), Self::Store::default())
+//!     }
+//! }
+//!
+//! callcore::store_conformance!(Fresh);
+//! # fn main() {}
+//! ```
+//!
+//! A case is named for the clause it belongs to and the property it shows; most take a fresh store,
+//! those of [`events`] make many.
+
+#![expect(
+    missing_docs,
+    reason = "a case's name says what it shows; a second sentence would repeat it"
+)]
+
+use async_trait::async_trait;
+
+use crate::port::Store;
+
+pub mod access;
+pub mod by;
+pub mod calls;
+pub mod campaigns;
+pub mod claims;
+pub mod clients;
+pub mod dispatch;
+pub mod dnc;
+pub mod endings;
+pub mod events;
+pub mod lists;
+
+/// Makes fresh stores.
+#[async_trait]
+pub trait StoreFactory: Send + Sync {
+    /// The store under test.
+    type Store: Store;
+    /// What has to live as long as the store, such as its directory.
+    type Guard: Send;
+
+    /// An empty store.
+    async fn build(&self) -> (Self::Guard, Self::Store);
+
+    /// How many orders of a set of events are tried, of up to 720, each on a fresh store. Fewer
+    /// make a slow store's tests fast: the orders are then spread evenly.
+    fn orders(&self) -> usize {
+        720
+    }
+}
+
+/// Makes one `#[tokio::test]` for each case of the conformance suite for stores. The argument is
+/// an expression that makes a [`StoreFactory`](crate::testing::StoreFactory); the crate it stands
+/// in needs `tokio` with `macros` and `rt`.
+#[macro_export]
+macro_rules! store_conformance {
+    ($factory:expr $(,)?) => {
+        $crate::store_conformance! { @each $factory;
+            by {
+                b1_people_leave_audit_rows_and_the_system_none
+                b1_a_refused_request_leaves_no_audit_row
+                b2_the_reply_is_stored_with_its_effect
+                b2_a_second_request_under_a_key_changes_nothing
+                b2_of_two_requests_at_once_under_a_key_one_is_done
+                b2_a_refused_request_leaves_its_key_free
+            }
+            claims {
+                d1_only_due_calls_of_running_campaigns_are_claimed
+                d1_a_claim_brings_every_fact
+                d1_a_call_a_person_asked_for_is_claimed_while_paused
+                d1_claims_come_by_priority_wish_due_time_and_id
+                d1_a_limit_takes_the_first_of_the_order
+                d1_free_slots_hold_over_several_claimers
+                d1_the_pace_holds_over_several_claimers
+                d1_the_next_due_instant_is_that_of_running_campaigns_with_free_slots
+                d2_a_claimed_call_is_not_claimed_again_until_its_lease_ends
+                d2_leases_end_on_the_wall_clock_not_on_the_campaign_clock
+                d2_whoever_lost_a_lease_can_neither_begin_nor_settle
+                d2_an_ended_lease_nobody_took_over_still_loses_to_the_next
+                d2_of_two_claimers_at_once_one_gets_each_call
+            }
+            dispatch {
+                d3_begin_stores_the_intent_the_decision_and_the_attempt
+                d3_a_batch_is_answered_permit_by_permit_in_order
+                d3_one_number_has_one_live_call_over_all_campaigns
+                d3_dials_in_another_campaign_count_in_caps_at_begin
+                d3_a_permit_is_refused_once_its_window_closed
+                d3_a_live_call_counts_after_every_lease_is_over
+                d4_a_dnc_entry_between_claim_and_begin_wins
+                d4_a_pause_between_claim_and_begin_wins
+                d4_a_stop_between_claim_and_begin_wins
+                d4_new_settings_between_claim_and_begin_win
+                d4_begin_and_a_dnc_entry_at_once_take_turns
+                d5_an_event_of_no_call_is_no_event
+                d5_a_repeat_is_known_and_changes_nothing
+                d6_a_deferred_call_waits_until_the_given_instant
+                d6_a_retired_call_ends_with_its_reason
+                d7_a_call_taken_back_waits_again_and_does_not_count
+                d7_a_call_taken_back_may_wait_for_the_carrier
+                d7_a_call_the_carrier_told_of_is_not_taken_back
+                d7_a_call_taken_back_after_a_stop_or_a_dnc_entry_ends
+                d8_a_begun_call_without_news_is_asked_about_until_it_ends
+                d8_the_wait_between_two_questions_doubles
+                d8_an_unknown_call_and_one_that_should_be_over_are_asked_about
+                d8_the_latest_instant_of_a_change_is_kept
+            }
+            endings {
+                d5_no_answer_then_busy_are_two_dials_in_all
+                d5_voicemail_is_tried_thrice
+                d5_a_voicemail_with_a_message_is_the_end
+                d5_a_permanent_failure_is_not_retried
+                d5_who_is_reached_is_not_called_again
+                d5_a_late_verdict_plans_the_retry_and_reopens_the_campaign
+                d5_later_evidence_withdraws_a_retry_that_has_not_begun
+                d5_a_withdrawn_retry_is_not_begun_by_whoever_claimed_it
+                d5_a_retry_that_began_stays_whatever_is_heard_of_the_first_call
+                d5_an_unknown_call_is_given_up_and_a_late_word_corrects_it
+                d5_a_call_that_turns_out_to_live_makes_its_campaign_run_again
+                d5_no_retry_is_planned_where_the_hours_never_open_again
+                d5_max_attempts_bounds_all_dials
+                d5_one_batch_may_be_about_many_calls
+                d5_retries_of_a_number_that_was_blocked_meanwhile_are_not_planned
+            }
+            campaigns {
+                c1_settings_are_versioned_and_stale_changes_refused
+                c1_a_live_call_keeps_the_settings_it_ran_under
+                c2_run_states_change_as_they_may_and_no_other_way
+                c2_a_campaign_without_clients_does_not_start
+                c2_stop_cancels_what_is_scheduled_with_history_rows
+                c4_a_finished_campaign_that_gets_a_client_runs_again
+                c4_a_stopped_campaign_takes_no_clients
+                c5_counters_equal_a_recount_after_every_step_of_a_day
+                c6_a_campaign_finishes_with_its_last_client
+                c6_a_campaign_of_people_on_dnc_lists_finishes_when_it_starts
+                c6_a_campaign_that_ended_while_paused_finishes_when_it_goes_on
+                c5_campaigns_come_newest_first_and_by_state
+            }
+            clients {
+                c3_each_row_is_answered_in_order_and_duplicates_name_their_line
+                c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call
+                c3_a_client_on_a_dnc_list_is_taken_and_has_no_call
+                c3_an_import_takes_rows_while_it_runs_and_keeps_its_report
+                c3_clients_are_found_by_part_of_name_or_number
+                c3_pages_of_clients_neither_repeat_nor_lose_while_rows_arrive
+                c3_the_export_has_every_client_in_the_order_they_came_in
+            }
+            calls {
+                l3_call_now_is_due_at_once_by_a_persons_wish
+                l3_reschedule_moves_a_call_and_keeps_the_rules
+                l3_a_claimed_live_or_ended_call_is_left_alone
+                l3_a_draft_is_not_called_now_and_a_stopped_campaign_not_at_all
+                l3_a_skipped_call_stands_in_the_history_and_ends_its_client
+                l3_a_skipped_call_may_be_followed_by_the_next_attempt
+                l4_retry_makes_a_new_call_by_a_persons_wish
+                l4_retry_refuses_while_a_call_is_to_come_or_live
+                l5_a_retry_makes_a_finished_campaign_run_again
+            }
+            lists {
+                l1_a_call_has_one_id_from_scheduled_to_ended
+                l1_a_transcript_keeps_its_lines_in_their_order
+                l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
+                l2_history_has_ended_skipped_and_inbound_calls
+                l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end
+                l2_pages_of_upcoming_calls_neither_repeat_nor_lose
+                l2_a_call_that_comes_in_is_its_clients_and_recorded_once
+                l2_calls_of_strangers_and_withheld_numbers_are_recorded
+                l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            dnc {
+                n1_a_listed_number_is_never_begun_in_its_scope
+                n1_nothing_follows_a_live_call_of_a_listed_number
+                n2_an_entry_cancels_what_is_scheduled_in_its_scope_only
+                n2_drafts_and_paused_campaigns_are_in_scope_too
+                n2_a_key_that_opts_out_blocks_the_number_everywhere
+                n2_an_opt_out_counts_even_after_the_call_ended
+                n3_a_number_has_one_entry_in_a_scope_and_the_first_stays
+                n3_a_second_entry_cancels_what_came_in_between
+                n4_removing_takes_the_entry_of_that_scope_only
+                n4_an_entry_removed_does_not_bring_calls_back
+                n4_whoever_came_in_while_listed_stays_out_after_removal
+                n3_entries_come_newest_first_and_are_found
+            }
+            access {
+                a1_a_link_is_redeemed_once
+                a1_a_link_that_ended_is_no_link
+                a2_a_session_ends_by_itself_and_by_sign_out
+                a2_a_session_has_its_users_present_role
+                a3_audit_rows_are_only_added_and_come_newest_first
+                a4_a_store_tells_no_secret
+                a5_a_fact_keeps_its_first_value
+                a3_the_systems_own_reads_leave_no_row
+            }
+        }
+        $crate::store_conformance! { @orders $factory;
+            d5_the_order_of_a_voicemails_events_does_not_matter
+            d5_the_order_of_an_unknown_calls_events_does_not_matter
+            d5_the_order_of_a_refusal_and_its_denial_does_not_matter
+            d5_the_order_of_an_opt_outs_events_does_not_matter
+            d5_the_order_of_contradicting_endings_does_not_matter
+        }
+    };
+    (@each $factory:expr; $($module:ident { $($case:ident)* })*) => {$($(
+        #[::tokio::test]
+        async fn $case() {
+            let (guard, store) = $crate::testing::StoreFactory::build(&$factory).await;
+            $crate::testing::store::$module::$case(&store).await;
+            drop(store);
+            drop(guard);
+        }
+    )*)*};
+    (@orders $factory:expr; $($case:ident)*) => {$(
+        #[::tokio::test]
+        async fn $case() {
+            $crate::testing::store::events::$case(&$factory).await;
+        }
+    )*};
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    const PORTS: [&str; 6] = [
+        include_str!("../port/store.rs"),
+        include_str!("../port/store/access.rs"),
+        include_str!("../port/store/calls.rs"),
+        include_str!("../port/store/campaigns.rs"),
+        include_str!("../port/store/dispatch.rs"),
+        include_str!("../port/store/dnc.rs"),
+    ];
+
+    const MODULES: [&str; 11] = [
+        include_str!("store/access.rs"),
+        include_str!("store/by.rs"),
+        include_str!("store/calls.rs"),
+        include_str!("store/campaigns.rs"),
+        include_str!("store/claims.rs"),
+        include_str!("store/clients.rs"),
+        include_str!("store/dispatch.rs"),
+        include_str!("store/dnc.rs"),
+        include_str!("store/endings.rs"),
+        include_str!("store/events.rs"),
+        include_str!("store/lists.rs"),
+    ];
+
+    /// The names the macro lists.
+    fn listed() -> BTreeSet<&'static str> {
+        let source = include_str!("store.rs");
+        let list = source.split("(@each $factory:expr;").next().unwrap_or_default();
+        list.lines().map(str::trim).filter(|line| clause_of(line).is_some()).collect()
+    }
+
+    fn clause_of(case: &str) -> Option<String> {
+        let (clause, rest) = case.split_once('_')?;
+        let (letter, digits) = clause.split_at_checked(1)?;
+        let is_name =
+            rest.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        let is_clause = letter.chars().all(|c| c.is_ascii_lowercase())
+            && !digits.is_empty()
+            && digits.chars().all(|c| c.is_ascii_digit());
+        (is_name && is_clause).then(|| clause.to_uppercase())
+    }
+
+    #[test]
+    fn every_clause_of_the_ports_has_a_case_and_every_case_a_clause() {
+        let clauses: BTreeSet<String> = PORTS
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter(|line| line.trim_start().starts_with("///"))
+            .flat_map(|line| line.split("**").skip(1).step_by(2))
+            .filter(|bold| clause_of(&format!("{}_", bold.to_lowercase())).is_some())
+            .map(str::to_owned)
+            .collect();
+        assert!(clauses.len() >= 30, "the ports' clauses are found: {clauses:?}");
+        let covered: BTreeSet<String> = listed().into_iter().filter_map(clause_of).collect();
+        assert_eq!(covered, clauses);
+    }
+
+    #[test]
+    fn every_case_that_was_written_is_listed() {
+        let written: BTreeSet<&str> = MODULES
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter_map(|line| line.strip_prefix("pub async fn "))
+            .filter_map(|rest| rest.split(['(', '<']).next())
+            .collect();
+        assert_eq!(written, listed());
+    }
+}

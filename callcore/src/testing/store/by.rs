@@ -1,0 +1,230 @@
+//! What every mutating method owes: its audit row and its idempotency record.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::actor::{Actor, Role};
+use crate::call::{Skip, SkipReason};
+use crate::campaign::Transition;
+use crate::dnc::DncScope;
+use crate::id::{CampaignId, UserId};
+use crate::import::ImportReport;
+use crate::port::{
+    ActError, AuditEntry, By, Effect, Idempotency, ImportStatus, NewCampaign, Refused, SavedReply,
+    SkipThen, Store, User,
+};
+use crate::testing::fixtures::{Scene, person, settings};
+
+/// Asserts that a person's mutation wrote at least one audit row, and all of them are the person's.
+async fn audited(scene: &Scene<'_>, known: &mut usize, what: &str) {
+    let rows = scene.store.audit(None, 200).await.expect("audit rows").items;
+    assert!(rows.len() > *known, "{what} writes an audit row");
+    for row in &rows[..rows.len() - *known] {
+        assert_eq!((&row.actor, row.at), (&person(), scene.now()), "{what}: who and when");
+        assert!(row.action.contains('.'), "{what}: an action is object.verb: {}", row.action);
+    }
+    *known = rows.len();
+    // Rows of one instant have no order among themselves.
+    scene.advance(TimeDelta::seconds(1));
+}
+
+pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let operator = person();
+    let by = || By::new(&operator, scene.now());
+    let mut known = 0;
+    let id = CampaignId::new(scene.now(), scene.entropy());
+    let new = NewCampaign { id, settings: settings(&Value::Null) };
+    store.create_campaign(by(), new).await.expect("created");
+    audited(&scene, &mut known, "create_campaign").await;
+    store.change_settings(by(), id, 1, settings(&json!({"name": "Other"}))).await.expect("changed");
+    audited(&scene, &mut known, "change_settings").await;
+    // Adding the rows of a file is the import's doing; one row for the import is enough.
+    let import = scene.begin_import(id).await;
+    let clients: Vec<_> = (2..7).map(|line| scene.new_client(scene.number(), line)).collect();
+    store.add_clients(scene.by(), import, &clients).await.expect("added");
+    store
+        .report_import(scene.by(), import, ImportStatus::Done, &ImportReport::default())
+        .await
+        .expect("reported");
+    store.change_state(by(), id, Transition::Start).await.expect("started");
+    audited(&scene, &mut known, "start").await;
+    store.call_now(by(), clients[0].call).await.expect("now");
+    audited(&scene, &mut known, "call_now").await;
+    let skip = Skip { reason: SkipReason::WrongNumber, note: None };
+    store.skip(by(), clients[1].call, skip, SkipThen::End).await.expect("skipped");
+    audited(&scene, &mut known, "skip").await;
+    store.reschedule(by(), clients[2].call, scene.now()).await.expect("moved");
+    audited(&scene, &mut known, "reschedule").await;
+    store.retry(by(), clients[1].call, scene.new_call(scene.now())).await.expect("again");
+    audited(&scene, &mut known, "retry").await;
+    let entry = scene.dnc_entry(clients[3].phone, DncScope::Global);
+    store.add_dnc(by(), entry).await.expect("blocked");
+    audited(&scene, &mut known, "add_dnc").await;
+    store
+        .remove_dnc(by(), clients[3].phone, DncScope::Global, "a mistake")
+        .await
+        .expect("unblocked");
+    audited(&scene, &mut known, "remove_dnc").await;
+    let user = User {
+        id: UserId::new(scene.now(), scene.entropy()),
+        name: "viewer".to_owned(),
+        role: Role::Viewer,
+        password_hash: None,
+    };
+    store.save_user(by(), user).await.expect("saved");
+    audited(&scene, &mut known, "save_user").await;
+    let entry = AuditEntry {
+        action: "recording.read",
+        object: clients[0].call.to_string(),
+        old: None,
+        new: None,
+    };
+    store.append_audit(by(), entry).await.expect("appended");
+    audited(&scene, &mut known, "append_audit").await;
+    for transition in [Transition::Pause, Transition::Resume, Transition::Stop] {
+        store.change_state(by(), id, transition).await.expect("changed");
+        audited(&scene, &mut known, transition.as_str()).await;
+    }
+    let token = Actor::Token("crm".to_owned());
+    let new = NewCampaign {
+        id: CampaignId::new(scene.now(), scene.entropy()),
+        settings: settings(&Value::Null),
+    };
+    store.create_campaign(By::new(&token, scene.now()), new).await.expect("created");
+    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    assert_eq!((rows.len(), &rows[0].actor), (known + 1, &token), "tokens leave rows too");
+    scene.running_one(Value::Null).await;
+    scene.dial_due().await;
+    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    assert_eq!(rows.len(), known + 1, "the system leaves none");
+    scene.check().await;
+}
+
+pub async fn b1_a_refused_request_leaves_no_audit_row(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (campaign, _) = scene.running_one(Value::Null).await;
+    let operator = person();
+    let by = By::new(&operator, scene.now());
+    store.change_state(by, campaign, Transition::Start).await.expect_err("it runs already");
+    store.change_settings(by, campaign, 7, settings(&Value::Null)).await.expect_err("stale");
+    assert!(store.audit(None, 10).await.expect("audit rows").items.is_empty());
+}
+
+fn record(scene: &Scene<'_>, key: &str) -> Idempotency {
+    Idempotency {
+        scope: "user:operator POST /api/campaigns".to_owned(),
+        key: key.to_owned(),
+        body_hash: [7; 32],
+        wall: scene.wall(),
+        reply: Arc::new(|effect| {
+            let body = match effect {
+                Effect::Campaign(view) => view.campaign.settings.name.clone(),
+                _ => "another effect".to_owned(),
+            };
+            SavedReply { status: 201, body }
+        }),
+    }
+}
+
+pub async fn b2_the_reply_is_stored_with_its_effect(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (operator, record) = (person(), record(&scene, "first"));
+    let by = By { actor: &operator, now: scene.now(), idempotency: Some(&record) };
+    let new = NewCampaign {
+        id: CampaignId::new(scene.now(), scene.entropy()),
+        settings: settings(&json!({"name": "Once"})),
+    };
+    store.create_campaign(by, new).await.expect("created");
+    let saved = store.saved_reply(&record.scope, "first", scene.wall()).await.expect("read");
+    let reply = SavedReply { status: 201, body: "Once".to_owned() };
+    assert_eq!(saved, Some(([7; 32], reply)));
+    for (scope, key) in [(record.scope.as_str(), "second"), ("another scope", "first")] {
+        assert_eq!(store.saved_reply(scope, key, scene.wall()).await.expect("read"), None);
+    }
+    let later = scene.wall() + TimeDelta::hours(25);
+    assert_eq!(store.saved_reply(&record.scope, "first", later).await.expect("read"), None);
+}
+
+pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (campaign, seeds) = scene.running(Value::Null, 2).await;
+    let (operator, record) = (person(), record(&scene, "once"));
+    let by = By { actor: &operator, now: scene.now(), idempotency: Some(&record) };
+    store.call_now(by, seeds[0].call).await.expect("the first goes through");
+    let (before, rows) = (snapshot(&scene, campaign).await, audit_len(store).await);
+    let in_progress = |result: Result<(), ActError>, what: &str| {
+        assert!(
+            matches!(result, Err(ActError::Refused(Refused::InProgress))),
+            "{what}: {result:?}"
+        );
+    };
+    let call = seeds[1].call;
+    in_progress(store.call_now(by, call).await.map(drop), "call_now");
+    in_progress(store.reschedule(by, call, scene.now()).await.map(drop), "reschedule");
+    let skip = Skip { reason: SkipReason::BadTiming, note: None };
+    in_progress(store.skip(by, call, skip, SkipThen::End).await.map(drop), "skip");
+    let new = scene.new_call(scene.now());
+    in_progress(store.retry(by, call, new).await.map(drop), "retry");
+    let entry = scene.dnc_entry(seeds[1].phone, DncScope::Global);
+    in_progress(store.add_dnc(by, entry).await.map(drop), "add_dnc");
+    let removed = store.remove_dnc(by, seeds[1].phone, DncScope::Global, "").await;
+    in_progress(removed, "remove_dnc");
+    let new = NewCampaign {
+        id: CampaignId::new(scene.now(), scene.entropy()),
+        settings: settings(&Value::Null),
+    };
+    in_progress(store.create_campaign(by, new).await.map(drop), "create_campaign");
+    let changed = store.change_settings(by, campaign, 1, settings(&Value::Null)).await;
+    in_progress(changed.map(drop), "change_settings");
+    in_progress(store.change_state(by, campaign, Transition::Stop).await.map(drop), "stop");
+    assert_eq!(snapshot(&scene, campaign).await, before, "nothing at all was done");
+    assert_eq!(audit_len(store).await, rows, "no audit row either");
+    assert_eq!(store.campaigns(&[], None, 10).await.expect("read").items.len(), 1);
+    scene.check().await;
+}
+
+pub async fn b2_of_two_requests_at_once_under_a_key_one_is_done(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (operator, record) = (person(), record(&scene, "race"));
+    let by = By { actor: &operator, now: scene.now(), idempotency: Some(&record) };
+    let new = || NewCampaign {
+        id: CampaignId::new(scene.now(), scene.entropy()),
+        settings: settings(&Value::Null),
+    };
+    let (one, two) = futures_util::future::join(
+        store.create_campaign(by, new()),
+        store.create_campaign(by, new()),
+    )
+    .await;
+    assert!(one.is_ok() != two.is_ok(), "one of them: {one:?} {two:?}");
+    assert_eq!(store.campaigns(&[], None, 10).await.expect("read").items.len(), 1);
+}
+
+pub async fn b2_a_refused_request_leaves_its_key_free(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let campaign = scene.draft(Value::Null).await;
+    let (operator, record) = (person(), record(&scene, "again"));
+    let by = By { actor: &operator, now: scene.now(), idempotency: Some(&record) };
+    let refused = store.change_state(by, campaign, Transition::Start).await;
+    assert!(matches!(refused, Err(ActError::Refused(Refused::NoClients))), "{refused:?}");
+    assert_eq!(
+        store.saved_reply(&record.scope, &record.key, scene.wall()).await.expect("read"),
+        None
+    );
+    scene.import(campaign, &[scene.number()]).await;
+    store.change_state(by, campaign, Transition::Start).await.expect("the key is free");
+}
+
+async fn snapshot(
+    scene: &Scene<'_>,
+    campaign: CampaignId,
+) -> (crate::port::CampaignView, Vec<crate::port::CallView>) {
+    (scene.campaign(campaign).await, scene.upcoming(campaign).await)
+}
+
+async fn audit_len(store: &dyn Store) -> usize {
+    store.audit(None, 200).await.expect("audit rows").items.len()
+}

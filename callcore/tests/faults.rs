@@ -1,0 +1,75 @@
+//! The simulation with faults, over many seeds.
+//!
+//! `CALLCORE_SIM_SEED=7` replays one seed with its whole trace; `CALLCORE_SIM_SEEDS=10000` runs
+//! that many.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use callcore::testing::simulation::{Options, Stats, run};
+
+const SEEDS: u64 = 150;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect(name))
+}
+
+fn held(seed: u64, options: &Options) -> Stats {
+    match catch_unwind(AssertUnwindSafe(|| run(seed, options))) {
+        Ok(Ok(stats)) => stats,
+        Ok(Err(failure)) => panic!("{failure}\nreplay it with CALLCORE_SIM_SEED={seed}"),
+        Err(_) => panic!("it panicked; replay it with CALLCORE_SIM_SEED={seed}"),
+    }
+}
+
+#[test]
+fn every_invariant_holds_whatever_fails() {
+    if let Some(seed) = number("CALLCORE_SIM_SEED") {
+        let options = Options { whole_trace: true, ..Options::default() };
+        println!("{:#?}", held(seed, &options));
+        return;
+    }
+    let seeds = number("CALLCORE_SIM_SEEDS").unwrap_or(SEEDS);
+    let mut all = Stats::default();
+    for seed in 0..seeds {
+        let stats = held(seed, &Options::default());
+        all.steps += stats.steps;
+        all.begun += stats.begun;
+        all.dials += stats.dials;
+        all.taken_back += stats.taken_back;
+        all.refused_begins += stats.refused_begins;
+        all.failed_commits += stats.failed_commits;
+        all.deaths += stats.deaths;
+        all.acts += stats.acts;
+        all.unclear += stats.unclear;
+        all.given_up += stats.given_up;
+        all.stalls += stats.stalls;
+        all.events += stats.events;
+    }
+    println!("{all:#?}");
+    if seeds < 50 {
+        return;
+    }
+    // A simulation in which nothing goes wrong shows nothing.
+    for (what, count) in [
+        ("dials", all.dials),
+        ("intents taken back", all.taken_back),
+        ("intents refused", all.refused_begins),
+        ("failed commits", all.failed_commits),
+        ("deaths", all.deaths),
+        ("acts of people", all.acts),
+        ("unclear answers", all.unclear),
+        ("calls that stayed unknown", all.given_up),
+        ("stalls", all.stalls),
+    ] {
+        assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
+    }
+}
+
+#[test]
+fn a_seed_replays_exactly() {
+    for seed in [3, 14] {
+        let first = held(seed, &Options::default());
+        assert_eq!(held(seed, &Options::default()), first);
+        assert_ne!(held(seed + 1, &Options::default()).trace_hash, first.trace_hash);
+    }
+}
