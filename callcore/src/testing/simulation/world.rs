@@ -298,8 +298,7 @@ impl World {
         }
         if troubled && ticks && roll >= 985 {
             self.meddle();
-            self.recount()?;
-            return Ok(());
+            return if self.dice(|dice| dice.chance(100)) { self.recount() } else { Ok(()) };
         }
         if troubled && self.dice(|dice| dice.chance(dying)) {
             self.die(victim);
