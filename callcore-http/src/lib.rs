@@ -1,1 +1,123 @@
-//! x
+//! callcore over HTTP: the JSON API, provider webhooks and health checks as one axum router.
+//!
+//! An application makes an [`ApiState`] from its ports and mounts [`router`] wherever it likes.
+//! Nothing answers without a bearer token, a session or a sign-in of the application's own, but
+//! the health checks and webhooks, which their signature lets in.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use axum::Router;
+//! use callcore::actor::Role;
+//! use callcore::port::{Store, Telephony};
+//! use callcore::time::{Clock, Entropy};
+//! use callcore_http::{ApiState, Ports, router};
+//!
+//! fn mount(
+//!     store: Arc<dyn Store>,
+//!     carrier: Arc<dyn Telephony>,
+//!     clock: Arc<dyn Clock>,
+//!     entropy: Arc<dyn Entropy>,
+//! ) -> Router {
+//!     let ports = Ports { store, carrier, clock: clock.clone(), wall: clock, entropy };
+//!     let state = ApiState::new(ports).with_token("reports", "a long random secret", Role::Viewer);
+//!     Router::new().nest("/calls", router(state))
+//! }
+//! # let _ = mount;
+//! ```
+//!
+//! Time limits, TLS, rate limits and the like are layers of the application's own.
+//!
+//! # Bringing one's own sign-in
+//!
+//! A layer around the router that puts a [`Principal`] into the request's extensions is believed:
+//!
+//! ```
+//! use axum::extract::Request;
+//! use axum::middleware::Next;
+//! use axum::response::Response;
+//! use callcore::actor::{Actor, Role};
+//! use callcore_http::Principal;
+//!
+//! async fn sign_in_by_proxy(mut request: Request, next: Next) -> Response {
+//!     let name = request.headers().get("x-user").and_then(|name| name.to_str().ok());
+//!     if let Some(name) = name.map(str::to_owned) {
+//!         request.extensions_mut().insert(Principal::new(Actor::User(name), Role::Operator));
+//!     }
+//!     next.run(request).await
+//! }
+//! # let _ = axum::middleware::from_fn::<_, (Request,)>(sign_in_by_proxy);
+//! ```
+
+mod act;
+mod api;
+pub mod auth;
+mod dto;
+mod events;
+mod health;
+mod importing;
+#[cfg(feature = "pages")]
+mod pages;
+mod problem;
+mod query;
+mod request;
+pub mod sign_in;
+mod state;
+mod upload;
+mod webhooks;
+
+#[cfg(test)]
+mod testing;
+
+pub use auth::Principal;
+pub use events::EventSink;
+pub use problem::Problem;
+pub use query::{Instants, Query};
+pub use state::{ApiState, Ports};
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+/// Everything callcore serves: the API under `/api`, `/webhooks`, `/healthz` and `/readyz`, and with
+/// the feature `pages` the web pages, whose links take it that the router is mounted at the root.
+pub fn router(state: ApiState) -> Router {
+    let header = |name: HeaderName, value: &'static str| {
+        SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+    };
+    let router = Router::new();
+    #[cfg(feature = "pages")]
+    let router = router.merge(pages::routes(&state));
+    router
+        .merge(api::routes(&state))
+        .merge(health::routes())
+        .merge(webhooks::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(header(header::CACHE_CONTROL, "no-store"))
+        .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(state)
+}
+
+/// The span of a request carries the route it matched, never its URI: paths and queries hold ids
+/// and phone numbers.
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    tracing::info_span!("request", method = %request.method(), route)
+}
+
+/// Strangers don't learn which paths exist.
+async fn unknown(State(state): State<ApiState>, request: Request) -> Problem {
+    let (parts, _) = request.into_parts();
+    match auth::authenticate(&state, &parts).await {
+        Ok(_) => Problem::not_found(),
+        Err(problem) => problem,
+    }
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+}

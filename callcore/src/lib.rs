@@ -51,6 +51,7 @@ pub mod desk;
 pub mod dnc;
 pub mod driver;
 pub mod engine;
+pub mod export;
 pub mod id;
 pub mod import;
 pub mod memory;

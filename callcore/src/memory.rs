@@ -165,12 +165,17 @@ impl State {
                 return Err(Refused::InProgress);
             }
         }
-        self.latest = self.latest.max(Some(by.now));
         Ok(())
+    }
+
+    /// Notes the instant of a change.
+    fn at(&mut self, now: DateTime<Utc>) {
+        self.latest = self.latest.max(Some(now));
     }
 
     /// Ends a mutation: its audit row and its saved answer.
     fn leave(&mut self, by: By<'_>, effect: &Effect) {
+        self.at(by.now);
         if let Some(record) = by.idempotency {
             let key = (record.scope.clone(), record.key.clone());
             let reply = (record.reply)(effect);

@@ -2,7 +2,8 @@
 //!
 //! An [`Importer`] streams. It keeps one row (at most [`MAX_ROW_BYTES`]) and a decoding buffer,
 //! whatever the file's size, and one thing that grows: some 30 bytes for each accepted number, to
-//! tell the line that a duplicate repeats.
+//! tell the line that a duplicate repeats. Where a store tells duplicates anyway,
+//! [`Importer::leaving_duplicates_to_store`] does without it.
 //!
 //! The encoding, the delimiter and the columns are found from the file; a [`Mapping`] overrules
 //! the guess of columns. Blank rows don't count. Cells missing at a row's end are empty; cells
@@ -53,7 +54,7 @@ use csv::StringRecord;
 
 pub use self::error::ImportError;
 pub use self::mapping::Mapping;
-pub use self::report::{Duplicate, ImportReport, RejectCode, Rejection};
+pub use self::report::{Duplicate, ImportFailure, ImportReport, RejectCode, Rejection};
 pub use self::row::Row;
 
 use self::decode::Decoder;
@@ -88,7 +89,8 @@ pub struct Importer<R> {
     layout: Layout,
     region: Region,
     delimiter: u8,
-    seen: BTreeMap<PhoneNumber, u64>,
+    /// The line of each number; none if the store tells duplicates.
+    seen: Option<BTreeMap<PhoneNumber, u64>>,
     failed: bool,
 }
 
@@ -128,9 +130,18 @@ impl<R: Read> Importer<R> {
             layout,
             region,
             delimiter,
-            seen: BTreeMap::new(),
+            seen: Some(BTreeMap::new()),
             failed: false,
         })
+    }
+
+    /// Doesn't look for numbers that come twice, so that memory does not grow with the file: no row
+    /// is a [`Parsed::Duplicate`]. A store knows the numbers of a campaign and the line each came
+    /// in on, those of the same file included.
+    #[must_use]
+    pub fn leaving_duplicates_to_store(mut self) -> Self {
+        self.seen = None;
+        self
     }
 
     /// The names of all columns as uploaded, in order; some may be equal or empty.
@@ -163,11 +174,13 @@ impl<R: Read> Importer<R> {
                 return Ok(Some(Parsed::Rejected(rejection, fields)));
             }
         };
-        if let Some(first) = self.seen.get(&row.phone) {
-            let duplicate = Duplicate { line, of_line: Some(*first) };
-            return Ok(Some(Parsed::Duplicate(duplicate, row)));
+        if let Some(seen) = &mut self.seen {
+            if let Some(first) = seen.get(&row.phone) {
+                let duplicate = Duplicate { line, of_line: Some(*first) };
+                return Ok(Some(Parsed::Duplicate(duplicate, row)));
+            }
+            seen.insert(row.phone, line);
         }
-        self.seen.insert(row.phone, line);
         Ok(Some(Parsed::Accepted(row)))
     }
 }
@@ -190,7 +203,7 @@ impl<R> fmt::Debug for Importer<R> {
         f.debug_struct("Importer")
             .field("columns", &self.columns)
             .field("layout", &self.layout)
-            .field("seen", &self.seen.len())
+            .field("seen", &self.seen.as_ref().map(BTreeMap::len))
             .finish_non_exhaustive()
     }
 }

@@ -112,6 +112,19 @@ pub struct ImportReport {
     /// Accepted rows by time zone: the one in the row, else the number's; `several` where the
     /// number has more than one candidate, `unknown` where it has none.
     pub time_zones: BTreeMap<String, u64>,
+    /// What ended the import before the file's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<ImportFailure>,
+}
+
+/// What ended an import before the file's end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportFailure {
+    /// For programs: [`ImportError::code`](super::ImportError::code), or what the importing
+    /// application calls its own trouble.
+    pub code: String,
+    /// For people.
+    pub message: String,
 }
 
 impl ImportReport {

@@ -376,3 +376,17 @@ proptest! {
         prop_assert_eq!(read, expected);
     }
 }
+
+#[test]
+fn duplicates_left_to_the_store_come_as_rows_with_their_lines() {
+    let file = b"Phone\n2125550123\n2125550124\n+1 212 555 0123\n";
+    let lines: Vec<u64> = importer(file)
+        .unwrap()
+        .leaving_duplicates_to_store()
+        .map(|parsed| match parsed.unwrap() {
+            Parsed::Accepted(row) => row.line,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(lines, [2, 3, 4]);
+}

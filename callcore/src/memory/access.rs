@@ -30,6 +30,7 @@ impl Access for MemoryStore {
         state.users.insert(user.id, user.clone());
         let new = json!({"name": user.name, "role": user.role});
         state.write_audit(by, "user.save", user.id, old, Some(new));
+        state.at(by.now);
         Ok(user)
     }
 
@@ -106,7 +107,9 @@ impl Access for MemoryStore {
     }
 
     async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
-        self.lock().write_audit(by, entry.action, entry.object, entry.old, entry.new);
+        let mut state = self.lock();
+        state.write_audit(by, entry.action, entry.object, entry.old, entry.new);
+        state.at(by.now);
         Ok(())
     }
 

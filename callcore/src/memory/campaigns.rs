@@ -144,6 +144,7 @@ impl Campaigns for MemoryStore {
         if !run_state.takes_clients() {
             return Err(Refused::Campaign(run_state).into());
         }
+        state.at(by.now);
         let add = |new| state.add_client(by, campaign, import, new);
         Ok(clients.iter().map(add).collect())
     }
@@ -160,11 +161,14 @@ impl Campaigns for MemoryStore {
         let row = state.imports.get_mut(&import).ok_or(Refused::NotFound)?;
         row.status = status;
         row.report = report.clone();
-        Ok(row.clone())
+        let import = row.clone();
+        state.leave(by, &Effect::Import(Box::new(import.clone())));
+        Ok(import)
     }
 
-    async fn fail_running_imports(&self, _: By<'_>) -> Result<u64, StoreError> {
+    async fn fail_running_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
         let mut state = self.lock();
+        state.at(by.now);
         let running = state.imports.values_mut().filter(|it| it.status == ImportStatus::Running);
         Ok(running.map(|import| import.status = ImportStatus::Failed).count() as u64)
     }

@@ -59,12 +59,13 @@ impl Dispatch for MemoryStore {
         permits: &[Permit],
     ) -> Result<Refusals, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(permits.iter().map(|permit| state.begin(by.now, wall, permit)).collect())
     }
 
     async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
         let mut state = self.lock();
+        state.at(by.now);
         for back in calls {
             state.take_back(by, back);
         }
@@ -73,7 +74,7 @@ impl Dispatch for MemoryStore {
 
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         for settlement in settlements {
             state.settle(by, settlement);
         }
@@ -82,7 +83,7 @@ impl Dispatch for MemoryStore {
 
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         let mut state = self.lock();
-        state.latest = state.latest.max(Some(by.now));
+        state.at(by.now);
         Ok(reports.iter().map(|report| state.record(by.now, report)).collect())
     }
 
@@ -178,25 +179,25 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
-        let mut campaigns: Vec<&super::CampaignRow> = self.campaigns.values().collect();
-        campaigns.sort_by_key(|row| (-i64::from(row.campaign.settings.priority), row.campaign.id));
-        let mut ids = Vec::new();
-        for row in campaigns {
+        let mut found = Vec::new();
+        for row in self.campaigns.values() {
             let pacing = row.campaign.settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
-            let mut slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let mut slots = slots.min(request.limit as usize);
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
             let asked =
                 planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            let rank = -i64::from(row.campaign.settings.priority);
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
-                if slots == 0 || ids.len() >= request.limit as usize {
+                if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    ids.push(*id);
+                    found.push((rank, *plan, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
                 } else if *plan {
@@ -204,7 +205,8 @@ impl State {
                 }
             }
         }
-        ids
+        found.sort_unstable();
+        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
     }
 
     fn begin(

@@ -16,7 +16,7 @@ use crate::port::{
 };
 
 /// Small, so that every recount turns pages.
-const PAGE: u32 = 7;
+pub(super) const PAGE: u32 = 7;
 
 /// Reads every row of a store through its pages and panics unless the counters equal the recount,
 /// every client is final or has exactly one call to come or in progress, nobody on a DNC list has

@@ -1,0 +1,173 @@
+// What only a script can do: live regions, rows that unfold in place, a progress bar for uploads,
+// and the viewer's time zone. Every page works without it.
+"use strict";
+
+// The server writes times in the zone this cookie names.
+(function tellZone() {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (!zone) return;
+  const value = "callcore_zone=" + encodeURIComponent(zone);
+  if (!document.cookie.split("; ").includes(value)) {
+    document.cookie = value + "; path=/; max-age=31536000; samesite=lax";
+  }
+})();
+
+const say = (text) => {
+  const status = document.getElementById("said");
+  if (status && status.textContent !== text) status.textContent = text;
+};
+
+async function load(url) {
+  const answer = await fetch(url, { headers: { "x-callcore-live": "1" }, credentials: "same-origin" });
+  if (answer.redirected && new URL(answer.url).pathname === "/sign-in") {
+    location.reload();
+    throw new Error("signed out");
+  }
+  if (!answer.ok) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+}
+
+// Live regions: what carries data-live and an id is replaced by what the same page says now.
+const live = {
+  busy: false, failures: 0, pointer: false,
+  state(text, state) {
+    const element = document.getElementById("live-state");
+    if (!element) return;
+    element.dataset.state = state;
+    if (element.textContent !== text) element.textContent = text;
+  },
+  // Nothing moves under a person's hands.
+  inUse(region) {
+    if (this.pointer) return true;
+    const focus = document.activeElement;
+    if (focus && region.contains(focus) && focus.matches("input, select, textarea, audio")) return true;
+    const selection = getSelection();
+    if (selection && !selection.isCollapsed && region.contains(selection.anchorNode)) return true;
+    if (region.querySelector("details[open], [aria-expanded=true]")) return true;
+    return [...region.querySelectorAll("audio")].some((audio) => !audio.paused);
+  },
+  swap(page) {
+    for (const old of document.querySelectorAll("[data-live][id]")) {
+      const now = page.getElementById(old.id);
+      if (!now || this.inUse(old) || old.innerHTML === now.innerHTML) continue;
+      const focus = document.activeElement;
+      const key = focus && old.contains(focus) ? focus.getAttribute("href") || focus.id || focus.getAttribute("formaction") : null;
+      old.innerHTML = now.innerHTML;
+      if (key) {
+        const back = [...old.querySelectorAll("a, button")].find((it) => (it.getAttribute("href") || it.id || it.getAttribute("formaction")) === key);
+        if (back) back.focus({ preventScroll: true });
+      }
+    }
+  },
+  async turn() {
+    if (this.busy || document.hidden) return;
+    this.busy = true;
+    try {
+      this.swap(await load(location.href));
+      this.failures = 0;
+      this.state("Live", "on");
+    } catch (error) {
+      this.failures += 1;
+      if (this.failures > 1) this.state("Not updating: the server does not answer. Trying again.", "off");
+    }
+    this.busy = false;
+  },
+  start() {
+    if (!document.querySelector("[data-live][id]")) return;
+    addEventListener("pointerdown", () => { this.pointer = true; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) addEventListener(end, () => { this.pointer = false; });
+    document.addEventListener("visibilitychange", () => this.turn());
+    const next = () => setTimeout(() => this.turn().finally(next), Math.min(1500 * 2 ** this.failures, 15000));
+    this.state("Live", "on");
+    next();
+  },
+};
+
+// Rows that unfold: the link leads to the call's own page; here its heart is shown under the row.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[data-unfold]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  const row = link.closest("tr");
+  if (link.getAttribute("aria-expanded") === "true") {
+    link.setAttribute("aria-expanded", "false");
+    if (row.nextElementSibling && row.nextElementSibling.classList.contains("unfolded")) row.nextElementSibling.remove();
+    return;
+  }
+  link.setAttribute("aria-expanded", "true");
+  try {
+    const detail = (await load(link.href)).getElementById("call-detail");
+    if (!detail || link.getAttribute("aria-expanded") !== "true") return;
+    detail.removeAttribute("id");
+    const cell = document.createElement("td");
+    cell.colSpan = row.cells.length;
+    cell.append(document.adoptNode(detail));
+    const below = document.createElement("tr");
+    below.className = "unfolded";
+    below.append(cell);
+    row.after(below);
+  } catch (error) {
+    location.href = link.href;
+  }
+});
+for (const link of document.querySelectorAll("a[data-unfold]")) link.setAttribute("aria-expanded", "false");
+
+// A button is pressed once: a second press would only meet the first one's answer.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  setTimeout(() => { delete form.dataset.sent; }, 4000);
+});
+
+// Uploads: drop a file on the panel, and see how far it is.
+for (const form of document.querySelectorAll("form[data-upload]")) {
+  const input = form.querySelector("input[type=file]");
+  const zone = form.querySelector(".drop");
+  for (const kind of ["dragenter", "dragover"]) {
+    zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+  }
+  for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
+  zone.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+  });
+  form.addEventListener("submit", (event) => {
+    if (!input.files.length) return;
+    event.preventDefault();
+    if (form.dataset.sending) return;
+    form.dataset.sending = "1";
+    const bar = form.querySelector("progress");
+    bar.hidden = false;
+    const request = new XMLHttpRequest();
+    const done = () => { delete form.dataset.sending; };
+    request.open("POST", form.action);
+    request.responseType = "document";
+    request.upload.addEventListener("progress", (sent) => {
+      if (!sent.lengthComputable) return;
+      bar.max = sent.total;
+      bar.value = sent.loaded;
+      const percent = Math.floor((sent.loaded * 100) / sent.total);
+      say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
+    });
+    request.addEventListener("load", () => {
+      done();
+      const page = request.responseXML;
+      if (request.status < 400) { location.href = request.responseURL; return; }
+      const trouble = page && page.querySelector("[role=alert]");
+      const place = form.querySelector("[data-trouble]");
+      place.textContent = trouble ? trouble.textContent.trim() : "The server did not take the file.";
+      bar.hidden = true;
+      say("");
+    });
+    request.addEventListener("error", () => {
+      done();
+      bar.hidden = true;
+      form.querySelector("[data-trouble]").textContent = "The connection broke before the file was sent. Nothing was imported after the break; send it again.";
+    });
+    request.send(new FormData(form));
+  });
+}
+
+live.start();

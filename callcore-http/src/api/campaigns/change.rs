@@ -1,0 +1,111 @@
+//! `PATCH /api/campaigns/{id}`: puts changed settings in force, in any run state. Each field that is
+//! sent replaces the one in force as a whole; `null` gives it its default.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use callcore::campaign::{FieldError, Settings};
+use callcore::id::CampaignId;
+use callcore::port::{By, Refused};
+use serde_json::Value;
+
+use super::{existing, tagged};
+use crate::auth::Admin;
+use crate::problem::Problem;
+use crate::request::{Change, Id};
+use crate::state::ApiState;
+
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    Admin(principal): Admin,
+    Id(id): Id<CampaignId>,
+    change: Change,
+) -> Result<Response, Problem> {
+    let view = existing(&state, id).await?;
+    let version = version(&change.headers)?;
+    let current = view.campaign.settings_version;
+    if version != current {
+        return Err(Refused::Stale { current }.into());
+    }
+    let old = &view.campaign.settings;
+    let settings = Settings::from_json(&overlaid(old.to_json(), change.json()?)?)?;
+    // A campaign that is over may still get another name.
+    if settings.hours != old.hours || settings.time_zone != old.time_zone {
+        settings.opens_after(state.now())?;
+    }
+    let by = By::new(&principal.actor, state.now());
+    let changed = state.store().change_settings(by, id, version, Arc::new(settings)).await?;
+    state.wake();
+    Ok(tagged(&changed))
+}
+
+fn version(headers: &HeaderMap) -> Result<u32, Problem> {
+    let Some(tag) = headers.get(header::IF_MATCH) else {
+        let detail = "send the settings_version you changed as If-Match";
+        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_required", detail));
+    };
+    let tag = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+    tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
+}
+
+fn overlaid(mut document: Value, change: Value) -> Result<Value, Problem> {
+    let (Value::Object(document_fields), Value::Object(change)) = (&mut document, change) else {
+        return Err(Problem::fields(vec![FieldError::new("", "invalid", "must be an object")]));
+    };
+    for (field, value) in change {
+        document_fields.insert(field, value);
+    }
+    Ok(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_change_is_a_new_version_and_keeps_what_it_does_not_name() {
+        let world = World::new();
+        let id = world.draft().await;
+        let path = format!("/api/campaigns/{id}");
+        let changed = world
+            .request("PATCH", &path)
+            .header("if-match", "\"1\"")
+            .json(json!({"pacing": {"max_concurrent": 3}}))
+            .send()
+            .await;
+        assert_eq!(changed.status, StatusCode::OK);
+        assert_eq!(changed.headers["etag"], "\"2\"");
+        assert_eq!(changed.json["settings"]["pacing"]["max_concurrent"], 3);
+        assert_eq!(changed.json["settings"]["name"], "Renewals");
+    }
+
+    #[tokio::test]
+    async fn a_change_of_an_older_version_is_stale() {
+        let world = World::new();
+        let path = format!("/api/campaigns/{}", world.draft().await);
+        for status in [StatusCode::OK, StatusCode::PRECONDITION_FAILED] {
+            let request = world.request("PATCH", &path).header("if-match", "1");
+            let answer = request.json(json!({"priority": 1})).send().await;
+            assert_eq!(answer.status, status);
+        }
+        let bare = world.request("PATCH", &path).json(json!({"priority": 1})).send().await;
+        assert_eq!(bare.code(), "if_match_required");
+    }
+
+    #[tokio::test]
+    async fn a_bad_change_names_every_field_and_changes_nothing() {
+        let world = World::new();
+        let path = format!("/api/campaigns/{}", world.draft().await);
+        let document = json!({"retry": {"max_attempts": 10_000}, "presets": []});
+        let request = world.request("PATCH", &path).header("if-match", "1");
+        let answer = request.json(document).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.fields(), ["retry.max_attempts", "presets"]);
+        assert_eq!(world.get(&path).await.json["settings_version"], 1);
+    }
+}

@@ -1,0 +1,213 @@
+//! `POST /api/campaigns/{id}/import`: clients from an uploaded list.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use callcore::id::CampaignId;
+use callcore::port::{Refused, SavedReply};
+use serde_json::Value;
+
+use super::answer;
+use crate::act::{Act, Early};
+use crate::api::campaigns::existing;
+use crate::auth::Operator;
+use crate::importing::import;
+use crate::problem::Problem;
+use crate::query::Query;
+use crate::request::{Id, path_of};
+use crate::state::ApiState;
+use crate::upload::receive;
+
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    Operator(principal): Operator,
+    Id(id): Id<CampaignId>,
+    query: Query,
+    request: Request,
+) -> Result<Response, Early> {
+    query.finish()?;
+    let campaign = existing(&state, id).await?;
+    if !campaign.campaign.state.takes_clients() {
+        return Err(Refused::Campaign(campaign.campaign.state).into());
+    }
+    let (parts, body) = request.into_parts();
+    let scope = format!("{} {} {}", principal.actor, parts.method, path_of(&parts));
+    let headers = parts.headers.clone();
+    let upload = receive(&state, Request::from_parts(parts, body), &[]).await?;
+    let print = &upload.fingerprint;
+    let act = Act::under(&state, principal, scope, &headers, print, StatusCode::ACCEPTED).await;
+    let imported = match act {
+        Ok(act) => import(&state, act, &campaign, upload).await,
+        Err(early) => Err(early),
+    };
+    match imported {
+        Ok(imported) => Ok(answer(&imported)?),
+        Err(Early::Replay(reply)) => Ok(replay(&state, &reply).await?),
+        Err(early) => Err(early),
+    }
+}
+
+/// The import of the first request, as far as it is now.
+async fn replay(state: &ApiState, reply: &SavedReply) -> Result<Response, Problem> {
+    let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+    let id = body["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
+    let import = state.store().import(id).await?.ok_or_else(Problem::not_found)?;
+    answer(&import)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    use crate::testing::{Answer, World, form};
+
+    async fn sent(world: &World, parts: &[(&str, &[u8])]) -> Answer {
+        let id = world.draft().await;
+        world.upload_parts(&id, parts).await
+    }
+
+    #[tokio::test]
+    async fn a_list_comes_in_with_its_report() {
+        let world = World::new();
+        let list = "Name,Phone,Time zone\nAda,2125550100,\nBob,n/a,\nCy,2125550101,Mars/Olympus\n\
+                    Dee,212-555-0100,\nEd,,\n";
+        let answer = sent(&world, &[("file", list.as_bytes())]).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let report = &answer.json;
+        assert_eq!(report["status"], "done");
+        assert_eq!(
+            (&report["rows_read"], &report["accepted"], &report["duplicates"], &report["rejected"]),
+            (&json!(5), &json!(1), &json!(1), &json!(3))
+        );
+        assert_eq!(
+            report["rejected_by_code"],
+            json!({"invalid_phone": 1, "invalid_time_zone": 1, "missing_phone": 1})
+        );
+        assert_eq!(report["duplicate_of"], json!([{"line": 5, "of_line": 2}]));
+    }
+
+    #[tokio::test]
+    async fn a_mapping_overrules_the_columns_names_wherever_it_stands_in_the_form() {
+        let world = World::new();
+        let file: (&str, &[u8]) = ("file", b"Who,A,B\nAda,2125550100,2125550101\n");
+        let mapping: (&str, &[u8]) = ("mapping", br#"{"phone": "B", "name": "Who"}"#);
+        for parts in [[file, mapping], [mapping, file]] {
+            assert_eq!(sent(&world, &parts).await.json["accepted"], 1);
+        }
+        let unknown = sent(&world, &[file, ("mapping", br#"{"phone": "C"}"#)]).await;
+        assert_eq!((unknown.code(), unknown.fields()), ("unknown_column", vec!["mapping"]));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_list_gets_a_clear_answer_and_begins_nothing() {
+        let world = World::new();
+        let mut binary = vec![0x7f, b'E', b'L', b'F'];
+        binary.extend((0..5_000_u32).map(|byte| byte.wrapping_mul(37).to_le_bytes()[0]));
+        let cases: [(&[u8], &str); 6] = [
+            (b"Name,City\nAda,Rome\n", "no_phone_column"),
+            (b"", "empty_file"),
+            (b"\n\n", "empty_file"),
+            (&binary, "not_text"),
+            (b"Ada,2125550100\n", "no_header"),
+            (&b"x".repeat(3 * 1024 * 1024), "row_too_long"),
+        ];
+        for (file, code) in cases {
+            let answer = sent(&world, &[("file", file)]).await;
+            assert_eq!((answer.status, answer.code()), (StatusCode::UNPROCESSABLE_ENTITY, code));
+            assert_eq!(answer.fields(), ["file"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_breaks_in_its_middle_keeps_what_stands_before() {
+        let world = World::new();
+        let mut list = b"Phone\n2125550100\n".to_vec();
+        list.extend(b"\"".iter().chain(b"y".repeat(2 * 1024 * 1024).iter()));
+        let answer = sent(&world, &[("file", &list)]).await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "row_too_long")
+        );
+        let import = answer.json["import"]["id"].as_str().unwrap();
+        let report = world.get(&format!("/api/imports/{import}")).await.json;
+        assert_eq!((&report["status"], &report["accepted"]), (&json!("failed"), &json!(1)));
+        assert_eq!(report["failure"]["code"], "row_too_long");
+    }
+
+    #[tokio::test]
+    async fn a_nul_costs_its_row_and_no_other() {
+        let world = World::new();
+        let list = b"Name,Phone\nA\0da,2125550100\nBob,2125550101\n";
+        let report = sent(&world, &[("file", list)]).await.json;
+        assert_eq!(report["accepted"], 1);
+        assert_eq!(report["rejected_by_code"], json!({"nul_character": 1}));
+    }
+
+    #[tokio::test]
+    async fn fields_that_are_not_known_are_refused_by_name_and_all_at_once() {
+        let world = World::new();
+        let parts: [(&str, &[u8]); 4] = [
+            ("dry_run", b"true"),
+            ("dedupe", b"phone"),
+            ("on_duplicate", b"skip"),
+            ("mapping", b"{"),
+        ];
+        let answer = sent(&world, &parts).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+        assert_eq!(answer.fields(), ["dry_run", "dedupe", "on_duplicate", "mapping", "file"]);
+    }
+
+    #[tokio::test]
+    async fn media_types_sizes_and_states_are_checked() {
+        let world = World::with(|state| state.with_max_upload(100));
+        let id = world.draft().await;
+        let path = format!("/api/campaigns/{id}/import");
+        let json = world.post(&path, json!({})).await;
+        assert_eq!(json.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let large = world.upload(&id, &[b'x'; 101]).await;
+        assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE);
+        let (media_type, body) = form(&[("file", b"Phone\n2125550100\n")]);
+        let cut = body[..body.len() - 30].to_vec();
+        let cut = world.request("POST", &path).header("content-type", &media_type).body(cut);
+        assert_eq!(cut.send().await.code(), "broken_off");
+        assert_eq!(world.upload("nowhere", b"Phone\n").await.status, StatusCode::NOT_FOUND);
+        world.upload(&id, b"Phone\n2125550100\n").await;
+        world.post(&format!("/api/campaigns/{id}/start"), json!({})).await;
+        world.post(&format!("/api/campaigns/{id}/stop"), json!({})).await;
+        let stopped = world.upload(&id, b"Phone\n2125550100\n").await;
+        assert_eq!((stopped.status, stopped.code()), (StatusCode::CONFLICT, "campaign_state"));
+    }
+
+    #[tokio::test]
+    async fn a_retried_upload_is_one_import() {
+        let world = World::new();
+        let path = format!("/api/campaigns/{}/import", world.draft().await);
+        let send = |file: &[u8]| {
+            let (media_type, body) = form(&[("file", file)]);
+            let request = world.request("POST", &path).header("idempotency-key", "up");
+            request.header("content-type", &media_type).body(body).send()
+        };
+        let first = send(b"Phone\n2125550100\n").await;
+        let again = send(b"Phone\n2125550100\n").await;
+        assert_eq!((first.status, &first.json), (StatusCode::OK, &again.json));
+        assert_eq!(again.json["accepted"], 1);
+        assert_eq!(send(b"Phone\n2125550101\n").await.code(), "idempotency_key_reused");
+    }
+
+    #[tokio::test]
+    async fn a_long_import_goes_on_after_its_answer() {
+        let world = World::with(|state| state.with_import_patience(Duration::ZERO));
+        let id = world.draft().await;
+        let answer = world.upload(&id, b"Phone\n2125550100\n").await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        assert_eq!(answer.json["status"], "running");
+        let path = format!("/api/imports/{}", answer.json["id"].as_str().unwrap());
+        while world.get(&path).await.json["status"] == "running" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(world.get(&path).await.json["accepted"], 1);
+    }
+}

@@ -1,0 +1,67 @@
+//! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
+
+mod call;
+mod campaign;
+mod client;
+mod dnc;
+mod import;
+mod numbers;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use callcore::port::{Effect, Page};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+pub(crate) use call::{CallDetail, CallDto};
+pub(crate) use campaign::CampaignDto;
+pub(crate) use client::ClientDto;
+pub(crate) use dnc::{DncAddedDto, DncDto};
+pub(crate) use import::ImportDto;
+pub(crate) use numbers::{AnalyticsDto, NumbersDto};
+
+/// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
+pub(crate) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// What a change did, as its answer says it; `carrier` is the kind of carrier calls go through.
+pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
+    match effect {
+        Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
+        Effect::Call(view) => json!(CallDto::brief(view, carrier)),
+        Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
+        Effect::DncRemoved => Value::Null,
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListDto<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+impl<T> ListDto<T> {
+    pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
+        Self {
+            items: page.items.iter().map(show).collect(),
+            next_cursor: page.next.map(|cursor| cursor.to_string()),
+        }
+    }
+}
+
+/// A JSON answer.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    json_text(status, json!(body).to_string())
+}
+
+/// A JSON answer that is text already.
+pub(crate) fn json_text(status: StatusCode, body: String) -> Response {
+    if body.is_empty() {
+        return status.into_response();
+    }
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

@@ -1,0 +1,125 @@
+//! Signing in and out.
+
+use askama::Template;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::assets::Assets;
+use super::form::Form;
+use super::frame::{Answer, Trouble, is_local, page_with, set_cookie};
+use crate::auth::check_origin;
+use crate::problem::Problem;
+use crate::sign_in::{self, SignedIn};
+use crate::state::ApiState;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct DoorPage {
+    assets: Assets,
+    banner: Option<String>,
+    trouble: Option<String>,
+    /// A link's secret that can be redeemed.
+    link: Option<String>,
+    name: String,
+    /// Where the person wanted to go.
+    next: String,
+}
+
+impl DoorPage {
+    fn new(state: &ApiState) -> Self {
+        Self {
+            assets: Assets::here(),
+            banner: state.banner().map(str::to_owned),
+            trouble: None,
+            link: None,
+            name: String::new(),
+            next: String::new(),
+        }
+    }
+
+    fn with_trouble(mut self, trouble: impl Into<String>) -> Self {
+        self.trouble = Some(trouble.into());
+        self
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    link: String,
+    #[serde(default)]
+    next: String,
+}
+
+const LINK_IS_OVER: &str = "This sign-in link was used already, or its 15 minutes are over. A restart of the server prints a new one.";
+
+/// The door. Opening a sign-in link does not use it up: its button does.
+pub(super) async fn show(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Response {
+    let mut door = DoorPage { next: wanted.next, ..DoorPage::new(&state) };
+    if wanted.link.is_empty() {
+        return page_with(StatusCode::OK, &door);
+    }
+    match sign_in::link_is_good(&state, &wanted.link).await {
+        Ok(true) => {
+            door.link = Some(wanted.link);
+            page_with(StatusCode::OK, &door)
+        }
+        Ok(false) => page_with(StatusCode::GONE, &door.with_trouble(LINK_IS_OVER)),
+        Err(error) => {
+            let trouble = Trouble::from(error);
+            page_with(trouble.status(), &door.with_trouble(trouble.sentence()))
+        }
+    }
+}
+
+/// Signs in by link, or by name and password.
+pub(super) async fn enter(State(state): State<ApiState>, request: Request) -> Response {
+    match try_enter(&state, request).await {
+        Ok(response) => response,
+        Err(trouble) => closed(&state, &trouble.sentence(), trouble.status()),
+    }
+}
+
+async fn try_enter(state: &ApiState, request: Request) -> Answer {
+    // Nobody is signed in whose token could be asked for: the origin keeps other sites from
+    // signing somebody in under a name they don't know.
+    check_origin(state, request.headers())?;
+    let form = Form::unguarded(request, state).await?;
+    let mut door = DoorPage { next: form.text("next").to_owned(), ..DoorPage::new(state) };
+    if let Some(link) = form.some("link") {
+        return Ok(match sign_in::redeem_link(state, link).await? {
+            Some(signed_in) => welcome(&signed_in, &door.next),
+            None => page_with(StatusCode::GONE, &door.with_trouble(LINK_IS_OVER)),
+        });
+    }
+    let name = form.text("name").to_owned();
+    let password = form.raw("password").to_owned();
+    if let Some(signed_in) = sign_in::with_password(state, &name, password).await? {
+        return Ok(welcome(&signed_in, &door.next));
+    }
+    door.name = name;
+    let trouble = "That name and password don't belong together.";
+    Ok(page_with(StatusCode::UNAUTHORIZED, &door.with_trouble(trouble)))
+}
+
+fn welcome(signed_in: &SignedIn, next: &str) -> Response {
+    let to = if is_local(next) { next } else { "/dashboard" };
+    let mut response = Redirect::to(to).into_response();
+    set_cookie(&mut response, signed_in.cookie.clone());
+    response
+}
+
+/// Ends the session.
+pub(super) async fn leave(State(state): State<ApiState>, headers: HeaderMap, _: Form) -> Answer {
+    let cookie = sign_in::sign_out(&state, &headers).await.map_err(Problem::from)?;
+    let mut response = Redirect::to("/sign-in").into_response();
+    set_cookie(&mut response, cookie);
+    Ok(response)
+}
+
+/// The door with the reason why it stays closed.
+pub(super) fn closed(state: &ApiState, trouble: &str, status: StatusCode) -> Response {
+    page_with(status, &DoorPage::new(state).with_trouble(trouble))
+}

@@ -1,0 +1,114 @@
+//! Posted forms: read whole, believed only with the session's CSRF token.
+
+use std::fmt;
+use std::str::FromStr;
+
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use callcore::campaign::FieldError;
+
+use super::frame::{Trouble, Visit};
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// The field that carries the CSRF token.
+pub(super) const CSRF_FIELD: &str = "csrf";
+
+/// The fields of a form whose CSRF token is the session's.
+pub(super) struct Form(Vec<(String, String)>);
+
+impl fmt::Debug for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+impl FromRequest<ApiState> for Form {
+    type Rejection = Trouble;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Trouble> {
+        let visit = request.extensions().get::<Visit>().cloned();
+        let form = Self::unguarded(request, state).await?;
+        let visit = visit.ok_or_else(Problem::not_found)?;
+        visit.principal.check_csrf(Some(form.text(CSRF_FIELD)))?;
+        Ok(form)
+    }
+}
+
+impl Form {
+    /// The fields of a form that nobody who signed in has sent.
+    pub(super) async fn unguarded(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let fields = axum::Form::<Vec<(String, String)>>::from_request(request, state).await;
+        fields.map(|fields| Self(fields.0)).map_err(|rejection| {
+            let status = rejection.status();
+            let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "form" };
+            Problem::new(status, code, "the form could not be read")
+        })
+    }
+
+    /// A field without the white space around it; empty if it is not there.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// A field as it was sent.
+    pub(super) fn raw(&self, name: &str) -> &str {
+        let field = self.0.iter().find(|(field, _)| field == name);
+        field.map_or("", |(_, value)| value)
+    }
+
+    /// A field that is not empty.
+    pub(super) fn some(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// A field as a value; none if it is empty or not there.
+    pub(super) fn read<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.some(name)?.parse().ok()
+    }
+}
+
+/// An entry of a choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) label: String,
+    pub(super) chosen: bool,
+}
+
+impl Choice {
+    pub(super) fn new(value: impl ToString, label: impl Into<String>, chosen: bool) -> Self {
+        Self { value: value.to_string(), label: label.into(), chosen }
+    }
+}
+
+/// What is wrong with the fields of a form; each message is shown at its field.
+#[derive(Debug, Default)]
+pub(super) struct Errors(pub(super) Vec<FieldError>);
+
+impl Errors {
+    /// The messages of a field, and of what lies within it: `script.steps[0]` is shown at `script`.
+    pub(super) fn of(&self, field: &str) -> Vec<String> {
+        let mine = self.0.iter().filter(|error| error.field == field);
+        mine.map(|error| told(&error.message)).collect()
+    }
+
+    pub(super) fn has(&self, field: &str) -> bool {
+        self.0.iter().any(|error| error.field == field)
+    }
+
+    /// The messages of everything below a field.
+    pub(super) fn under(&self, path: &str) -> Vec<String> {
+        let mine = self.0.iter().filter(|error| error.field.starts_with(path));
+        mine.map(|error| told(&error.message)).collect()
+    }
+}
+
+/// A message as a sentence.
+fn told(message: &str) -> String {
+    let mut text = message.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text + "."
+}

@@ -1,0 +1,389 @@
+//! What all pages share: who looks at them, in which zone, the frame around them, and how trouble
+//! is told.
+
+use askama::Template;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use callcore::actor::{Actor, Role};
+use callcore::campaign::FieldError;
+use callcore::port::By;
+use callcore::time::Zone;
+use chrono::{DateTime, Utc};
+
+use super::assets::Assets;
+use super::when::When;
+use crate::auth::{Principal, authenticate};
+use crate::problem::Problem;
+use crate::state::ApiState;
+
+/// The cookie in which the script tells the viewer's zone.
+const ZONE_COOKIE: &str = "callcore_zone";
+
+/// The cookie that carries what was done over to the page that says so.
+const FLASH_COOKIE: &str = "callcore_flash";
+
+/// The header of the script's own requests for what changed.
+const LIVE_HEADER: &str = "x-callcore-live";
+
+/// A handler's answer: a page, or trouble that becomes one.
+pub(super) type Answer = Result<Response, Trouble>;
+
+/// Somebody who looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    pub(super) principal: Principal,
+    /// The zone whose wall clock the viewer has before their eyes.
+    pub(super) zone: Zone,
+    /// The instant of the visit, on the campaign clock.
+    pub(super) now: DateTime<Utc>,
+    flash: Option<String>,
+}
+
+impl FromRequestParts<ApiState> for Visit {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Trouble> {
+        let visit = parts.extensions.get::<Self>().cloned();
+        // Only a route outside of the frame has none.
+        visit.ok_or_else(|| Problem::not_found().into())
+    }
+}
+
+impl Visit {
+    pub(super) fn when(&self, at: DateTime<Utc>) -> When {
+        When::new(at, self.now, &self.zone)
+    }
+
+    pub(super) fn by(&self) -> By<'_> {
+        By::new(&self.principal.actor, self.now)
+    }
+
+    pub(super) fn require(&self, role: Role) -> Result<(), Trouble> {
+        Ok(self.principal.require(role)?)
+    }
+
+    /// The frame of a page.
+    pub(super) fn shell(
+        &self,
+        state: &ApiState,
+        title: impl Into<String>,
+        at: &'static str,
+    ) -> Shell {
+        let Assets { css, js, icon } = Assets::here();
+        Shell {
+            title: title.into(),
+            section: at,
+            user: match &self.principal.actor {
+                Actor::User(name) | Actor::Token(name) => name.clone(),
+                Actor::System | Actor::Client => "callcore".to_owned(),
+            },
+            role: self.principal.role.as_str(),
+            operator: self.principal.role >= Role::Operator,
+            admin: self.principal.role >= Role::Admin,
+            csrf: self.principal.csrf_token().to_owned(),
+            zone: self.zone.name().to_owned(),
+            banner: state.banner().map(str::to_owned),
+            clock: self.when(self.now),
+            flash: self.flash.clone(),
+            trouble: None,
+            live: false,
+            css,
+            js,
+            icon,
+        }
+    }
+}
+
+/// What stands around every page's own content.
+#[derive(Debug)]
+pub(super) struct Shell {
+    pub(super) title: String,
+    section: &'static str,
+    pub(super) user: String,
+    pub(super) role: &'static str,
+    pub(super) operator: bool,
+    pub(super) admin: bool,
+    pub(super) csrf: String,
+    pub(super) zone: String,
+    /// What every page says at its top: on a simulated carrier, that it is one.
+    pub(super) banner: Option<String>,
+    /// What the campaign clock shows.
+    pub(super) clock: When,
+    pub(super) flash: Option<String>,
+    pub(super) trouble: Option<String>,
+    /// Whether the page keeps itself up to date.
+    pub(super) live: bool,
+    pub(super) css: &'static str,
+    pub(super) js: &'static str,
+    pub(super) icon: &'static str,
+}
+
+/// An entry of the navigation.
+#[derive(Debug)]
+pub(super) struct NavItem {
+    pub(super) href: &'static str,
+    pub(super) label: &'static str,
+    pub(super) current: bool,
+}
+
+impl Shell {
+    pub(super) fn nav(&self) -> [NavItem; 5] {
+        [
+            ("/dashboard", "Dashboard"),
+            ("/campaigns", "Campaigns"),
+            ("/calls/upcoming", "Upcoming"),
+            ("/calls/history", "History"),
+            ("/dnc", "Do not call"),
+        ]
+        .map(|(href, label)| NavItem { href, label, current: href == self.section })
+    }
+
+    /// The frame of a page that keeps itself up to date.
+    pub(super) const fn live(mut self) -> Self {
+        self.live = true;
+        self
+    }
+
+    pub(super) fn with_trouble(mut self, trouble: impl Into<String>) -> Self {
+        self.trouble = Some(trouble.into());
+        self
+    }
+}
+
+/// Something that went wrong; the frame shows it as a page.
+#[derive(Debug, Clone)]
+pub(super) struct Trouble(Box<Problem>);
+
+impl<E: Into<Problem>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self(Box::new(error.into()))
+    }
+}
+
+impl Trouble {
+    /// The trouble as a sentence.
+    pub(super) fn sentence(&self) -> String {
+        sentence(&self.0)
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+}
+
+impl IntoResponse for Trouble {
+    fn into_response(self) -> Response {
+        let mut response = self.0.status().into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+fn sentence(problem: &Problem) -> String {
+    let known = match problem.code() {
+        "not_found" => {
+            "There is no such thing here. It may have been deleted, or the address is wrong."
+        }
+        "unavailable" => {
+            "The database or the carrier can't be reached right now. Nothing was changed; try again in a moment."
+        }
+        "internal" => "Something went wrong on the server. The log says what.",
+        "no_clients" => "This campaign has nobody to call yet: upload a CSV first.",
+        "already_scheduled" => "This person already has a call to come.",
+        "on_dnc" => "The number is on the Do-Not-Call list, so it is not called.",
+        "csrf" => {
+            "The form was made before you signed in. Load the page again and repeat what you did."
+        }
+        "foreign_origin" => "The request did not come from these pages, so nothing was done.",
+        "forbidden" => "Your role does not allow this. Ask an admin.",
+        "too_large" => "That is more than the server takes at once.",
+        _ => "",
+    };
+    if !known.is_empty() {
+        return known.to_owned();
+    }
+    let words: Vec<String> = if problem.errors().is_empty() {
+        vec![problem.detail().to_owned()]
+    } else {
+        let errors = problem.errors().iter();
+        let told = |error: &FieldError| match &*error.field {
+            "file" | "mapping" => error.message.clone(),
+            field => format!("{field}: {}", error.message),
+        };
+        errors.map(told).collect()
+    };
+    let mut chars = words.join("; ");
+    if let Some(first) = chars.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    chars.push('.');
+    chars
+}
+
+/// The layer around every page but the door: finds out who looks, sends strangers to the door, and
+/// makes pages of trouble.
+pub(super) async fn frame(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let principal = match authenticate(&state, &parts).await {
+        Ok(principal) => principal,
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return to_the_door(&parts),
+        Err(problem) => return super::door::closed(&state, &sentence(&problem), problem.status()),
+    };
+    let jar = CookieJar::from_headers(&parts.headers);
+    let is_live = parts.headers.contains_key(LIVE_HEADER);
+    let visit = Visit {
+        zone: viewer_zone(&jar).unwrap_or_else(|| state.zone().clone()),
+        now: state.now(),
+        flash: jar.get(FLASH_COOKIE).filter(|_| !is_live).and_then(read_flash),
+        principal: principal.clone(),
+    };
+    let back = back_of(&parts.headers);
+    parts.extensions.insert(principal);
+    parts.extensions.insert(visit.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(trouble) = trouble_in(&mut response) {
+        response = trouble_page(&state, &visit, &trouble, back);
+    }
+    if visit.flash.is_some() && !response.status().is_redirection() {
+        set_cookie(&mut response, flash_cookie(String::new(), true));
+    }
+    response
+}
+
+/// The trouble an answer is about. Extractors that pages share with the API answer with a problem
+/// document: what it says is for programs.
+fn trouble_in(response: &mut Response) -> Option<Trouble> {
+    if let Some(trouble) = response.extensions_mut().remove::<Trouble>() {
+        return Some(trouble);
+    }
+    let media_type = response.headers().get(header::CONTENT_TYPE)?;
+    if media_type != "application/problem+json" {
+        return None;
+    }
+    Some(match response.status() {
+        StatusCode::NOT_FOUND => Problem::not_found().into(),
+        status => Problem::new(status, "malformed", "the request could not be read").into(),
+    })
+}
+
+fn to_the_door(parts: &Parts) -> Response {
+    let wanted = parts.uri.path_and_query().map_or("/", |it| it.as_str());
+    if parts.method == axum::http::Method::GET && wanted != "/" {
+        return Redirect::to(&format!("/sign-in?next={}", encoded(wanted))).into_response();
+    }
+    Redirect::to("/sign-in").into_response()
+}
+
+/// The page somebody came from, if it is one of ours: only its path is believed.
+fn back_of(headers: &HeaderMap) -> Option<String> {
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    let (_, rest) = referer.split_once("://")?;
+    let (host, path) = rest.split_at(rest.find('/')?);
+    let ours = headers.get(header::HOST)?.to_str().ok()? == host;
+    (ours && is_local(path)).then(|| path.to_owned())
+}
+
+/// Whether a path stays on this server.
+pub(super) fn is_local(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n'])
+}
+
+fn viewer_zone(jar: &CookieJar) -> Option<Zone> {
+    let value = jar.get(ZONE_COOKIE)?.value();
+    // The only sign that is encoded in a zone's name is the slash.
+    value.replace("%2F", "/").replace("%2f", "/").parse().ok()
+}
+
+fn read_flash(cookie: &Cookie<'_>) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(cookie.value()).ok()?;
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+}
+
+fn flash_cookie(value: String, ends: bool) -> Cookie<'static> {
+    let mut cookie = Cookie::build((FLASH_COOKIE, value))
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .build();
+    if ends {
+        cookie.make_removal();
+    }
+    cookie
+}
+
+pub(super) fn set_cookie(response: &mut Response, cookie: Cookie<'_>) {
+    if let Ok(value) = cookie.to_string().parse() {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// Sends the browser to a page that says what was done.
+pub(super) fn done(to: &str, said: impl AsRef<str>) -> Response {
+    let mut response = Redirect::to(to).into_response();
+    set_cookie(&mut response, flash_cookie(URL_SAFE_NO_PAD.encode(said.as_ref()), false));
+    response
+}
+
+/// A page.
+pub(super) fn page(template: &impl Template) -> Response {
+    page_with(StatusCode::OK, template)
+}
+
+/// A page under a status.
+pub(super) fn page_with(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "trouble.html")]
+struct TroublePage {
+    shell: Shell,
+    back: String,
+    back_label: &'static str,
+}
+
+fn trouble_page(
+    state: &ApiState,
+    visit: &Visit,
+    trouble: &Trouble,
+    back: Option<String>,
+) -> Response {
+    let title = match trouble.status() {
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::FORBIDDEN => "Not allowed",
+        status if status.is_server_error() => "Something went wrong",
+        _ => "That was not done",
+    };
+    let (back, back_label) = match back {
+        Some(path) => (path, "Back"),
+        None => ("/dashboard".to_owned(), "To the dashboard"),
+    };
+    let shell = visit.shell(state, title, "").with_trouble(trouble.sentence());
+    page_with(trouble.status(), &TroublePage { shell, back, back_label })
+}
+
+/// Text as a part of a URL's query.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}

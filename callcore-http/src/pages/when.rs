@@ -1,0 +1,132 @@
+//! Instants, durations and counts as people read them.
+
+use callcore::time::Zone;
+use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
+
+/// An instant on the viewer's wall clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct When {
+    /// For programs.
+    pub(super) iso: String,
+    /// As lists show it.
+    pub(super) short: String,
+    /// With everything there is to say.
+    pub(super) full: String,
+    /// Only the time of day, to the second.
+    pub(super) clock: String,
+}
+
+impl When {
+    pub(super) fn new(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> Self {
+        let (local, today) = (zone.local(at), zone.local(now));
+        let short = if local.date() == today.date() {
+            local.format("today %H:%M")
+        } else if local.year() == today.year() {
+            local.format("%a %-d %b %H:%M")
+        } else {
+            local.format("%-d %b %Y %H:%M")
+        };
+        Self {
+            iso: at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            short: short.to_string(),
+            full: format!("{} ({})", local.format("%A %-d %B %Y, %H:%M:%S"), zone.name()),
+            clock: local.format("%H:%M:%S").to_string(),
+        }
+    }
+}
+
+/// The instant at which a wall clock in `zone` shows `local`; of two the earlier, and for a time
+/// that the clock skips the one that follows it.
+pub(super) fn instant(local: NaiveDateTime, zone: &Zone) -> DateTime<Utc> {
+    let guess = local.and_utc();
+    // The offsets before and after whatever change may be near: no zone is a day from UTC.
+    let around = [guess - TimeDelta::days(1), guess + TimeDelta::days(1)];
+    let candidates =
+        around.map(|at| guess - TimeDelta::seconds(i64::from(zone.offset_seconds(at)))).into_iter();
+    let exact = candidates.clone().filter(|at| zone.local(*at) == local).min();
+    exact.or_else(|| candidates.max()).unwrap_or(guess)
+}
+
+/// `3:07`, or `1:02:03`.
+pub(super) fn duration(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
+}
+
+/// `12,345`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 call`, `12,345 calls`.
+pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A share from 0 to 1 as a percentage; a dash where there is none.
+pub(super) fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+/// Seconds that are a mean; a dash where there is none.
+pub(super) fn mean_duration(seconds: Option<f64>) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a mean of durations is neither negative nor huge"
+    )]
+    seconds.map_or_else(|| "–".to_owned(), |mean| duration(mean.round() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn an_instant_shows_the_viewers_wall_clock() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        let now = at("2026-11-23T14:00:00Z");
+        let when = |text| When::new(at(text), now, &zone);
+        assert_eq!(when("2026-11-23T13:05:09Z").short, "today 08:05");
+        assert_eq!(when("2026-11-23T03:05:09Z").short, "Sun 22 Nov 22:05");
+        assert_eq!(when("2025-12-31T23:00:00Z").short, "31 Dec 2025 18:00");
+        assert_eq!(
+            when("2026-11-23T13:05:09Z").full,
+            "Monday 23 November 2026, 08:05:09 (America/New_York)"
+        );
+    }
+
+    #[test]
+    fn a_wall_time_that_is_skipped_comes_after_the_gap_and_a_repeated_one_first() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        let read = |text: &str| instant(text.parse().unwrap(), &zone);
+        assert_eq!(read("2026-07-01T09:00:00"), at("2026-07-01T13:00:00Z"));
+        assert_eq!(read("2026-03-08T02:30:00"), at("2026-03-08T07:30:00Z"));
+        assert_eq!(read("2026-11-01T01:30:00"), at("2026-11-01T05:30:00Z"));
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(duration(3_723), "1:02:03");
+        assert_eq!(duration(67), "1:07");
+    }
+}

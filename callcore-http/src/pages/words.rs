@@ -1,0 +1,393 @@
+//! What the stored words are called on pages, and how pages colour them. The words always stand
+//! there too: nothing is told by colour alone.
+
+use callcore::actor::Actor;
+use callcore::call::{
+    AnsweredBy, CallStatus, CancelReason, Direction, Ending, EventKind, Outcome, Review,
+    SkipReason, Speaker,
+};
+use callcore::campaign::{RunState, Settings, VoicemailPolicy, ZoneFallback, ZonePolicy};
+use callcore::client::{ClientStatus, ZoneSource};
+use callcore::engine::Rule;
+use callcore::rules::hours::WeekDocument;
+use callcore::rules::retry::RetryStep;
+use callcore::script::KeyAction;
+
+/// A word and the tone a page gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    pub(super) label: &'static str,
+    pub(super) tone: &'static str,
+}
+
+const fn word(label: &'static str, tone: &'static str) -> Word {
+    Word { label, tone }
+}
+
+pub(super) const fn outcome(outcome: Outcome) -> Word {
+    match outcome {
+        Outcome::Answered => word("answered", "good"),
+        Outcome::Voicemail => word("voicemail", "warm"),
+        Outcome::NoAnswer => word("no answer", "cool"),
+        Outcome::Busy => word("busy", "busy"),
+        Outcome::Failed => word("failed", "bad"),
+        Outcome::Canceled => word("cancelled", "mute"),
+        Outcome::Skipped => word("skipped", "mute"),
+        Outcome::OptedOut => word("opted out", "out"),
+    }
+}
+
+pub(super) const fn status(status: CallStatus) -> Word {
+    match status {
+        CallStatus::Scheduled => word("scheduled", "mute"),
+        CallStatus::Claimed => word("about to be dialled", "cool"),
+        CallStatus::Dialing => word("dialling", "cool"),
+        CallStatus::Ringing => word("ringing", "warm"),
+        CallStatus::InProgress => word("talking", "live"),
+        CallStatus::Unknown => word("unknown", "bad"),
+        CallStatus::Ended => word("ended", "mute"),
+    }
+}
+
+pub(super) const fn run_state(state: RunState) -> Word {
+    match state {
+        RunState::Draft => word("draft", "mute"),
+        RunState::Running => word("running", "good"),
+        RunState::Paused => word("paused", "warm"),
+        RunState::Stopped => word("stopped", "bad"),
+        RunState::Finished => word("finished", "cool"),
+    }
+}
+
+pub(super) const fn client(status: ClientStatus) -> Word {
+    match status {
+        ClientStatus::Pending => word("waiting for the first call", "none"),
+        ClientStatus::Scheduled => word("to be called again", "wait"),
+        ClientStatus::InProgress => word("being called", "live"),
+        ClientStatus::Reached => word("reached", "good"),
+        ClientStatus::Voicemail => word("only voicemail", "warm"),
+        ClientStatus::Exhausted => word("not reached", "cool"),
+        ClientStatus::Skipped => word("skipped", "mute"),
+        ClientStatus::OnDnc => word("on Do-Not-Call", "out"),
+        ClientStatus::OptedOut => word("opted out", "out"),
+        ClientStatus::Unreachable => word("unreachable", "bad"),
+        ClientStatus::NeedsFollowUp => word("needs follow-up", "busy"),
+        ClientStatus::Inactive => word("switched off", "mute"),
+        ClientStatus::NoConsent => word("no consent", "mute"),
+    }
+}
+
+pub(super) const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Outbound => "outbound",
+        Direction::Inbound => "inbound",
+    }
+}
+
+pub(super) const fn review(review: Review) -> &'static str {
+    match review {
+        Review::Unreviewed => "not reviewed",
+        Review::Reviewed => "reviewed",
+        Review::NeedsFollowUp => "needs follow-up",
+    }
+}
+
+pub(super) const fn skip_reason(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::WrongNumber => "it is the wrong number",
+        SkipReason::AlreadyHandled => "it is handled already",
+        SkipReason::ClientRequest => "the client asked for it",
+        SkipReason::BadTiming => "the time is bad",
+        SkipReason::Duplicate => "the person is on the list twice",
+        SkipReason::Other => "another reason (say which)",
+    }
+}
+
+pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
+    match reason {
+        CancelReason::OnDnc => "the number is on the Do-Not-Call list",
+        CancelReason::Inactive => "the client is switched off",
+        CancelReason::NoConsent => "no consent is recorded",
+        CancelReason::NoZone => "the client's time zone is not known",
+        CancelReason::HoursOver => "the calling hours never open again",
+        CancelReason::MaxAttempts => "the client was dialled as often as allowed",
+        CancelReason::CampaignStopped => "the campaign was stopped",
+    }
+}
+
+pub(super) const fn zone_source(source: ZoneSource) -> &'static str {
+    match source {
+        ZoneSource::File => "from the file",
+        ZoneSource::Number => "from the number",
+        ZoneSource::Country => "one of the country's",
+    }
+}
+
+pub(super) const fn speaker(speaker: Speaker) -> &'static str {
+    match speaker {
+        Speaker::Agent => "Campaign",
+        Speaker::Client => "Client",
+    }
+}
+
+/// What a rule is about.
+pub(super) const fn rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::RunState => "Campaign",
+        Rule::Dnc => "Do not call",
+        Rule::Active => "Client",
+        Rule::Consent => "Consent",
+        Rule::Zone => "Time zone",
+        Rule::MaxAttempts => "Dials",
+        Rule::NumberFree => "Number",
+        Rule::Caps => "Caps",
+        Rule::Hours => "Hours",
+        Rule::Begin => "Capacity",
+    }
+}
+
+/// Who did something.
+pub(super) fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::User(name) => name.clone(),
+        Actor::Token(name) => format!("{name} (token)"),
+        Actor::System => "callcore, by the rules".to_owned(),
+        Actor::Client => "the person, in a call".to_owned(),
+    }
+}
+
+/// What an event says.
+pub(super) fn event(kind: &EventKind) -> String {
+    match kind {
+        EventKind::Placed { .. } => "the carrier took the call".to_owned(),
+        EventKind::NotPlaced { reason, .. } => {
+            format!("the carrier refused the call: {}", plain(reason))
+        }
+        EventKind::Unclear => "no clear answer from the carrier".to_owned(),
+        EventKind::Ringing => "it rings".to_owned(),
+        EventKind::Answered => "answered".to_owned(),
+        EventKind::Detected { by } => match by {
+            AnsweredBy::Human => "a person is on the line",
+            AnsweredBy::Machine => "a voicemail is on the line",
+            AnsweredBy::Fax => "a fax is on the line",
+            AnsweredBy::Unknown => "who is on the line could not be told",
+        }
+        .to_owned(),
+        EventKind::Key { digit, .. } => format!("the client pressed {digit}"),
+        EventKind::OptOut => "the client asked not to be called again".to_owned(),
+        EventKind::Line { speaker: who, .. } => match who {
+            Speaker::Agent => "the campaign spoke".to_owned(),
+            Speaker::Client => "the client spoke".to_owned(),
+        },
+        EventKind::Recorded { .. } => "the recording is ready".to_owned(),
+        EventKind::Ended { ending, .. } => match ending {
+            Ending::Completed => "hung up".to_owned(),
+            Ending::Busy => "the line was busy".to_owned(),
+            Ending::NoAnswer => "nobody answered".to_owned(),
+            Ending::Failed { reason, .. } => format!("failed: {}", plain(reason)),
+            Ending::Canceled => "called off before anybody answered".to_owned(),
+        },
+        EventKind::GivenUp => "given up: nobody could say what became of it".to_owned(),
+    }
+}
+
+/// A code in plain words.
+pub(super) fn plain(code: &str) -> String {
+    code.replace('_', " ")
+}
+
+/// A campaign's settings as sentences, each with what it is about.
+pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("Hours", hours(settings)), ("Judged by", whose_clock(settings))];
+    let dates = dates(settings);
+    if !dates.is_empty() {
+        lines.push(("Dates", dates));
+    }
+    lines.push(("Pace", pace(settings)));
+    lines.push(("Calls again", retry(settings)));
+    lines.push(("Voicemail", voicemail(settings)));
+    if settings.consent_required {
+        lines.push(("Consent", "only people with a recorded consent are called".to_owned()));
+    }
+    let caps = settings.caps.as_slice().iter();
+    let caps: Vec<String> = caps
+        .map(|cap| {
+            let seconds = u64::from(cap.per().seconds());
+            format!("at most {} dials to one number in {}", cap.max(), span(seconds))
+        })
+        .collect();
+    if !caps.is_empty() {
+        lines.push(("Caps", caps.join("\n")));
+    }
+    if !settings.script.steps.is_empty() {
+        let spoken = settings.script.steps.iter().map(|step| String::from(step.say.clone()));
+        lines.push(("Script", spoken.collect::<Vec<_>>().join("\n")));
+    }
+    let keys: Vec<String> = settings
+        .script
+        .keys
+        .iter()
+        .map(|(key, action)| {
+            let key = String::from(*key);
+            match action {
+                KeyAction::Tag(tag) => format!("{key} tags the client “{tag}”"),
+                KeyAction::OptOut => format!("{key} opts out"),
+            }
+        })
+        .collect();
+    if !keys.is_empty() {
+        lines.push(("Keys", keys.join("\n")));
+    }
+    lines
+}
+
+fn hours(settings: &Settings) -> String {
+    let week = WeekDocument::from(settings.hours.week().clone());
+    let days = [
+        ("Mon", week.mon),
+        ("Tue", week.tue),
+        ("Wed", week.wed),
+        ("Thu", week.thu),
+        ("Fri", week.fri),
+        ("Sat", week.sat),
+        ("Sun", week.sun),
+    ];
+    let mut lines: Vec<(&str, &str, &Vec<[String; 2]>)> = Vec::new();
+    for (name, windows) in &days {
+        match lines.last_mut() {
+            Some((_, last, same)) if *same == windows => *last = name,
+            _ => lines.push((name, name, windows)),
+        }
+    }
+    let lines = lines.into_iter().filter(|(_, _, windows)| !windows.is_empty());
+    let lines = lines.map(|(first, last, windows)| {
+        let days = if first == last { first.to_owned() } else { format!("{first}–{last}") };
+        let windows: Vec<String> =
+            windows.iter().map(|[from, to]| format!("{from}–{to}")).collect();
+        format!("{days} {}", windows.join(", "))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn whose_clock(settings: &Settings) -> String {
+    let zone = settings.time_zone.name();
+    let fallback = match settings.zone_fallback {
+        ZoneFallback::Campaign => format!("where none is known, {zone}"),
+        ZoneFallback::AllOfCountry => "where none is known, every zone of the country".to_owned(),
+        ZoneFallback::Refuse => "where none is known, nobody is called".to_owned(),
+    };
+    match settings.zone_policy {
+        ZonePolicy::Client => {
+            format!("the client's clock: the file's zone, else the number's; {fallback}")
+        }
+        ZonePolicy::Number => format!("every zone the number may be in; {fallback}"),
+        ZonePolicy::Campaign => format!("the clock in {zone}, for everybody"),
+    }
+}
+
+fn dates(settings: &Settings) -> String {
+    let mut parts = Vec::new();
+    if let Some(date) = settings.hours.start_on() {
+        parts.push(format!("from {date}"));
+    }
+    if let Some(date) = settings.hours.end_on() {
+        parts.push(format!("to {date}"));
+    }
+    let closed = settings.hours.closed_dates();
+    if !closed.is_empty() {
+        let shown: Vec<String> = closed.iter().take(5).map(ToString::to_string).collect();
+        let more = if closed.len() > shown.len() { " and others" } else { "" };
+        parts.push(format!("closed on {}{more}", shown.join(", ")));
+    }
+    parts.join("; ")
+}
+
+fn pace(settings: &Settings) -> String {
+    let pacing = settings.pacing;
+    format!(
+        "at most {} at once, {} a second",
+        counted(pacing.max_concurrent, "call"),
+        pacing.calls_per_second
+    )
+}
+
+fn counted(number: u32, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn retry(settings: &Settings) -> String {
+    let steps = |steps: &[RetryStep]| {
+        if steps.is_empty() {
+            return "not again".to_owned();
+        }
+        steps.iter().map(step).collect::<Vec<_>>().join(", then ")
+    };
+    format!(
+        "after busy, no answer or a failure: {}\nafter voicemail: {}\nnever more than {} in all",
+        steps(settings.retry.connect()),
+        steps(settings.retry.voicemail()),
+        counted(settings.retry.max_attempts(), "dial"),
+    )
+}
+
+fn step(step: &RetryStep) -> String {
+    match step {
+        RetryStep::LaterSameDay => "later the same day, at least 2 hours later".to_owned(),
+        RetryStep::NextDay => "on a later day".to_owned(),
+        RetryStep::After(wait) => format!("{} later", span(u64::from(wait.seconds()))),
+    }
+}
+
+/// A stretch of time in its largest whole unit.
+fn span(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        s if s >= 172_800 && s.is_multiple_of(86_400) => (s / 86_400, "day"),
+        s if s >= 3_600 && s.is_multiple_of(3_600) => (s / 3_600, "hour"),
+        s if s >= 60 && s.is_multiple_of(60) => (s / 60, "minute"),
+        s => (s, "second"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+fn voicemail(settings: &Settings) -> String {
+    match settings.voicemail.policy {
+        VoicemailPolicy::HangUpAndRetry => "hang up and call again".to_owned(),
+        VoicemailPolicy::MarkAndMoveOn => "hang up; the client is done".to_owned(),
+        VoicemailPolicy::LeaveMessage => match &settings.voicemail.message {
+            Some(message) => {
+                format!("leave a message: “{}”", String::from(message.clone()))
+            }
+            None => "leave a message".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_told_in_words() {
+        let read = Settings::from_json(&serde_json::json!({
+            "name": "x",
+            "hours": {
+                "mon": [["09:00", "17:00"]], "tue": [["09:00", "17:00"]],
+                "wed": [["09:00", "12:00"], ["13:00", "17:00"]],
+            },
+            "closed_dates": ["2026-12-25"],
+            "retry": {"connect": ["PT30M", "next_day"], "voicemail": [], "max_attempts": 3},
+            "caps": [{"max": 3, "per": "PT24H", "count": "attempts", "key": "number"}],
+            "script": {"steps": [{"say": "Hello."}], "keys": {"9": "opt_out"}},
+        }))
+        .unwrap();
+        let lines = settings(&read);
+        let of = |label: &str| lines.iter().find(|(it, _)| *it == label).unwrap().1.clone();
+        assert_eq!(of("Hours"), "Mon–Tue 09:00–17:00\nWed 09:00–12:00, 13:00–17:00");
+        assert_eq!(of("Dates"), "closed on 2026-12-25");
+        assert!(of("Calls again").starts_with(
+            "after busy, no answer or a failure: 30 minutes later, then on a later day"
+        ));
+        assert_eq!(of("Caps"), "at most 3 dials to one number in 24 hours");
+        assert_eq!(of("Keys"), "9 opts out");
+    }
+}

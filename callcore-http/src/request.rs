@@ -1,0 +1,154 @@
+//! Request bodies and path ids: parsed at the edge, every bad field named at once.
+
+use std::str::FromStr;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use callcore::campaign::FieldError;
+use http_body_util::LengthLimitError;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::problem::{Problem, chain};
+use crate::query::Query;
+use crate::state::ApiState;
+
+/// The largest JSON body, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// An id in the path. One that can't be an id names nothing: 404.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<T: FromStr> FromRequestParts<ApiState> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let Path(text): Path<String> =
+            Path::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        text.parse().map(Self).map_err(|_| Problem::not_found())
+    }
+}
+
+/// A change somebody asks for: where, under which key, and the whole body.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl FromRequest<ApiState> for Change {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        Query::from_request_parts(&mut parts, state).await?.finish()?;
+        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+            let cause = std::error::Error::source(&error);
+            let too_large = cause.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
+            if too_large { too_large_body() } else { broken_off() }
+        })?;
+        Ok(Self {
+            method: parts.method.clone(),
+            path: path_of(&parts),
+            headers: parts.headers,
+            body,
+        })
+    }
+}
+
+impl Change {
+    /// The fields of the JSON object in the body. An empty body is an object without fields.
+    pub(crate) fn fields(&self) -> Result<Fields, Problem> {
+        match self.json()? {
+            Value::Object(object) => Ok(Fields { object, errors: Vec::new() }),
+            _ => Err(Problem::field("", "invalid", "must be an object")),
+        }
+    }
+
+    /// The JSON document in the body; an empty body is `{}`.
+    pub(crate) fn json(&self) -> Result<Value, Problem> {
+        if self.body.is_empty() {
+            return Ok(Value::Object(Map::new()));
+        }
+        let media_type = self.headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let detail = "send the body as application/json";
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                detail,
+            ));
+        }
+        // serde_json goes 128 levels deep and no further.
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
+            Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
+        })
+    }
+}
+
+/// The request's path with whatever prefix the router is mounted under.
+pub(crate) fn path_of(parts: &Parts) -> String {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or_else(|| parts.uri.path(), |uri| uri.0.path()).to_owned()
+}
+
+pub(crate) fn too_large_body() -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
+}
+
+pub(crate) fn broken_off() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "broken_off", "the body broke off")
+}
+
+/// Something that should not happen: it goes to the log.
+pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = %chain(error), "a request failed");
+    Problem::internal()
+}
+
+/// The fields of a JSON object, taken out one by one; what nobody takes is unknown.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    object: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Fields {
+    /// A field that may be absent or null.
+    pub(crate) fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
+        serde_json::from_value(value)
+            .map_err(|error| self.refuse(field, "invalid", error.to_string()))
+            .ok()
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        if self.object.get(field).is_none_or(Value::is_null) {
+            self.object.shift_remove(field);
+            self.refuse(field, "required", "is required");
+            return None;
+        }
+        self.optional(field)
+    }
+
+    /// Says what is wrong with a field.
+    pub(crate) fn refuse(&mut self, field: &str, code: &str, message: impl Into<String>) {
+        self.errors.push(FieldError::new(field, code, message));
+    }
+
+    /// The end: nothing may be wrong, and nothing may be left.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for field in self.object.keys() {
+            self.errors.push(FieldError::new(field, "unknown_field", "is not known here"));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::fields(self.errors)) }
+    }
+}

@@ -1,0 +1,264 @@
+//! Signing in and out: one-time links, passwords, sessions.
+//!
+//! Pages and applications build their forms on these. Secrets have 256 bits and are kept as
+//! SHA-256; a session gets a new secret whenever somebody signs in.
+
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, PasswordHash};
+use axum::http::HeaderMap;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use callcore::id::UserId;
+use callcore::port::{StoreError, User};
+use callcore::time::Entropy;
+use chrono::TimeDelta;
+
+use crate::auth::{COOKIE, digest, session_secret};
+use crate::problem::Problem;
+use crate::request::internal;
+use crate::state::ApiState;
+
+/// How long a sign-in link is good.
+pub const LINK_LIFE: TimeDelta = TimeDelta::minutes(15);
+
+/// How long a session lasts.
+pub const SESSION_LIFE: TimeDelta = TimeDelta::days(7);
+
+/// The longest password that is looked at, in bytes.
+const MAX_PASSWORD: usize = 1_000;
+
+/// Somebody who just signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// Who.
+    pub user: User,
+    /// The cookie to set.
+    pub cookie: Cookie<'static>,
+}
+
+/// Makes a sign-in link's secret, good for one use within [`LINK_LIFE`].
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn issue_link(state: &ApiState, user: UserId) -> Result<String, StoreError> {
+    let secret = new_secret(state.entropy());
+    let expires = state.wall_now() + LINK_LIFE;
+    state.store().add_link(digest(&secret), user, expires).await?;
+    Ok(secret)
+}
+
+/// Whether a link could be redeemed. Asking does not use it up, so that a mail scanner that opens
+/// it does no harm.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn link_is_good(state: &ApiState, secret: &str) -> Result<bool, StoreError> {
+    state.store().link_is_good(digest(secret), state.wall_now()).await
+}
+
+/// Redeems a link's secret; none if it was used or has ended.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn redeem_link(state: &ApiState, secret: &str) -> Result<Option<SignedIn>, StoreError> {
+    match state.store().redeem_link(digest(secret), state.wall_now()).await? {
+        Some(user) => open_session(state, user).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Signs in by name and password; none if they don't belong together. A name nobody has takes as
+/// long as a wrong password.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn with_password(
+    state: &ApiState,
+    name: &str,
+    password: String,
+) -> Result<Option<SignedIn>, Problem> {
+    let user = state.store().user(name).await?;
+    let known = user.as_ref().and_then(|user| user.password_hash.clone());
+    let right = check_password(state, password, known).await?;
+    match user {
+        Some(user) if right => Ok(Some(open_session(state, user).await?)),
+        _ => Ok(None),
+    }
+}
+
+/// Ends the session of a request, if it has one, and returns the cookie that clears the browser's.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn sign_out(
+    state: &ApiState,
+    headers: &HeaderMap,
+) -> Result<Cookie<'static>, StoreError> {
+    if let Some(secret) = session_secret(headers) {
+        state.store().end_session(digest(&secret)).await?;
+    }
+    let mut cookie = cookie(state, String::new());
+    cookie.make_removal();
+    Ok(cookie)
+}
+
+/// A password's hash, in PHC form (Argon2id), for [`User::password_hash`]. It takes some 20 ms of
+/// one core and 19 MiB; none if the password is longer than 1,000 bytes.
+#[must_use]
+pub fn hash_password(password: &str, entropy: &dyn Entropy) -> Option<String> {
+    let mut salt = [0; 16];
+    entropy.fill(&mut salt);
+    hash_with(password, &salt)
+}
+
+async fn open_session(state: &ApiState, user: User) -> Result<SignedIn, StoreError> {
+    let secret = new_secret(state.entropy());
+    let expires = state.wall_now() + SESSION_LIFE;
+    state.store().add_session(digest(&secret), user.id, expires).await?;
+    Ok(SignedIn { user, cookie: cookie(state, secret) })
+}
+
+fn cookie(state: &ApiState, value: String) -> Cookie<'static> {
+    Cookie::build((COOKIE, value))
+        .path("/")
+        .http_only(true)
+        .secure(state.secure_cookies())
+        .same_site(SameSite::Lax)
+        .build()
+}
+
+async fn check_password(
+    state: &ApiState,
+    password: String,
+    known: Option<String>,
+) -> Result<bool, Problem> {
+    let permit = state.password_checks().acquire_owned().await;
+    let permit = permit.map_err(|error| internal(&error))?;
+    let checked = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        if password.len() > MAX_PASSWORD {
+            return false;
+        }
+        match known {
+            Some(hash) => Argon2::default().verify_password(password.as_bytes(), &*hash).is_ok(),
+            None => {
+                // Only for the time it takes.
+                drop(hash_with(&password, &[0; 16]));
+                false
+            }
+        }
+    });
+    checked.await.map_err(|error| internal(&error))
+}
+
+fn hash_with(password: &str, salt: &[u8]) -> Option<String> {
+    if password.len() > MAX_PASSWORD {
+        return None;
+    }
+    let hash: PasswordHash =
+        Argon2::default().hash_password_with_salt(password.as_bytes(), salt).ok()?;
+    Some(hash.to_string())
+}
+
+fn new_secret(entropy: &dyn Entropy) -> String {
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use axum::http::header::COOKIE as COOKIE_HEADER;
+    use callcore::actor::Role;
+
+    use super::*;
+    use crate::testing::World;
+
+    fn with_cookie(cookie: &Cookie<'_>) -> HeaderMap {
+        let value = HeaderValue::from_str(&format!("{COOKIE}={}", cookie.value())).unwrap();
+        [(COOKIE_HEADER, value)].into_iter().collect()
+    }
+
+    async fn status(world: &World, cookie: &Cookie<'_>) -> u16 {
+        let request = world.request("GET", "/api/dashboard").anonymous();
+        let value = format!("{COOKIE}={}", cookie.value());
+        request.header("cookie", &value).send().await.status.as_u16()
+    }
+
+    #[tokio::test]
+    async fn a_link_is_redeemed_once_and_looking_at_it_uses_nothing_up() {
+        let world = World::new();
+        let user = world.user("ada", Role::Admin, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        assert!(link_is_good(&world.state, &secret).await.unwrap());
+        assert!(link_is_good(&world.state, &secret).await.unwrap());
+        let signed_in = redeem_link(&world.state, &secret).await.unwrap().unwrap();
+        assert_eq!(status(&world, &signed_in.cookie).await, 200);
+        assert!(redeem_link(&world.state, &secret).await.unwrap().is_none());
+        assert!(!link_is_good(&world.state, &secret).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_link_ends_after_a_quarter_of_an_hour_and_a_session_after_a_week() {
+        let world = World::new();
+        let user = world.user("ada", Role::Admin, None).await;
+        let late = issue_link(&world.state, user.id).await.unwrap();
+        let good = issue_link(&world.state, user.id).await.unwrap();
+        let signed_in = redeem_link(&world.state, &good).await.unwrap().unwrap();
+        world.clock.advance(LINK_LIFE);
+        assert!(redeem_link(&world.state, &late).await.unwrap().is_none());
+        assert_eq!(status(&world, &signed_in.cookie).await, 200);
+        world.clock.advance(SESSION_LIFE);
+        assert_eq!(status(&world, &signed_in.cookie).await, 401);
+    }
+
+    #[tokio::test]
+    async fn whoever_signs_out_is_out() {
+        let world = World::new();
+        let user = world.user("ada", Role::Viewer, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        let signed_in = redeem_link(&world.state, &secret).await.unwrap().unwrap();
+        let cleared = sign_out(&world.state, &with_cookie(&signed_in.cookie)).await.unwrap();
+        assert_eq!(cleared.value(), "");
+        assert_eq!(status(&world, &signed_in.cookie).await, 401);
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_signs_in() {
+        let world = World::new();
+        world.user("ada", Role::Admin, Some("correct horse")).await;
+        world.user("bob", Role::Admin, None).await;
+        for (name, password, right) in [
+            ("ada", "correct horse", true),
+            ("ada", "wrong", false),
+            ("ada", "", false),
+            ("bob", "", false),
+            ("nobody", "correct horse", false),
+        ] {
+            let signed_in = with_password(&world.state, name, password.to_owned()).await.unwrap();
+            assert_eq!(signed_in.is_some(), right, "{name} {password}");
+        }
+        let long = "x".repeat(MAX_PASSWORD + 1);
+        assert!(with_password(&world.state, "ada", long.clone()).await.unwrap().is_none());
+        assert!(hash_password(&long, world.state.entropy()).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_cookie_is_for_this_site_and_not_for_scripts() {
+        let world = World::with(crate::ApiState::with_secure_cookies);
+        let user = world.user("ada", Role::Viewer, None).await;
+        let secret = issue_link(&world.state, user.id).await.unwrap();
+        let cookie = redeem_link(&world.state, &secret).await.unwrap().unwrap().cookie;
+        assert_eq!(cookie.http_only(), Some(true));
+        assert_eq!(cookie.secure(), Some(true));
+        assert_eq!(cookie.same_site(), Some(SameSite::Lax));
+        assert!(cookie.value().len() >= 43, "256 bits");
+    }
+}

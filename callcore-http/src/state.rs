@@ -1,0 +1,268 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use callcore::actor::{Actor, Role};
+use callcore::desk::Desk;
+use callcore::port::{Store, Telephony, WebhookDecoder};
+use callcore::time::{Clock, Entropy, Zone};
+use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
+
+use crate::auth::{Principal, digest};
+use crate::events::{EventSink, StraightToStore};
+
+/// How many passwords are checked at once: each check takes 19 MiB.
+const PASSWORD_CHECKS: usize = 2;
+
+/// The largest upload that is read, in bytes.
+const MAX_UPLOAD: u64 = 1024 * 1024 * 1024;
+
+/// How long an upload waits for the end of its import before it is answered.
+const IMPORT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the router stands on.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The carrier.
+    pub carrier: Arc<dyn Telephony>,
+    /// The campaign clock.
+    pub clock: Arc<dyn Clock>,
+    /// The wall clock: sessions, links and idempotency records live by it.
+    pub wall: Arc<dyn Clock>,
+    /// Where ids and secrets come from: unpredictable, outside of tests.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// What the router's handlers share. Clones are cheap and equal.
+#[derive(Clone)]
+pub struct ApiState(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    ports: Ports,
+    desk: Desk,
+    events: Arc<dyn EventSink>,
+    decoders: Vec<Arc<dyn WebhookDecoder>>,
+    tokens: Vec<Token>,
+    zone: Zone,
+    secure_cookies: bool,
+    origins: Vec<String>,
+    max_upload: u64,
+    import_patience: Duration,
+    banner: Option<String>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    draining: Arc<dyn Fn() -> bool + Send + Sync>,
+    password_checks: Arc<Semaphore>,
+}
+
+#[derive(Clone)]
+struct Token {
+    digest: [u8; 32],
+    name: String,
+    role: Role,
+}
+
+impl ApiState {
+    /// A state over ports: no tokens, no webhooks, UTC, cookies for plain HTTP. On a simulated
+    /// carrier the banner says so.
+    #[must_use]
+    pub fn new(ports: Ports) -> Self {
+        let desk = Desk::new(ports.store.clone(), ports.carrier.clone(), ports.entropy.clone());
+        let simulated = "Simulated carrier: nobody's phone rings.";
+        let banner = ports.carrier.is_simulated().then(|| simulated.to_owned());
+        let events = StraightToStore::new(ports.store.clone(), ports.clock.clone());
+        Self(Arc::new(Inner {
+            ports,
+            desk,
+            events: Arc::new(events),
+            decoders: Vec::new(),
+            tokens: Vec::new(),
+            zone: Zone::utc(),
+            secure_cookies: false,
+            origins: Vec::new(),
+            max_upload: MAX_UPLOAD,
+            import_patience: IMPORT_PATIENCE,
+            banner,
+            wake: Arc::new(|| ()),
+            draining: Arc::new(|| false),
+            password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
+        }))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// Lets in whoever sends `Authorization: Bearer SECRET`. Only the secret's SHA-256 is kept.
+    #[must_use]
+    pub fn with_token(self, name: &str, secret: &str, role: Role) -> Self {
+        let token = Token { digest: digest(secret), name: name.to_owned(), role };
+        self.with(|inner| inner.tokens.push(token))
+    }
+
+    /// Takes a provider's webhooks under `/webhooks/{provider}/`.
+    #[must_use]
+    pub fn with_webhooks(self, decoder: Arc<dyn WebhookDecoder>) -> Self {
+        self.with(|inner| inner.decoders.push(decoder))
+    }
+
+    /// Hands webhook events to a sink of the application's, such as one that groups commits,
+    /// instead of straight to the store.
+    #[must_use]
+    pub fn with_events(self, events: Arc<dyn EventSink>) -> Self {
+        self.with(|inner| inner.events = events)
+    }
+
+    /// The zone that "today" and dates without a zone are read in.
+    #[must_use]
+    pub fn with_zone(self, zone: Zone) -> Self {
+        self.with(|inner| inner.zone = zone)
+    }
+
+    /// Sends session cookies over HTTPS only.
+    #[must_use]
+    pub fn with_secure_cookies(self) -> Self {
+        self.with(|inner| inner.secure_cookies = true)
+    }
+
+    /// Also takes forms from this origin, such as `https://calls.example.com`: for proxies that
+    /// don't pass the `Host` on.
+    #[must_use]
+    pub fn with_origin(self, origin: &str) -> Self {
+        let origin = origin.trim_end_matches('/').to_ascii_lowercase();
+        self.with(|inner| inner.origins.push(origin))
+    }
+
+    /// The largest upload that is read, in bytes; 1 GiB if it isn't set.
+    #[must_use]
+    pub fn with_max_upload(self, bytes: u64) -> Self {
+        self.with(|inner| inner.max_upload = bytes)
+    }
+
+    /// How long an upload waits for the end of its import before it is answered with a 202; five
+    /// seconds if it isn't set; zero does not wait at all.
+    #[must_use]
+    pub fn with_import_patience(self, patience: Duration) -> Self {
+        self.with(|inner| inner.import_patience = patience)
+    }
+
+    /// What every page says at its top; none says nothing.
+    #[must_use]
+    pub fn with_banner(self, banner: Option<String>) -> Self {
+        self.with(|inner| inner.banner = banner)
+    }
+
+    /// Called after every change, so that a dispatcher that sleeps looks again.
+    #[must_use]
+    pub fn with_wake(self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.wake = Arc::new(wake))
+    }
+
+    /// Asked by `/readyz`: whether the application is about to end.
+    #[must_use]
+    pub fn with_draining(self, draining: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.draining = Arc::new(draining))
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.ports.store
+    }
+
+    /// What people do.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// The carrier.
+    #[must_use]
+    pub fn carrier(&self) -> &Arc<dyn Telephony> {
+        &self.0.ports.carrier
+    }
+
+    /// The instant on the campaign clock.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.0.ports.clock.now()
+    }
+
+    /// The instant on the wall clock.
+    #[must_use]
+    pub fn wall_now(&self) -> DateTime<Utc> {
+        self.0.ports.wall.now()
+    }
+
+    /// Where ids and secrets come from.
+    #[must_use]
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.0.ports.entropy
+    }
+
+    /// The zone that "today" and dates without a zone are read in.
+    #[must_use]
+    pub fn zone(&self) -> &Zone {
+        &self.0.zone
+    }
+
+    /// What every page says at its top.
+    #[must_use]
+    pub fn banner(&self) -> Option<&str> {
+        self.0.banner.as_deref()
+    }
+
+    /// Tells the application that something changed.
+    pub fn wake(&self) {
+        (self.0.wake)();
+    }
+
+    pub(crate) fn events(&self) -> &dyn EventSink {
+        &*self.0.events
+    }
+
+    pub(crate) fn decoder(&self, provider: &str) -> Option<&Arc<dyn WebhookDecoder>> {
+        self.0.decoders.iter().find(|decoder| decoder.provider() == provider)
+    }
+
+    pub(crate) fn token(&self, secret: &str) -> Option<Principal> {
+        // The digest is looked up, not the secret: what a comparison's time tells is of no use.
+        let digest = digest(secret);
+        let token = self.0.tokens.iter().find(|token| token.digest == digest)?;
+        Some(Principal::new(Actor::Token(token.name.clone()), token.role))
+    }
+
+    pub(crate) fn secure_cookies(&self) -> bool {
+        self.0.secure_cookies
+    }
+
+    pub(crate) fn has_origin(&self, origin: &str) -> bool {
+        self.0.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+    pub(crate) fn max_upload(&self) -> u64 {
+        self.0.max_upload
+    }
+
+    pub(crate) fn import_patience(&self) -> Duration {
+        self.0.import_patience
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        (self.0.draining)()
+    }
+
+    pub(crate) fn password_checks(&self) -> Arc<Semaphore> {
+        self.0.password_checks.clone()
+    }
+}
+
+impl fmt::Debug for ApiState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiState").field("zone", &self.0.zone).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,333 @@
+use async_trait::async_trait;
+use callcore::actor::Role;
+use callcore::id::{AuditId, CallId, CampaignId, NoticeId, UserId};
+use callcore::port::{
+    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, NoticeKind, Page, SavedReply,
+    Session, StoreError, User,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
+use uuid::Uuid;
+
+use super::fail::Fail;
+use super::open::SqliteStore;
+use super::read;
+use super::row::{document, instant, micros, word};
+use super::search::cut;
+use super::work::KEPT;
+
+#[async_trait]
+impl Access for SqliteStore {
+    async fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let value = sqlx::query_scalar("select value from facts where name = ?1")
+                .bind(name)
+                .fetch_optional(&mut *conn)
+                .await?;
+            Ok(value)
+        };
+        read.await.map_err(|fail: Fail| fail.store("fact"))
+    }
+
+    async fn put_fact(&self, name: &str, value: &str) -> Result<String, StoreError> {
+        self.keep_fact(name, value).await.map_err(|fail| fail.store("put_fact"))
+    }
+
+    async fn save_user(&self, by: By<'_>, user: User) -> Result<User, ActError> {
+        self.put_user(by, user).await.map_err(|fail| fail.act("save_user"))
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let row = sqlx::query("select * from users where name = ?1")
+                .bind(name)
+                .fetch_optional(&mut *conn)
+                .await?;
+            row.as_ref().map(user_of).transpose()
+        };
+        read.await.map_err(|fail: Fail| fail.store("user"))
+    }
+
+    async fn add_link(
+        &self,
+        secret: [u8; 32],
+        user: UserId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let sql =
+            "insert or replace into sign_in_links (secret, user, expires) values (?1, ?2, ?3)";
+        self.keep_secret(sql, secret, user, expires).await.map_err(|fail| fail.store("add_link"))
+    }
+
+    async fn redeem_link(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<User>, StoreError> {
+        self.redeem(secret, wall).await.map_err(|fail| fail.store("redeem_link"))
+    }
+
+    async fn link_is_good(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let good = sqlx::query_scalar(
+                "select exists (select 1 from sign_in_links where secret = ?1 and expires > ?2)",
+            )
+            .bind(&secret[..])
+            .bind(micros(wall))
+            .fetch_one(&mut *conn)
+            .await?;
+            Ok(good)
+        };
+        read.await.map_err(|fail: Fail| fail.store("link_is_good"))
+    }
+
+    async fn add_session(
+        &self,
+        secret: [u8; 32],
+        user: UserId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let sql = "insert or replace into sessions (secret, user, expires) values (?1, ?2, ?3)";
+        self.keep_secret(sql, secret, user, expires).await.map_err(|fail| fail.store("add_session"))
+    }
+
+    async fn session(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<Session>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let row = sqlx::query(
+                "select users.*, expires from sessions join users on users.id = sessions.user
+                 where secret = ?1 and expires > ?2",
+            )
+            .bind(&secret[..])
+            .bind(micros(wall))
+            .fetch_optional(&mut *conn)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let expires = instant(row.try_get("expires")?)?;
+            Ok(Some(Session { user: user_of(&row)?, expires }))
+        };
+        read.await.map_err(|fail: Fail| fail.store("session"))
+    }
+
+    async fn end_session(&self, secret: [u8; 32]) -> Result<(), StoreError> {
+        let end = async {
+            let mut work = self.write().await?;
+            sqlx::query("delete from sessions where secret = ?1")
+                .bind(&secret[..])
+                .execute(work.conn())
+                .await?;
+            work.commit().await
+        };
+        end.await.map_err(|fail: Fail| fail.store("end_session"))
+    }
+
+    async fn saved_reply(
+        &self,
+        scope: &str,
+        key: &str,
+        wall: DateTime<Utc>,
+    ) -> Result<Option<([u8; 32], SavedReply)>, StoreError> {
+        self.reply(scope, key, wall).await.map_err(|fail| fail.store("saved_reply"))
+    }
+
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+        let append = async {
+            let mut work = self.write().await?;
+            work.enter(by).await?;
+            work.audit(by, entry.action, entry.object, entry.old, entry.new).await?;
+            work.commit().await
+        };
+        append.await.map_err(|fail: Fail| fail.store("append_audit"))
+    }
+
+    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
+        self.audit_page(after, limit).await.map_err(|fail| fail.store("audit"))
+    }
+
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let rows = sqlx::query("select * from outbox order by place desc limit ?1")
+                .bind(limit)
+                .fetch_all(&mut *conn)
+                .await?;
+            rows.iter().map(notice_of).collect::<Result<Vec<_>, Fail>>()
+        };
+        read.await.map_err(|fail: Fail| fail.store("notices"))
+    }
+}
+
+impl SqliteStore {
+    async fn keep_fact(&self, name: &str, value: &str) -> Result<String, Fail> {
+        let mut work = self.write().await?;
+        sqlx::query("insert or ignore into facts (name, value) values (?1, ?2)")
+            .bind(name)
+            .bind(value)
+            .execute(work.conn())
+            .await?;
+        let kept = sqlx::query_scalar("select value from facts where name = ?1")
+            .bind(name)
+            .fetch_one(work.conn())
+            .await?;
+        work.commit().await?;
+        Ok(kept)
+    }
+
+    async fn put_user(&self, by: By<'_>, user: User) -> Result<User, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let old: Option<String> = sqlx::query_scalar("select role from users where name = ?1")
+            .bind(&user.name)
+            .fetch_optional(work.conn())
+            .await?;
+        let row = sqlx::query(
+            "insert into users (id, name, role, password_hash) values (?1, ?2, ?3, ?4)
+             on conflict (name) do update
+                 set role = excluded.role, password_hash = excluded.password_hash
+             returning *",
+        )
+        .bind(user.id.uuid())
+        .bind(&user.name)
+        .bind(user.role.as_str())
+        .bind(&user.password_hash)
+        .fetch_one(work.conn())
+        .await?;
+        let user = user_of(&row)?;
+        let old = old.map(|role| json!({"role": role}));
+        let new = json!({"name": user.name, "role": user.role});
+        work.audit(by, "user.save", user.id.to_string(), old, Some(new)).await?;
+        work.commit().await?;
+        Ok(user)
+    }
+
+    async fn keep_secret(
+        &self,
+        sql: &'static str,
+        secret: [u8; 32],
+        user: UserId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), Fail> {
+        let mut work = self.write().await?;
+        sqlx::query(sql)
+            .bind(&secret[..])
+            .bind(user.uuid())
+            .bind(micros(expires))
+            .execute(work.conn())
+            .await?;
+        work.commit().await
+    }
+
+    async fn redeem(&self, secret: [u8; 32], wall: DateTime<Utc>) -> Result<Option<User>, Fail> {
+        let mut work = self.write().await?;
+        let row =
+            sqlx::query("delete from sign_in_links where secret = ?1 returning user, expires")
+                .bind(&secret[..])
+                .fetch_optional(work.conn())
+                .await?;
+        let user = match row {
+            Some(row) if row.try_get::<i64, _>("expires")? > micros(wall) => {
+                let user: Uuid = row.try_get("user")?;
+                let row = sqlx::query("select * from users where id = ?1")
+                    .bind(user)
+                    .fetch_optional(work.conn())
+                    .await?;
+                row.as_ref().map(user_of).transpose()?
+            }
+            _ => None,
+        };
+        // Sign-ins are rare: the right moment to forget what ended.
+        for sql in [
+            "delete from sign_in_links where expires <= ?1",
+            "delete from sessions where expires <= ?1",
+        ] {
+            sqlx::query(sql).bind(micros(wall)).execute(work.conn()).await?;
+        }
+        work.commit().await?;
+        Ok(user)
+    }
+
+    async fn reply(
+        &self,
+        scope: &str,
+        key: &str,
+        wall: DateTime<Utc>,
+    ) -> Result<Option<([u8; 32], SavedReply)>, Fail> {
+        let mut conn = self.read().await?;
+        let row = sqlx::query(
+            "select body_hash, status, body from idempotency
+             where scope = ?1 and key = ?2 and wall > ?3",
+        )
+        .bind(scope)
+        .bind(key)
+        .bind(micros(wall - KEPT))
+        .fetch_optional(&mut *conn)
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let hash: &[u8] = row.try_get("body_hash")?;
+        let hash = hash.try_into().map_err(|_| Fail::Corrupt("hash"))?;
+        Ok(Some((hash, SavedReply { status: row.try_get("status")?, body: row.try_get("body")? })))
+    }
+
+    async fn audit_page(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new("select * from audit where true");
+        if let Some(after) = after {
+            sql.push(" and (at, id) < (").push_bind(micros(after.at));
+            sql.push(", ").push_bind(after.id).push(")");
+        }
+        sql.push(" order by at desc, id desc limit ").push_bind(i64::from(limit) + 1);
+        let mut conn = self.read().await?;
+        let rows = sql.build().fetch_all(&mut *conn).await?;
+        let rows = rows.iter().map(audit_of).collect::<Result<Vec<_>, _>>()?;
+        Ok(cut(rows, limit, |row| Cursor { at: row.at, id: row.id.uuid() }))
+    }
+}
+
+fn user_of(row: &SqliteRow) -> Result<User, Fail> {
+    Ok(User {
+        id: UserId::from_uuid(row.try_get("id")?),
+        name: row.try_get("name")?,
+        role: word(row.try_get("role")?, Role::parse, "role")?,
+        password_hash: row.try_get("password_hash")?,
+    })
+}
+
+fn audit_of(row: &SqliteRow) -> Result<AuditRow, Fail> {
+    let (old, new): (Option<&str>, Option<&str>) = (row.try_get("old")?, row.try_get("new")?);
+    Ok(AuditRow {
+        id: AuditId::from_uuid(row.try_get("id")?),
+        actor: read::actor_of(row, "actor")?,
+        at: instant(row.try_get("at")?)?,
+        action: row.try_get("action")?,
+        object: row.try_get("object")?,
+        old: old.map(|text| document(text, "audited value")).transpose()?,
+        new: new.map(|text| document(text, "audited value")).transpose()?,
+    })
+}
+
+fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
+    let object: Uuid = row.try_get("object")?;
+    let kind = match row.try_get("kind")? {
+        "campaign_finished" => NoticeKind::CampaignFinished(CampaignId::from_uuid(object)),
+        "inbound_call" => NoticeKind::InboundCall(CallId::from_uuid(object)),
+        "call_given_up" => NoticeKind::CallGivenUp(CallId::from_uuid(object)),
+        _ => return Err(Fail::Corrupt("notice")),
+    };
+    Ok(Notice {
+        id: NoticeId::from_uuid(row.try_get("id")?),
+        at: instant(row.try_get("at")?)?,
+        kind,
+    })
+}

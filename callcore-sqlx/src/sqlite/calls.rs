@@ -1,0 +1,312 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use callcore::call::{CallEvent, Intent, Retirement, Skip};
+use callcore::campaign::RunState;
+use callcore::engine::{CallBrief, Facts, Stage};
+use callcore::id::{CallId, ClientId};
+use callcore::port::{
+    ActError, By, CallQuery, CallView, Calls, Effect, HistoryOrder, NewCall, Page, Refused,
+    SkipThen, StoreError,
+};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::{QueryBuilder, Sqlite};
+
+use super::campaigns::key;
+use super::fail::Fail;
+use super::open::SqliteStore;
+use super::read;
+use super::row::{Table, document, micros};
+use super::search::{Needle, cut};
+use super::work::{Next, Work};
+
+#[async_trait]
+impl Calls for SqliteStore {
+    async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            read::call_view(&mut conn, &self.settings, id).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("call"))
+    }
+
+    async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
+        self.events_of(id).await.map_err(|fail| fail.store("events"))
+    }
+
+    async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            Ok(read::facts(&mut conn, &self.settings, &[id]).await?.pop())
+        };
+        read.await.map_err(|fail: Fail| fail.store("facts"))
+    }
+
+    async fn history(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
+        self.history_page(query).await.map_err(|fail| fail.store("history"))
+    }
+
+    async fn upcoming(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
+        self.upcoming_page(query).await.map_err(|fail| fail.store("upcoming"))
+    }
+
+    async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError> {
+        let done = self.move_call(by, id, Intent::Person, by.now).await;
+        done.map_err(|fail| fail.act("call_now"))
+    }
+
+    async fn skip(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        skip: Skip,
+        then: SkipThen,
+    ) -> Result<CallView, ActError> {
+        self.skip_call(by, id, skip, then).await.map_err(|fail| fail.act("skip"))
+    }
+
+    async fn reschedule(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<CallView, ActError> {
+        let done = self.move_call(by, id, Intent::Rescheduled, due_at).await;
+        done.map_err(|fail| fail.act("reschedule"))
+    }
+
+    async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError> {
+        self.retry_call(by, id, new).await.map_err(|fail| fail.act("retry"))
+    }
+}
+
+impl SqliteStore {
+    async fn events_of(&self, id: CallId) -> Result<Vec<CallEvent>, Fail> {
+        let mut conn = self.read().await?;
+        let bodies: Vec<String> =
+            sqlx::query_scalar("select body from call_events where call = ?1")
+                .bind(id.uuid())
+                .fetch_all(&mut *conn)
+                .await?;
+        let events: BTreeSet<CallEvent> =
+            bodies.iter().map(|body| document(body, "event")).collect::<Result<_, _>>()?;
+        Ok(events.into_iter().collect())
+    }
+
+    async fn history_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new("select id, ended_at from history where true");
+        push_filters(&mut sql, query, "ended_at")?;
+        push_words(&mut sql, "outcome", query.outcomes.iter().map(|it| it.as_str()));
+        push_words(&mut sql, "review", query.reviews.iter().map(|it| it.as_str()));
+        push_words(&mut sql, "direction", query.directions.iter().map(|it| it.as_str()));
+        let newest_first = query.order == HistoryOrder::NewestFirst;
+        if let Some(after) = query.after {
+            sql.push(if newest_first {
+                " and (ended_at, id) < ("
+            } else {
+                " and (ended_at, id) > ("
+            });
+            sql.push_bind(micros(after.at)).push(", ").push_bind(after.id).push(")");
+        }
+        sql.push(if newest_first {
+            " order by ended_at desc, id desc limit "
+        } else {
+            " order by ended_at, id limit "
+        });
+        self.call_page(sql, query.limit, "ended_at").await
+    }
+
+    async fn upcoming_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
+        use callcore::call::{Direction, Review};
+        // What only ended calls have, no call to come has.
+        let others = !query.outcomes.is_empty()
+            || (!query.reviews.is_empty() && !query.reviews.contains(&Review::Unreviewed))
+            || (!query.directions.is_empty() && !query.directions.contains(&Direction::Outbound));
+        if others {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let mut sql = QueryBuilder::<Sqlite>::new("select id, due_at from due where serving = 1");
+        push_filters(&mut sql, query, "due_at")?;
+        if let Some(after) = query.after {
+            sql.push(" and (due_at, id) > (").push_bind(micros(after.at));
+            sql.push(", ").push_bind(after.id).push(")");
+        }
+        sql.push(" order by due_at, id limit ");
+        self.call_page(sql, query.limit, "due_at").await
+    }
+
+    async fn call_page(
+        &self,
+        mut sql: QueryBuilder<Sqlite>,
+        limit: u32,
+        at: &str,
+    ) -> Result<Page<CallView>, Fail> {
+        sql.push_bind(i64::from(limit) + 1);
+        let mut conn = self.read().await?;
+        let rows = sql.build().fetch_all(&mut *conn).await?;
+        let keys = rows.iter().map(|row| key(row, at)).collect::<Result<Vec<_>, _>>()?;
+        let page = cut(keys, limit, |key| *key);
+        let wanted: Vec<CallId> = page.items.iter().map(|key| CallId::from_uuid(key.id)).collect();
+        let items = read::call_views(&mut conn, &self.settings, &wanted).await?;
+        Ok(Page { items, next: page.next })
+    }
+
+    /// Gives a scheduled call another due time, by a person's wish.
+    async fn move_call(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        intent: Intent,
+        due_at: DateTime<Utc>,
+    ) -> Result<CallView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let dials = intent == Intent::Person;
+        let (client, _) = work.waiting(id, dials).await?;
+        let old = work.calls.get(&id).map(|row| json!({"due_at": row.call.due_at}));
+        work.change(id, |row| {
+            row.call.intent = intent;
+            row.call.by = by.actor.clone();
+            row.call.due_at = due_at;
+            row.changed = true;
+        });
+        let (action, new) = if dials {
+            ("call.call_now", None)
+        } else {
+            ("call.reschedule", Some(json!({"due_at": due_at})))
+        };
+        work.call_changed(by, action, (id, client), old, new).await
+    }
+
+    async fn skip_call(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        skip: Skip,
+        then: SkipThen,
+    ) -> Result<CallView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let (client, attempt) = work.waiting(id, false).await?;
+        let new = json!({"reason": skip.reason, "note": skip.note});
+        work.retire(id, by.now, by.actor, Retirement::Skipped(skip));
+        if let SkipThen::Next(next) = then {
+            let next = Next { id: next.id, attempt, retry_of: Some(id), due_at: next.due_at };
+            work.schedule(client, next, Intent::Rescheduled, by.actor.clone());
+        }
+        work.call_changed(by, "call.skip", (id, client), None, Some(new)).await
+    }
+
+    async fn retry_call(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_calls([id]).await?;
+        let call = &work.calls.get(&id).ok_or(Refused::NotFound)?.call;
+        if call.ended_at().is_none() {
+            return Err(Refused::Call(call.status()).into());
+        }
+        let client_id = call.client.ok_or(Refused::NotFound)?;
+        work.load_clients([client_id]).await?;
+        let client = work.clients.get(&client_id).ok_or(Refused::NotFound)?;
+        let state = work.campaign(client.campaign)?.state;
+        if matches!(state, RunState::Draft | RunState::Stopped) {
+            return Err(Refused::Campaign(state).into());
+        }
+        if work.on_dnc(client.phone, client.campaign).is_some() {
+            return Err(Refused::OnDnc.into());
+        }
+        let open =
+            |brief: &&CallBrief| matches!(brief.stage, Stage::Scheduled { .. } | Stage::Live);
+        if let Some(open) = client.calls.values().find(open) {
+            return Err(Refused::AlreadyScheduled(open.id).into());
+        }
+        let attempt = client.standing.attempts + 1;
+        let next = Next { id: new.id, attempt, retry_of: Some(id), due_at: new.due_at };
+        work.schedule(client_id, next, Intent::Person, by.actor.clone());
+        let body = json!({"retry_of": id, "due_at": new.due_at});
+        work.call_changed(by, "call.retry", (new.id, client_id), None, Some(body)).await
+    }
+}
+
+/// The filters that scheduled and ended calls share.
+fn push_filters(
+    sql: &mut QueryBuilder<Sqlite>,
+    query: &CallQuery,
+    at: &'static str,
+) -> Result<(), Fail> {
+    if !query.campaigns.is_empty() {
+        sql.push(" and campaign in (select unhex(value, '-') from json_each(");
+        sql.push_bind(serde_json::to_string(&query.campaigns)?).push("))");
+    }
+    if let Some(client) = query.client {
+        sql.push(" and client = ").push_bind(client.uuid());
+    }
+    for (bound, compared) in [(query.from, " >= "), (query.to, " < ")] {
+        if let Some(bound) = bound {
+            sql.push(" and ").push(at).push(compared).push_bind(micros(bound));
+        }
+    }
+    if let Some(q) = &query.q {
+        let needle = Needle::new(q);
+        sql.push(" and (client in (select id from clients where ");
+        needle.push_clients(sql);
+        // Whoever rings without being a client is only known by number.
+        sql.push(") or (client is null and ");
+        needle.push_number(sql, "phone");
+        sql.push("))");
+    }
+    Ok(())
+}
+
+fn push_words(
+    sql: &mut QueryBuilder<Sqlite>,
+    column: &'static str,
+    words: impl Iterator<Item = &'static str>,
+) {
+    let words: Vec<&str> = words.collect();
+    if !words.is_empty() {
+        sql.push(" and ").push(column).push(" in (select value from json_each(");
+        sql.push_bind(Value::from(words).to_string()).push("))");
+    }
+}
+
+impl Work<'_> {
+    /// Loads a scheduled call that a person may still change; its client and its attempt.
+    async fn waiting(&mut self, id: CallId, dials: bool) -> Result<(ClientId, u32), Fail> {
+        self.load_calls([id]).await?;
+        let call = &self.calls.get(&id).ok_or(Refused::NotFound)?.call;
+        if Table::of(call) != Table::Due || call.claimed {
+            return Err(Refused::Call(call.status()).into());
+        }
+        let attempt = call.attempt;
+        let client = call.client.ok_or(Refused::NotFound)?;
+        let campaign = call.campaign.ok_or(Refused::NotFound)?;
+        self.load_clients([client]).await?;
+        let state = self.campaign(campaign)?.state;
+        if state == RunState::Stopped || (dials && state == RunState::Draft) {
+            return Err(Refused::Campaign(state).into());
+        }
+        Ok((client, attempt))
+    }
+
+    /// Ends a change of a call: what follows for its client, the view as it now is, the audit row,
+    /// the saved answer, the commit.
+    async fn call_changed(
+        mut self,
+        by: By<'_>,
+        action: &str,
+        (id, client): (CallId, ClientId),
+        old: Option<Value>,
+        new: Option<Value>,
+    ) -> Result<CallView, Fail> {
+        self.follow_up(client, by.now);
+        self.audit(by, action, id.to_string(), old, new).await?;
+        self.flush().await?;
+        let settings = self.settings;
+        let view = read::call_view(self.conn(), settings, id).await?.ok_or(Refused::NotFound)?;
+        self.leave(by, &Effect::Call(Box::new(view.clone()))).await?;
+        self.commit().await?;
+        Ok(view)
+    }
+}

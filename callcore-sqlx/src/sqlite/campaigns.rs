@@ -1,0 +1,713 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use callcore::actor::Actor;
+use callcore::call::{CancelReason, Intent, Outcome, Retired, Retirement};
+use callcore::campaign::{RunState, Settings, Transition};
+use callcore::client::{ClientStatus, Standing};
+use callcore::engine::Tally;
+use callcore::id::{CampaignId, ClientId, ImportId};
+use callcore::import::ImportReport;
+use callcore::phone::PhoneNumber;
+use callcore::port::{
+    ActError, Added, BeginImport, By, CampaignView, Campaigns, ClientQuery, ClientView, Cursor,
+    Effect, ExportRow, Import, ImportStatus, NewCampaign, NewClient, Page, Refused, StoreError,
+    TallyRow,
+};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
+use uuid::Uuid;
+
+use super::fail::Fail;
+use super::open::SqliteStore;
+use super::read;
+use super::row::{self, CallRow, document, instant, micros, numbers, word};
+use super::search::{Needle, cut, name_key};
+use super::work::{ClientRow, Next, Work};
+
+#[async_trait]
+impl Campaigns for SqliteStore {
+    async fn create_campaign(
+        &self,
+        by: By<'_>,
+        new: NewCampaign,
+    ) -> Result<CampaignView, ActError> {
+        self.create(by, new).await.map_err(|fail| fail.act("create_campaign"))
+    }
+
+    async fn change_settings(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        version: u32,
+        settings: Arc<Settings>,
+    ) -> Result<CampaignView, ActError> {
+        let changed = self.change_version(by, id, version, &settings).await;
+        changed.map_err(|fail| fail.act("change_settings"))
+    }
+
+    async fn change_state(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        transition: Transition,
+    ) -> Result<CampaignView, ActError> {
+        self.transit(by, id, transition).await.map_err(|fail| fail.act("change_state"))
+    }
+
+    async fn campaign(&self, id: CampaignId) -> Result<Option<CampaignView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            read::campaign_view(&mut conn, &self.settings, id).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("campaign"))
+    }
+
+    async fn campaigns(
+        &self,
+        states: &[RunState],
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<CampaignView>, StoreError> {
+        self.campaign_page(states, after, limit).await.map_err(|fail| fail.store("campaigns"))
+    }
+
+    async fn begin_import(&self, by: By<'_>, new: BeginImport) -> Result<Import, ActError> {
+        self.add_import(by, new).await.map_err(|fail| fail.act("begin_import"))
+    }
+
+    async fn add_clients(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        clients: &[NewClient],
+    ) -> Result<Vec<Added>, ActError> {
+        self.add_batch(by, import, clients).await.map_err(|fail| fail.act("add_clients"))
+    }
+
+    async fn report_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &ImportReport,
+    ) -> Result<Import, ActError> {
+        let done = self.store_report(by, import, status, report).await;
+        done.map_err(|fail| fail.act("report_import"))
+    }
+
+    async fn fail_running_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
+        self.fail_imports(by).await.map_err(|fail| fail.store("fail_running_imports"))
+    }
+
+    async fn import(&self, id: ImportId) -> Result<Option<Import>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let row = sqlx::query("select * from imports where id = ?1")
+                .bind(id.uuid())
+                .fetch_optional(&mut *conn)
+                .await?;
+            row.as_ref().map(import_of).transpose()
+        };
+        read.await.map_err(|fail: Fail| fail.store("import"))
+    }
+
+    async fn client(&self, id: ClientId) -> Result<Option<ClientView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let place: Option<i64> = sqlx::query_scalar("select place from clients where id = ?1")
+                .bind(id.uuid())
+                .fetch_optional(&mut *conn)
+                .await?;
+            let Some(place) = place else { return Ok(None) };
+            Ok(read::client_views(&mut conn, &[place]).await?.pop().map(|(_, view)| view))
+        };
+        read.await.map_err(|fail: Fail| fail.store("client"))
+    }
+
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientView>, StoreError> {
+        self.client_page(query).await.map_err(|fail| fail.store("clients"))
+    }
+
+    async fn export_clients(
+        &self,
+        campaign: CampaignId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<ExportRow>, StoreError> {
+        let rows = self.export(campaign, after, limit).await;
+        rows.map_err(|fail| fail.store("export_clients"))
+    }
+
+    async fn imports(&self, campaign: CampaignId) -> Result<Vec<Import>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let rows = sqlx::query("select * from imports where campaign = ?1 order by id")
+                .bind(campaign.uuid())
+                .fetch_all(&mut *conn)
+                .await?;
+            rows.iter().map(import_of).collect::<Result<Vec<_>, Fail>>()
+        };
+        read.await.map_err(|fail: Fail| fail.store("imports"))
+    }
+
+    async fn tallies(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    ) -> Result<Vec<TallyRow>, StoreError> {
+        self.tally(campaign, from, to).await.map_err(|fail| fail.store("tallies"))
+    }
+}
+
+impl SqliteStore {
+    async fn create(&self, by: By<'_>, new: NewCampaign) -> Result<CampaignView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        sqlx::query(
+            "insert into campaigns (id, state, settings_version, created_at, created_by)
+             values (?1, ?2, 1, ?3, ?4)",
+        )
+        .bind(new.id.uuid())
+        .bind(RunState::Draft.as_str())
+        .bind(micros(by.now))
+        .bind(by.actor.to_string())
+        .execute(work.conn())
+        .await?;
+        let document = new.settings.to_json();
+        work.add_version(new.id, 1, &document).await?;
+        work.audit(by, "campaign.create", new.id.to_string(), None, Some(document)).await?;
+        work.campaign_changed(by, new.id).await
+    }
+
+    async fn change_version(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        version: u32,
+        settings: &Settings,
+    ) -> Result<CampaignView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_campaigns([id]).await?;
+        let campaign = work.campaign(id)?;
+        let current = campaign.settings_version;
+        if current != version {
+            return Err(Refused::Stale { current }.into());
+        }
+        let (old, new) = (campaign.settings.to_json(), settings.to_json());
+        work.add_version(id, current + 1, &new).await?;
+        sqlx::query("update campaigns set settings_version = ?2 where id = ?1")
+            .bind(id.uuid())
+            .bind(current + 1)
+            .execute(work.conn())
+            .await?;
+        work.audit(by, "campaign.change", id.to_string(), Some(old), Some(new)).await?;
+        work.campaign_changed(by, id).await
+    }
+
+    async fn transit(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        transition: Transition,
+    ) -> Result<CampaignView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_campaigns([id]).await?;
+        let Some(campaign) = work.campaigns.get_mut(&id) else {
+            return Err(Refused::NotFound.into());
+        };
+        let old = campaign.state;
+        campaign.state = old.after(transition).map_err(Refused::from)?;
+        campaign.changed = true;
+        let new = campaign.state;
+        match transition {
+            Transition::Start => {
+                if campaign.clients.values().sum::<i64>() == 0 {
+                    return Err(Refused::NoClients.into());
+                }
+                campaign.started_at = Some(by.now);
+                // What was due before the campaign started is due now.
+                sqlx::query(
+                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
+                )
+                .bind(id.uuid())
+                .bind(micros(by.now))
+                .execute(work.conn())
+                .await?;
+            }
+            Transition::Stop => {
+                campaign.ended_at = Some(by.now);
+                work.cancel_all(by, id).await?;
+            }
+            Transition::Pause | Transition::Resume => {}
+        }
+        work.check_finished(id, by.now);
+        let action = format!("campaign.{}", transition.as_str());
+        let (old, new) = (json!(old.as_str()), json!(new.as_str()));
+        work.audit(by, &action, id.to_string(), Some(old), Some(new)).await?;
+        work.campaign_changed(by, id).await
+    }
+
+    async fn campaign_page(
+        &self,
+        states: &[RunState],
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<CampaignView>, Fail> {
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("select id, created_at from campaigns where true");
+        if !states.is_empty() {
+            let words: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+            sql.push(" and state in (select value from json_each(");
+            sql.push_bind(serde_json::to_string(&words)?).push("))");
+        }
+        if let Some(after) = after {
+            sql.push(" and (created_at, id) < (").push_bind(micros(after.at));
+            sql.push(", ").push_bind(after.id).push(")");
+        }
+        sql.push(" order by created_at desc, id desc limit ");
+        sql.push_bind(i64::from(limit) + 1);
+        let mut conn = self.read().await?;
+        let rows = sql.build().fetch_all(&mut *conn).await?;
+        let keys = rows.iter().map(|row| key(row, "created_at")).collect::<Result<Vec<_>, _>>()?;
+        let page = cut(keys, limit, |key| *key);
+        let wanted: Vec<_> = page.items.iter().map(|key| CampaignId::from_uuid(key.id)).collect();
+        let items = read::campaign_views(&mut conn, &self.settings, &wanted).await?;
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn add_import(&self, by: By<'_>, new: BeginImport) -> Result<Import, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_campaigns([new.campaign]).await?;
+        let state = work.campaign(new.campaign)?.state;
+        if !state.takes_clients() {
+            return Err(Refused::Campaign(state).into());
+        }
+        let import = Import {
+            id: new.id,
+            campaign: new.campaign,
+            file_name: new.file_name,
+            columns: new.columns,
+            status: ImportStatus::Running,
+            report: ImportReport::default(),
+        };
+        sqlx::query(
+            "insert into imports (id, campaign, file_name, columns, status, report)
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .bind(import.id.uuid())
+        .bind(import.campaign.uuid())
+        .bind(&import.file_name)
+        .bind(serde_json::to_string(&import.columns)?)
+        .bind(import.status.as_str())
+        .bind(serde_json::to_string(&import.report)?)
+        .execute(work.conn())
+        .await?;
+        let file = json!({"campaign": import.campaign, "file_name": import.file_name});
+        work.audit(by, "import.begin", import.id.to_string(), None, Some(file)).await?;
+        work.leave(by, &Effect::Import(Box::new(import.clone()))).await?;
+        work.commit().await?;
+        Ok(import)
+    }
+
+    async fn add_batch(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        clients: &[NewClient],
+    ) -> Result<Vec<Added>, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let campaign: Option<Uuid> =
+            sqlx::query_scalar("select campaign from imports where id = ?1 and status = ?2")
+                .bind(import.uuid())
+                .bind(ImportStatus::Running.as_str())
+                .fetch_optional(work.conn())
+                .await?;
+        let campaign = CampaignId::from_uuid(campaign.ok_or(Refused::NotFound)?);
+        work.load_campaigns([campaign]).await?;
+        let state = work.campaign(campaign)?.state;
+        if !state.takes_clients() {
+            return Err(Refused::Campaign(state).into());
+        }
+        let added = work.add_clients(by, campaign, import, clients).await?;
+        work.commit().await?;
+        Ok(added)
+    }
+
+    async fn store_report(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &ImportReport,
+    ) -> Result<Import, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let row =
+            sqlx::query("update imports set status = ?2, report = ?3 where id = ?1 returning *")
+                .bind(import.uuid())
+                .bind(status.as_str())
+                .bind(serde_json::to_string(report)?)
+                .fetch_optional(work.conn())
+                .await?;
+        let import = import_of(&row.ok_or(Refused::NotFound)?)?;
+        work.leave(by, &Effect::Import(Box::new(import.clone()))).await?;
+        work.commit().await?;
+        Ok(import)
+    }
+
+    async fn fail_imports(&self, by: By<'_>) -> Result<u64, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let done = sqlx::query("update imports set status = 'failed' where status = 'running'")
+            .execute(work.conn())
+            .await?;
+        work.commit().await?;
+        Ok(done.rows_affected())
+    }
+
+    async fn client_page(&self, query: &ClientQuery) -> Result<Page<ClientView>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new("select place from clients where campaign = ");
+        sql.push_bind(query.campaign.uuid());
+        if let Some(after) = query.after {
+            sql.push(" and place > ").push_bind(micros(after.at));
+        }
+        if !query.statuses.is_empty() {
+            sql.push(" and status in (select value from json_each(");
+            sql.push_bind(serde_json::to_string(&query.statuses)?).push("))");
+        }
+        if !query.tags.is_empty() {
+            sql.push(
+                " and exists (select 1 from json_each(clients.tags) as tag where tag.value in ",
+            );
+            sql.push("(select value from json_each(");
+            sql.push_bind(serde_json::to_string(&query.tags)?).push(")))");
+        }
+        if let Some(q) = &query.q {
+            sql.push(" and ");
+            Needle::new(q).push_clients(&mut sql);
+        }
+        sql.push(" order by place limit ").push_bind(i64::from(query.limit) + 1);
+        let mut conn = self.read().await?;
+        let places: Vec<i64> = sql.build_query_scalar().fetch_all(&mut *conn).await?;
+        let views = read::client_views(&mut conn, &places).await?;
+        let page = cut(views, query.limit, |(place, view)| Cursor {
+            at: DateTime::from_timestamp_micros(place.cast_signed()).unwrap_or_default(),
+            id: view.client.id.uuid(),
+        });
+        let items = page.items.into_iter().map(|(_, view)| view).collect();
+        Ok(Page { items, next: page.next })
+    }
+
+    async fn export(
+        &self,
+        campaign: CampaignId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<ExportRow>, Fail> {
+        let mut conn = self.read().await?;
+        let places: Vec<i64> = sqlx::query_scalar(
+            "select place from clients where campaign = ?1 and place > ?2 order by place limit ?3",
+        )
+        .bind(campaign.uuid())
+        .bind(after.map_or(-1, u64::cast_signed))
+        .bind(limit)
+        .fetch_all(&mut *conn)
+        .await?;
+        let views = read::client_views(&mut conn, &places).await?;
+        let row = |(place, view): (u64, ClientView)| {
+            let ClientView { client, on_dnc } = view;
+            ExportRow { place, client, on_dnc }
+        };
+        Ok(views.into_iter().map(row).collect())
+    }
+
+    async fn tally(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    ) -> Result<Vec<TallyRow>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new(
+            "select quarter, outcome, sum(calls) as calls, sum(talk_seconds) as talk_seconds
+             from tallies where true",
+        );
+        if let Some(campaign) = campaign {
+            sql.push(" and campaign = ").push_bind(campaign.uuid());
+        }
+        if let Some(from) = from {
+            sql.push(" and quarter >= ").push_bind(micros(from));
+        }
+        if let Some(to) = to {
+            sql.push(" and quarter < ").push_bind(micros(to));
+        }
+        sql.push(" group by quarter, outcome having sum(calls) > 0");
+        let mut conn = self.read().await?;
+        let mut tallies = BTreeMap::new();
+        for row in sql.build().fetch_all(&mut *conn).await? {
+            let tally = TallyRow {
+                quarter: instant(row.try_get("quarter")?)?,
+                outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,
+                calls: row.try_get::<i64, _>("calls")?.cast_unsigned(),
+                talk_seconds: row.try_get::<i64, _>("talk_seconds")?.cast_unsigned(),
+            };
+            tallies.insert((tally.quarter, tally.outcome), tally);
+        }
+        Ok(tallies.into_values().collect())
+    }
+}
+
+/// The place of a row in a list.
+pub(super) fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
+    Ok(Cursor { at: instant(row.try_get(at)?)?, id: row.try_get("id")? })
+}
+
+fn import_of(row: &SqliteRow) -> Result<Import, Fail> {
+    Ok(Import {
+        id: ImportId::from_uuid(row.try_get("id")?),
+        campaign: CampaignId::from_uuid(row.try_get("campaign")?),
+        file_name: row.try_get("file_name")?,
+        columns: document(row.try_get("columns")?, "columns")?,
+        status: word(row.try_get("status")?, ImportStatus::parse, "import status")?,
+        report: document(row.try_get("report")?, "import report")?,
+    })
+}
+
+const INSERT_CLIENTS: &str = "
+insert into clients (place, id, campaign, import, line, phone, name, name_key, external_id, email,
+    zones, fields, tags, active, consent, person_key, debt_key, status)
+select value ->> 'place', unhex(value ->> 'id', '-'), unhex(?2, '-'), unhex(?3, '-'),
+    value ->> 'line', value ->> 'phone', value ->> 'name', value ->> 'name_key',
+    value ->> 'external_id', value ->> 'email', value ->> 'zones', value ->> 'fields',
+    value ->> 'tags', 1, value ->> 'consent', value ->> 'person_key', value ->> 'debt_key',
+    'pending'
+from json_each(?1)";
+
+impl Work<'_> {
+    async fn add_version(
+        &mut self,
+        campaign: CampaignId,
+        version: u32,
+        document: &serde_json::Value,
+    ) -> Result<(), Fail> {
+        sqlx::query(
+            "insert into campaign_settings (campaign, version, document) values (?1, ?2, ?3)",
+        )
+        .bind(campaign.uuid())
+        .bind(version)
+        .bind(document.to_string())
+        .execute(self.conn())
+        .await?;
+        Ok(())
+    }
+
+    /// Ends a change of a campaign: the view as it now is, the saved answer, the commit.
+    async fn campaign_changed(mut self, by: By<'_>, id: CampaignId) -> Result<CampaignView, Fail> {
+        self.flush().await?;
+        let settings = self.settings;
+        let view = read::campaign_view(self.conn(), settings, id).await?;
+        let view = view.ok_or(Refused::NotFound)?;
+        self.leave(by, &Effect::Campaign(Box::new(view.clone()))).await?;
+        self.commit().await?;
+        Ok(view)
+    }
+
+    /// Cancels every scheduled call of a campaign that stops, however many there are: in bulk, to
+    /// the effect that each was retired by itself.
+    async fn cancel_all(&mut self, by: By<'_>, id: CampaignId) -> Result<(), Fail> {
+        let one = sqlx::query("select * from calls where campaign = ?1 and stage = 'due' limit 1")
+            .bind(id.uuid())
+            .fetch_optional(self.conn())
+            .await?;
+        let Some(one) = one else { return Ok(()) };
+        let how = Retirement::Canceled(CancelReason::CampaignStopped);
+        let retired = Retired { at: by.now, by: by.actor.clone(), how };
+        let document = serde_json::to_string(&retired)?;
+        let mut call = CallRow::read(&one)?.call;
+        call.retired = Some(retired);
+
+        // A client with a call to come is over with it, as the core's outlook says of a call
+        // cancelled by a stop: skipped, unless it opted out before.
+        let moves = sqlx::query(
+            "select clients.status as old, case
+                 when exists (select 1 from in_flight where in_flight.client = clients.id
+                     and begun_at is not null) then clients.status
+                 when exists (select 1 from history where history.client = clients.id
+                     and outcome = 'opted_out' and direction = 'outbound') then 'opted_out'
+                 else 'skipped' end as new, count(*) as clients
+             from clients where id in (select client from due where campaign = ?1)
+             group by 1, 2",
+        )
+        .bind(id.uuid())
+        .fetch_all(self.conn())
+        .await?;
+        for row in moves {
+            let old = word(row.try_get("old")?, ClientStatus::parse, "client status")?;
+            let new = word(row.try_get("new")?, ClientStatus::parse, "client status")?;
+            let count: i64 = row.try_get("clients")?;
+            if let Some(campaign) = self.campaigns.get_mut(&id) {
+                for (status, by) in [(old, -count), (new, count)] {
+                    *campaign.clients.entry(status).or_default() += by;
+                    *campaign.moved.entry(status).or_default() += by;
+                }
+            }
+        }
+        sqlx::query(
+            "update clients set status = case
+                 when exists (select 1 from in_flight where in_flight.client = clients.id
+                     and begun_at is not null) then clients.status
+                 when exists (select 1 from history where history.client = clients.id
+                     and outcome = 'opted_out' and direction = 'outbound') then 'opted_out'
+                 else 'skipped' end
+             where id in (select client from due where campaign = ?1)",
+        )
+        .bind(id.uuid())
+        .execute(self.conn())
+        .await?;
+        let canceled = sqlx::query(
+            "insert into history (id, campaign, client, phone, direction, attempt, retry_of,
+                 intent, by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome,
+                 end_reason, permanent, retired)
+             select id, campaign, client, phone, 'outbound', attempt, retry_of,
+                 intent, by, due_at, zone, null, 0, '[]', ?2, ?3,
+                 ?4, 0, ?5
+             from due where campaign = ?1",
+        )
+        .bind(id.uuid())
+        .bind(micros(by.now))
+        .bind(call.outcome().map(Outcome::as_str))
+        .bind(call.end_reason())
+        .bind(document)
+        .execute(self.conn())
+        .await?
+        .rows_affected();
+        sqlx::query("delete from due where campaign = ?1")
+            .bind(id.uuid())
+            .execute(self.conn())
+            .await?;
+        if let Some(tally) = Tally::of(&call) {
+            let cell = self.out.tallies.entry((id, tally.quarter, tally.outcome)).or_default();
+            cell.0 += canceled.cast_signed();
+        }
+        Ok(())
+    }
+
+    async fn add_clients(
+        &mut self,
+        by: By<'_>,
+        campaign: CampaignId,
+        import: ImportId,
+        clients: &[NewClient],
+    ) -> Result<Vec<Added>, Fail> {
+        let phones: BTreeSet<PhoneNumber> = clients.iter().map(|client| client.phone).collect();
+        self.load_dnc(&phones).await?;
+        let mut lines = self.known_lines(campaign, &phones).await?;
+        let mut place: i64 = sqlx::query_scalar("select coalesce(max(place), 0) from clients")
+            .fetch_one(self.conn())
+            .await?;
+        let (mut added, mut rows, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+        for new in clients {
+            if let Some(line) = lines.get(&new.phone) {
+                added.push(Added::Duplicate { of_line: Some(*line) });
+                continue;
+            }
+            lines.insert(new.phone, new.line);
+            place += 1;
+            rows.push(client_record(new, place));
+            notes.extend(new.note.as_ref().map(|note| json!([new.id, note])));
+            let on_dnc = self.on_dnc(new.phone, campaign).is_some();
+            self.add_client(by, campaign, new, on_dnc);
+            added.push(Added::Accepted { on_dnc });
+        }
+        if !rows.is_empty() {
+            sqlx::query(INSERT_CLIENTS)
+                .bind(serde_json::Value::from(rows).to_string())
+                .bind(campaign.to_string())
+                .bind(import.to_string())
+                .execute(self.conn())
+                .await?;
+        }
+        if !notes.is_empty() {
+            sqlx::query(
+                "insert into notes (client, text, by, at)
+                 select unhex(value ->> 0, '-'), value ->> 1, ?2, ?3 from json_each(?1)",
+            )
+            .bind(serde_json::Value::from(notes).to_string())
+            .bind(by.actor.to_string())
+            .bind(micros(by.now))
+            .execute(self.conn())
+            .await?;
+        }
+        Ok(added)
+    }
+
+    /// The lines on which these numbers came into a campaign before.
+    async fn known_lines(
+        &mut self,
+        campaign: CampaignId,
+        phones: &BTreeSet<PhoneNumber>,
+    ) -> Result<BTreeMap<PhoneNumber, u64>, Fail> {
+        let rows = sqlx::query(
+            "select phone, line from clients
+             where campaign = ?1 and phone in (select value from json_each(?2))",
+        )
+        .bind(campaign.uuid())
+        .bind(numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
+        let read = |row: SqliteRow| {
+            let line: i64 = row.try_get("line")?;
+            Ok((row::phone(row.try_get("phone")?)?, line.cast_unsigned()))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    fn add_client(&mut self, by: By<'_>, campaign: CampaignId, new: &NewClient, on_dnc: bool) {
+        self.clients.insert(
+            new.id,
+            ClientRow {
+                campaign,
+                phone: new.phone,
+                zones: new.zones.clone(),
+                active: true,
+                tags: new.tags.clone(),
+                standing: Standing::default(),
+                calls: BTreeMap::new(),
+                changed: false,
+            },
+        );
+        self.move_client(campaign, None, ClientStatus::Pending);
+        if !on_dnc {
+            let next = Next { id: new.call, attempt: 1, retry_of: None, due_at: new.due_at };
+            self.schedule(new.id, next, Intent::Plan, Actor::System);
+        }
+        self.follow_up(new.id, by.now);
+    }
+}
+
+fn client_record(new: &NewClient, place: i64) -> serde_json::Value {
+    json!({
+        "place": place,
+        "id": new.id,
+        "line": new.line,
+        "phone": new.phone.digits(),
+        "name": new.name,
+        "name_key": name_key(&new.name),
+        "external_id": new.external_id,
+        "email": new.email,
+        "zones": new.zones,
+        "fields": new.fields,
+        "tags": new.tags,
+        "consent": new.consent,
+        "person_key": new.person_key,
+        "debt_key": new.debt_key,
+    })
+}

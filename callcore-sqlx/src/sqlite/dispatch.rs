@@ -1,0 +1,493 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use callcore::actor::Actor;
+use callcore::call::{CancelReason, Report, Retirement};
+use callcore::campaign::RunState;
+use callcore::engine::{
+    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
+    next_dial_at,
+};
+use callcore::id::{CallId, CampaignId};
+use callcore::phone::PhoneNumber;
+use callcore::port::{
+    By, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError, TakeBack,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use sqlx::{Row, SqliteConnection};
+
+use super::fail::Fail;
+use super::open::{SettingsCache, SqliteStore};
+use super::read;
+use super::row::{self, CallRow, digits, ids, instant, micros, numbers};
+use super::work::Work;
+
+/// How long after its intent a call without any news is first looked up, on the wall clock.
+const FIRST_LOOK: TimeDelta = TimeDelta::seconds(30);
+/// The longest wait between two look-ups.
+const LONGEST_LOOK: TimeDelta = TimeDelta::minutes(10);
+
+#[async_trait]
+impl Dispatch for SqliteStore {
+    async fn server_time(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        // The file lives where its caller does.
+        Ok(None)
+    }
+
+    async fn claim_due(&self, request: ClaimRequest) -> Result<Vec<Facts>, StoreError> {
+        self.claim(request).await.map_err(|fail| fail.store("claim_due"))
+    }
+
+    async fn begin(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        permits: &[Permit],
+    ) -> Result<Refusals, StoreError> {
+        self.begin_all(by, wall, permits).await.map_err(|fail| fail.store("begin"))
+    }
+
+    async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError> {
+        self.take_all_back(by, calls).await.map_err(|fail| fail.store("take_back"))
+    }
+
+    async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
+        self.settle_all(by, settlements).await.map_err(|fail| fail.store("settle"))
+    }
+
+    async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
+        self.record_grouped(by.now, reports).await
+    }
+
+    async fn next_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.next_due_at(now).await.map_err(|fail| fail.store("next_due"))
+    }
+
+    async fn unsettled(
+        &self,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OpenCall>, StoreError> {
+        self.look_at(now, wall, limit).await.map_err(|fail| fail.store("unsettled"))
+    }
+
+    async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        self.live_calls(limit).await.map_err(|fail| fail.store("live"))
+    }
+
+    async fn latest_instant(&self) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.latest().await.map_err(|fail| fail.store("latest_instant"))
+    }
+}
+
+impl SqliteStore {
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Facts>, Fail> {
+        let mut work = self.write().await?;
+        sqlx::query("update due set lease_until = null where lease_until <= ?1")
+            .bind(micros(request.wall))
+            .execute(work.conn())
+            .await?;
+        let calls = claimable(work.conn(), &self.settings, request).await?;
+        if calls.is_empty() {
+            work.commit().await?;
+            return Ok(Vec::new());
+        }
+        let claims: i64 = sqlx::query_scalar(
+            "update claims set latest = latest + json_array_length(?1) returning latest",
+        )
+        .bind(ids(&calls))
+        .fetch_one(work.conn())
+        .await?;
+        sqlx::query(
+            "update due set epoch = ?2 + claimed.key, lease_until = ?3
+             from json_each(?1) as claimed where due.id = unhex(claimed.value, '-')",
+        )
+        .bind(ids(&calls))
+        .bind(claims + 1 - i64::try_from(calls.len()).unwrap_or(i64::MAX))
+        .bind(micros(request.wall + request.lease_for))
+        .execute(work.conn())
+        .await?;
+        let facts = read::facts(work.conn(), &self.settings, &calls).await?;
+        work.commit().await?;
+        Ok(facts)
+    }
+
+    async fn begin_all(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        permits: &[Permit],
+    ) -> Result<Refusals, Fail> {
+        let mut work = self.write().await?;
+        work.at(by.now);
+        work.load_calls(permits.iter().map(Permit::call)).await?;
+        work.load_clients(permits.iter().map(Permit::client)).await?;
+        let phones: BTreeSet<PhoneNumber> = permits.iter().map(Permit::phone).collect();
+        let mut gate = Gate {
+            now: by.now,
+            wall,
+            dials: read::number_dials(work.conn(), &phones).await?,
+            live: live_numbers(work.conn(), &phones).await?,
+            held: slots_held(work.conn(), by.now, permits.iter().map(Permit::campaign)).await?,
+            begun: Vec::new(),
+        };
+        let answers = permits.iter().map(|permit| gate.begin(&mut work, permit)).collect();
+        work.apply(
+            "insert into number_dials (phone, at, call)
+             select value ->> 0, value ->> 1, unhex(value ->> 2, '-') from json_each(?1)",
+            gate.begun,
+        )
+        .await?;
+        work.commit().await?;
+        Ok(answers)
+    }
+
+    async fn take_all_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), Fail> {
+        let mut work = self.write().await?;
+        work.at(by.now);
+        work.load_calls(calls.iter().map(|back| back.call)).await?;
+        let clients: Vec<_> = work.calls.values().filter_map(|row| row.call.client).collect();
+        work.load_clients(clients).await?;
+        let back: Vec<(PhoneNumber, CallId)> = calls
+            .iter()
+            .filter_map(|back| Some((take_back(&mut work, by, back)?, back.call)))
+            .collect();
+        sqlx::query(
+            "delete from number_dials
+             where phone in (select value from json_each(?1))
+                 and call in (select unhex(value, '-') from json_each(?2))",
+        )
+        .bind(numbers(back.iter().map(|(phone, _)| phone)))
+        .bind(ids(back.iter().map(|(_, call)| call)))
+        .execute(work.conn())
+        .await?;
+        work.commit().await
+    }
+
+    async fn settle_all(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), Fail> {
+        let mut work = self.write().await?;
+        work.at(by.now);
+        work.load_calls(settlements.iter().map(|settlement| settlement.call)).await?;
+        let clients: Vec<_> = work.calls.values().filter_map(|row| row.call.client).collect();
+        work.load_clients(clients).await?;
+        for settlement in settlements {
+            settle(&mut work, by, settlement);
+        }
+        work.commit().await
+    }
+
+    async fn next_due_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Fail> {
+        let mut conn = self.read().await?;
+        let rows = sqlx::query(
+            "select id, state, settings_version, next_dial_at,
+                 (select count(*) from in_flight
+                     where in_flight.campaign = campaigns.id and begun_at > ?1) as held,
+                 (select due_at from due where due.campaign = campaigns.id and planned = 1
+                     and lease_until is null order by due_at limit 1) as planned_at,
+                 (select due_at from due where due.campaign = campaigns.id and planned = 0
+                     and lease_until is null order by due_at limit 1) as asked_at
+             from campaigns where state in ('running', 'paused', 'finished')
+                 and exists (select 1 from due where due.campaign = campaigns.id)",
+        )
+        .bind(micros(now - SLOT_HOLD))
+        .fetch_all(&mut *conn)
+        .await?;
+        let mut next: Option<DateTime<Utc>> = None;
+        for row in rows {
+            let id = CampaignId::from_uuid(row.try_get("id")?);
+            let version = row.try_get("settings_version")?;
+            let settings = self.settings.load(&mut conn, id, version).await?;
+            let settings = settings.ok_or(Fail::Corrupt("settings"))?;
+            let held: i64 = row.try_get("held")?;
+            if held >= i64::from(settings.pacing.max_concurrent) {
+                continue;
+            }
+            let running = row.try_get::<&str, _>("state")? == RunState::Running.as_str();
+            let planned: Option<i64> = row.try_get("planned_at")?;
+            let pace: i64 = row.try_get("next_dial_at")?;
+            let planned = planned.filter(|_| running).map(|due_at| due_at.max(pace));
+            let asked: Option<i64> = row.try_get("asked_at")?;
+            for at in planned.into_iter().chain(asked) {
+                let at = instant(at)?;
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        Ok(next)
+    }
+
+    async fn look_at(
+        &self,
+        now: DateTime<Utc>,
+        wall: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<OpenCall>, Fail> {
+        let mut work = self.write().await?;
+        let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
+            // Inbound calls have no stored intent: they began when they came.
+            "select id from in_flight where look_at <= ?1
+                 and (doubtful = 1 or coalesce(begun_at, due_at) <= ?2) order by id limit ?3",
+        )
+        .bind(micros(wall))
+        .bind(micros(now - SLOT_HOLD))
+        .bind(limit)
+        .fetch_all(work.conn())
+        .await?;
+        let calls: Vec<CallId> = rows.into_iter().map(CallId::from_uuid).collect();
+        work.load_calls(calls.iter().copied()).await?;
+        for id in &calls {
+            work.change(*id, |row| {
+                row.looks += 1;
+                let wait = FIRST_LOOK * i32::try_from(1_u32 << row.looks.min(5)).unwrap_or(32);
+                row.look_at = micros(wall + wait.min(LONGEST_LOOK));
+                row.changed = true;
+            });
+        }
+        let open = calls.iter().filter_map(|id| work.calls.get(id)).map(open_call).collect();
+        work.commit().await?;
+        Ok(open)
+    }
+
+    async fn live_calls(&self, limit: u32) -> Result<Vec<OpenCall>, Fail> {
+        let mut conn = self.read().await?;
+        let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
+            "select id from in_flight order by id limit ?1",
+        )
+        .bind(limit)
+        .fetch_all(&mut *conn)
+        .await?;
+        let wanted = rows.into_iter().map(CallId::from_uuid).collect();
+        let mut rows = read::call_rows(&mut conn, &self.settings, &wanted).await?;
+        rows.sort_unstable_by_key(|row| row.call.id);
+        Ok(rows.iter().map(open_call).collect())
+    }
+
+    async fn latest(&self) -> Result<Option<DateTime<Utc>>, Fail> {
+        let mut conn = self.read().await?;
+        let latest: Option<i64> = sqlx::query_scalar("select latest from campaign_clock")
+            .fetch_optional(&mut *conn)
+            .await?;
+        latest.map(instant).transpose()
+    }
+}
+
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
+        call: row.call.id,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
+        carrier_call_id: row.call.progress.carrier_call_id.clone(),
+        events: row.events.iter().cloned().collect(),
+    }
+}
+
+/// The calls a claim gets, in order.
+async fn claimable(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    request: ClaimRequest,
+) -> Result<Vec<CallId>, Fail> {
+    let rows = sqlx::query(
+        "select id, state, settings_version, next_dial_at,
+             (select count(*) from in_flight
+                 where in_flight.campaign = campaigns.id and begun_at > ?1)
+             + (select count(*) from due
+                 where due.campaign = campaigns.id and lease_until is not null) as held
+         from campaigns where state in ('running', 'paused', 'finished')
+             and (exists (select 1 from due where due.campaign = campaigns.id
+                     and planned = 1 and due_at <= ?2)
+                 or exists (select 1 from due where due.campaign = campaigns.id
+                     and planned = 0 and due_at <= ?2))",
+    )
+    .bind(micros(request.now - SLOT_HOLD))
+    .bind(micros(request.now))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut found: BTreeSet<(i64, bool, i64, CallId)> = BTreeSet::new();
+    for row in rows {
+        let id = CampaignId::from_uuid(row.try_get("id")?);
+        let settings = settings.load(conn, id, row.try_get("settings_version")?).await?;
+        let settings = settings.ok_or(Fail::Corrupt("settings"))?;
+        let held: i64 = row.try_get("held")?;
+        let mut slots =
+            (i64::from(settings.pacing.max_concurrent) - held).clamp(0, i64::from(request.limit));
+        let running = row.try_get::<&str, _>("state")? == RunState::Running.as_str();
+        let next_dial = instant(row.try_get("next_dial_at")?)?;
+        let pace = dials_allowed(next_dial, request.now, settings.pacing.calls_per_second);
+        for planned in [false, true] {
+            let most = match planned {
+                false => slots,
+                true if running => slots.min(i64::from(pace)),
+                true => 0,
+            };
+            if most == 0 {
+                continue;
+            }
+            let calls = sqlx::query(
+                "select id, due_at from due where campaign = ?1 and planned = ?2
+                     and due_at <= ?3 and lease_until is null order by due_at, id limit ?4",
+            )
+            .bind(id.uuid())
+            .bind(planned)
+            .bind(micros(request.now))
+            .bind(most)
+            .fetch_all(&mut *conn)
+            .await?;
+            for call in calls {
+                let (due_at, call) = (call.try_get("due_at")?, call.try_get("id")?);
+                let rank = -i64::from(settings.priority);
+                found.insert((rank, planned, due_at, CallId::from_uuid(call)));
+                slots -= 1;
+            }
+        }
+    }
+    Ok(found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect())
+}
+
+/// Which of these numbers have a live call.
+async fn live_numbers(
+    conn: &mut SqliteConnection,
+    phones: &BTreeSet<PhoneNumber>,
+) -> Result<BTreeSet<PhoneNumber>, Fail> {
+    let rows: Vec<i64> = sqlx::query_scalar(
+        "select distinct phone from in_flight
+         where begun_at is not null and phone in (select value from json_each(?1))",
+    )
+    .bind(numbers(phones))
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(row::phone).collect()
+}
+
+/// How many slots of these campaigns are taken.
+async fn slots_held(
+    conn: &mut SqliteConnection,
+    now: DateTime<Utc>,
+    campaigns: impl Iterator<Item = CampaignId>,
+) -> Result<BTreeMap<CampaignId, u32>, Fail> {
+    let campaigns: BTreeSet<CampaignId> = campaigns.collect();
+    let rows = sqlx::query(
+        "select campaign, count(*) as held from in_flight
+         where campaign in (select unhex(value, '-') from json_each(?1)) and begun_at > ?2
+         group by campaign",
+    )
+    .bind(ids(&campaigns))
+    .bind(micros(now - SLOT_HOLD))
+    .fetch_all(conn)
+    .await?;
+    let read = |row: sqlx::sqlite::SqliteRow| {
+        Ok((CampaignId::from_uuid(row.try_get("campaign")?), row.try_get("held")?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// What `begin` reads under its locks, kept up to date while one permit after the other passes.
+struct Gate {
+    now: DateTime<Utc>,
+    wall: DateTime<Utc>,
+    dials: BTreeMap<PhoneNumber, Vec<DateTime<Utc>>>,
+    live: BTreeSet<PhoneNumber>,
+    held: BTreeMap<CampaignId, u32>,
+    begun: Vec<serde_json::Value>,
+}
+
+impl Gate {
+    fn begin(&mut self, work: &mut Work<'_>, permit: &Permit) -> Result<(), BeginRefusal> {
+        let lost = BeginRefusal::LeaseLost;
+        let row = work.calls.get(&permit.call()).ok_or(lost)?;
+        let campaign = work.campaigns.get(&permit.campaign()).ok_or(lost)?;
+        let client = work.clients.get(&permit.client()).ok_or(lost)?;
+        let facts = AdmitFacts {
+            lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
+            run_state: campaign.state,
+            settings_version: campaign.settings_version,
+            active: client.active,
+            on_dnc: work.on_dnc(permit.phone(), permit.campaign()).is_some(),
+            number_live: self.live.contains(&permit.phone()),
+            number_dials: self.dials.get(&permit.phone()).cloned().unwrap_or_default(),
+            in_flight: self.held.get(&permit.campaign()).copied().unwrap_or_default(),
+            next_dial_at: campaign.next_dial_at,
+        };
+        admit(permit, &facts, self.now)?;
+
+        let zone = permit.settings().zones_of(&client.zones).into_iter().next();
+        work.change(permit.call(), |row| {
+            row.call.begun_at = Some(self.now);
+            row.call.settings_version = permit.settings_version();
+            row.call.decision = permit.decision().to_vec();
+            row.call.zone = zone;
+            row.looks = 0;
+            row.look_at = micros(self.wall + FIRST_LOOK);
+            row.changed = true;
+        });
+        if let Some(campaign) = work.campaigns.get_mut(&permit.campaign()) {
+            let pace = permit.settings().pacing.calls_per_second;
+            campaign.next_dial_at = next_dial_at(campaign.next_dial_at, self.now, pace);
+            campaign.changed = true;
+        }
+        let dials = self.dials.entry(permit.phone()).or_default();
+        dials.push(self.now);
+        dials.sort_unstable();
+        self.live.insert(permit.phone());
+        *self.held.entry(permit.campaign()).or_default() += 1;
+        self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
+        work.follow_up(permit.client(), self.now);
+        Ok(())
+    }
+}
+
+/// Undoes a begin whose ticket was never placed; the number, if it did.
+fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNumber> {
+    let row = work.calls.get(&back.call)?;
+    if row.call.begun_at.is_none() || row.epoch != back.lease.epoch || !row.events.is_empty() {
+        return None;
+    }
+    let (client, campaign, phone) = (row.call.client, row.call.campaign, row.call.phone);
+    work.change(back.call, |row| {
+        row.call.begun_at = None;
+        row.call.settings_version = 0;
+        row.call.decision.clear();
+        row.call.due_at = back.due_at.unwrap_or(row.call.due_at);
+        row.changed = true;
+    });
+    // What happened while the call was begun had to spare it; now it no longer does.
+    let state = campaign.and_then(|id| work.campaigns.get(&id)).map(|campaign| campaign.state);
+    let on_dnc = phone.zip(campaign).and_then(|(phone, id)| work.on_dnc(phone, id)).is_some();
+    let reason = match (state == Some(RunState::Stopped), on_dnc) {
+        (true, _) => Some(CancelReason::CampaignStopped),
+        (false, true) => Some(CancelReason::OnDnc),
+        (false, false) => None,
+    };
+    if let Some(reason) = reason {
+        work.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
+    }
+    if let Some(client) = client {
+        work.follow_up(client, by.now);
+    }
+    phone
+}
+
+fn settle(work: &mut Work<'_>, by: By<'_>, settlement: &Settlement) {
+    let Some(row) = work.calls.get(&settlement.call) else { return };
+    if !row.call.claimed || row.epoch != settlement.lease.epoch {
+        return;
+    }
+    let client = row.call.client;
+    match settlement.verdict {
+        Verdict::Retire(reason) => {
+            let how = Retirement::Canceled(reason);
+            work.retire(settlement.call, by.now, &Actor::System, how);
+        }
+        Verdict::Defer(_) | Verdict::Dial { .. } => work.change(settlement.call, |row| {
+            if let Verdict::Defer(defer) = settlement.verdict {
+                row.call.due_at = row.call.due_at.max(defer.until);
+            }
+            row.lease_until = None;
+            row.changed = true;
+        }),
+    }
+    if let Some(client) = client {
+        work.follow_up(client, by.now);
+    }
+}

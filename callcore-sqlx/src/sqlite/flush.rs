@@ -1,0 +1,291 @@
+//! Writing what became of a unit of work: one statement a table, however many rows.
+
+use callcore::call::Outcome;
+use callcore::id::{CallId, NoticeId};
+use callcore::port::NoticeKind;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::fail::Fail;
+use super::open::Machine;
+use super::row::{CallRow, Table, ids, micros};
+use super::work::Work;
+
+const INSERT_DUE: &str = "
+insert or replace into due (id, campaign, client, phone, attempt, retry_of, intent, by, due_at,
+    zone, planned, serving, epoch, lease_until)
+select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
+    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'attempt',
+    unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
+    value ->> 'zone', value ->> 'intent' <> 'person',
+    coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
+    value ->> 'epoch', value ->> 'lease_until'
+from json_each(?1)";
+
+const INSERT_IN_FLIGHT: &str = "
+insert or replace into in_flight (id, campaign, client, phone, direction, attempt, retry_of, intent,
+    by, due_at, zone, epoch, begun_at, settings_version, decision, doubtful, looks, look_at)
+select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
+    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
+    value ->> 'zone', value ->> 'epoch', value ->> 'begun_at', value ->> 'settings_version',
+    value ->> 'decision', value ->> 'doubtful', value ->> 'looks', value ->> 'look_at'
+from json_each(?1)";
+
+const INSERT_HISTORY: &str = "
+insert or replace into history (id, campaign, client, phone, direction, attempt, retry_of, intent,
+    by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome, end_reason,
+    permanent, retired, review, disposition)
+select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
+    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
+    value ->> 'zone', value ->> 'begun_at', value ->> 'settings_version', value ->> 'decision',
+    value ->> 'ended_at', value ->> 'outcome', value ->> 'end_reason', value ->> 'permanent',
+    value ->> 'retired', value ->> 'review', value ->> 'disposition'
+from json_each(?1)";
+
+const DELETE_DUE: &str =
+    "delete from due where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_IN_FLIGHT: &str =
+    "delete from in_flight where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_HISTORY: &str =
+    "delete from history where id in (select unhex(value, '-') from json_each(?1))";
+
+const INSERT_EVENTS: &str = "
+insert or ignore into call_events (call, body)
+select unhex(value ->> 0, '-'), value ->> 1 from json_each(?1)";
+
+const UPDATE_CLIENTS: &str = "
+update clients set status = new.status, attempts = new.attempts, voicemails = new.voicemails,
+    last_outcome = new.last_outcome, last_call_at = new.last_call_at, tags = new.tags
+from (
+    select unhex(value ->> 'id', '-') as id, value ->> 'status' as status,
+        value ->> 'attempts' as attempts, value ->> 'voicemails' as voicemails,
+        value ->> 'last_outcome' as last_outcome, value ->> 'last_call_at' as last_call_at,
+        value ->> 'tags' as tags
+    from json_each(?1)
+) as new
+where clients.id = new.id";
+
+const MOVE_CLIENTS: &str = "
+insert into client_counts (campaign, status, clients)
+select unhex(value ->> 0, '-'), value ->> 1, value ->> 2 from json_each(?1) where true
+on conflict do update set clients = clients + excluded.clients";
+
+const COUNT_QUARTERS: &str = "
+insert into tallies (campaign, quarter, outcome, calls, talk_seconds)
+select unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4
+from json_each(?1) where true
+on conflict do update set calls = calls + excluded.calls,
+    talk_seconds = talk_seconds + excluded.talk_seconds";
+
+const COUNT_TOTALS: &str = "
+insert into totals (campaign, outcome, calls, talk_seconds)
+select unhex(value ->> 0, '-'), value ->> 2, sum(value ->> 3), sum(value ->> 4)
+from json_each(?1) where true group by 1, 2
+on conflict do update set calls = calls + excluded.calls,
+    talk_seconds = talk_seconds + excluded.talk_seconds";
+
+const UPDATE_CAMPAIGNS: &str = "
+update campaigns set state = new.state, next_dial_at = new.next_dial_at,
+    started_at = new.started_at, ended_at = new.ended_at
+from (
+    select unhex(value ->> 'id', '-') as id, value ->> 'state' as state,
+        value ->> 'next_dial_at' as next_dial_at, value ->> 'started_at' as started_at,
+        value ->> 'ended_at' as ended_at
+    from json_each(?1)
+) as new
+where campaigns.id = new.id";
+
+const INSERT_NOTICES: &str = "
+insert or ignore into outbox (id, at, kind, object)
+select unhex(value ->> 0, '-'), value ->> 1, value ->> 2, unhex(value ->> 3, '-')
+from json_each(?1)";
+
+const MOVE_CLOCK: &str = "
+insert into campaign_clock (id, latest) values (1, ?1)
+on conflict do update set latest = max(latest, excluded.latest)";
+
+/// A call as the statements above read it.
+#[derive(Serialize)]
+struct Record<'a> {
+    id: CallId,
+    campaign: Option<callcore::id::CampaignId>,
+    client: Option<callcore::id::ClientId>,
+    phone: Option<u64>,
+    direction: &'static str,
+    attempt: u32,
+    retry_of: Option<CallId>,
+    intent: &'static str,
+    by: &'a callcore::actor::Actor,
+    due_at: i64,
+    zone: Option<&'a str>,
+    epoch: u64,
+    lease_until: Option<i64>,
+    begun_at: Option<i64>,
+    settings_version: u32,
+    decision: &'a [callcore::engine::Heard],
+    doubtful: bool,
+    looks: u32,
+    look_at: i64,
+    ended_at: Option<i64>,
+    outcome: Option<&'static str>,
+    end_reason: Option<&'a str>,
+    permanent: bool,
+    retired: &'a Option<callcore::call::Retired>,
+    review: &'static str,
+    disposition: &'a Option<String>,
+}
+
+impl<'a> Record<'a> {
+    fn of(row: &'a CallRow) -> Self {
+        let call = &row.call;
+        Self {
+            id: call.id,
+            campaign: call.campaign,
+            client: call.client,
+            phone: call.phone.map(callcore::phone::PhoneNumber::digits),
+            direction: call.direction.as_str(),
+            attempt: call.attempt,
+            retry_of: call.retry_of,
+            intent: call.intent.as_str(),
+            by: &call.by,
+            due_at: micros(call.due_at),
+            zone: call.zone.as_ref().map(callcore::time::Zone::name),
+            epoch: row.epoch,
+            lease_until: row.lease_until,
+            begun_at: call.begun_at.map(micros),
+            settings_version: call.settings_version,
+            decision: &call.decision,
+            doubtful: row.doubtful(),
+            looks: row.looks,
+            look_at: row.look_at,
+            ended_at: call.ended_at().map(micros),
+            outcome: call.outcome().map(Outcome::as_str),
+            end_reason: call.end_reason(),
+            permanent: call.progress.permanent,
+            retired: &call.retired,
+            review: call.review.as_str(),
+            disposition: &call.disposition,
+        }
+    }
+}
+
+impl Work<'_> {
+    /// Writes what changed.
+    pub(super) async fn flush(&mut self) -> Result<(), Fail> {
+        self.flush_calls().await?;
+        let events: Vec<_> =
+            self.out.events.drain(..).map(|(call, body)| json!([call, body])).collect();
+        self.apply(INSERT_EVENTS, events).await?;
+        self.flush_clients().await?;
+        self.flush_campaigns().await?;
+        self.flush_counters().await?;
+        let notices = self.out.notices.drain(..).map(|(at, kind)| {
+            let (word, object) = notice(kind);
+            json!([NoticeId::new(at, &Machine), micros(at), word, object])
+        });
+        let notices: Vec<_> = notices.collect();
+        self.apply(INSERT_NOTICES, notices).await?;
+        if let Some(latest) = self.latest {
+            sqlx::query(MOVE_CLOCK).bind(micros(latest)).execute(self.conn()).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_calls(&mut self) -> Result<(), Fail> {
+        let (mut leave, mut enter) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
+        for row in self.calls.values_mut() {
+            let table = Table::of(&row.call);
+            let stored = (table, row.doubtful());
+            if let Some((old, _)) = row.stored
+                && old != table
+            {
+                leave[old as usize].push(row.call.id);
+            }
+            if row.changed || row.stored != Some(stored) {
+                enter[table as usize].push(serde_json::to_value(Record::of(row))?);
+            }
+            row.stored = Some(stored);
+            row.changed = false;
+        }
+        leave[Table::Due as usize].extend(std::mem::take(&mut self.out.withdrawn));
+        for (sql, calls) in [DELETE_DUE, DELETE_IN_FLIGHT, DELETE_HISTORY].into_iter().zip(leave) {
+            if !calls.is_empty() {
+                sqlx::query(sql).bind(ids(calls)).execute(self.conn()).await?;
+            }
+        }
+        for (sql, rows) in [INSERT_DUE, INSERT_IN_FLIGHT, INSERT_HISTORY].into_iter().zip(enter) {
+            self.apply(sql, rows).await?;
+        }
+        Ok(())
+    }
+
+    async fn flush_clients(&mut self) -> Result<(), Fail> {
+        let changed = self.clients.iter_mut().filter(|(_, row)| row.changed);
+        let rows = changed.map(|(id, row)| {
+            row.changed = false;
+            json!({
+                "id": id,
+                "status": row.standing.status,
+                "attempts": row.standing.attempts,
+                "voicemails": row.standing.voicemails,
+                "last_outcome": row.standing.last_outcome,
+                "last_call_at": row.standing.last_call_at.map(micros),
+                "tags": row.tags,
+            })
+        });
+        let rows: Vec<_> = rows.collect();
+        self.apply(UPDATE_CLIENTS, rows).await
+    }
+
+    pub(super) async fn flush_campaigns(&mut self) -> Result<(), Fail> {
+        let (mut rows, mut moves) = (Vec::new(), Vec::new());
+        for (id, row) in &mut self.campaigns {
+            if std::mem::take(&mut row.changed) {
+                rows.push(json!({
+                    "id": id,
+                    "state": row.state,
+                    "next_dial_at": micros(row.next_dial_at),
+                    "started_at": row.started_at.map(micros),
+                    "ended_at": row.ended_at.map(micros),
+                }));
+            }
+            let moved = std::mem::take(&mut row.moved);
+            let moved = moved.into_iter().filter(|(_, count)| *count != 0);
+            moves.extend(moved.map(|(status, count)| json!([id, status, count])));
+        }
+        self.apply(UPDATE_CAMPAIGNS, rows).await?;
+        self.apply(MOVE_CLIENTS, moves).await
+    }
+
+    async fn flush_counters(&mut self) -> Result<(), Fail> {
+        let tallies = std::mem::take(&mut self.out.tallies);
+        let moved = tallies.into_iter().filter(|(_, cell)| *cell != (0, 0));
+        let rows: Vec<_> = moved
+            .map(|((campaign, quarter, outcome), (calls, talk_seconds))| {
+                json!([campaign, micros(quarter), outcome, calls, talk_seconds])
+            })
+            .collect();
+        self.apply(COUNT_QUARTERS, rows.clone()).await?;
+        self.apply(COUNT_TOTALS, rows).await
+    }
+
+    /// Runs a statement over rows given as one JSON document, if there are any.
+    pub(super) async fn apply(&mut self, sql: &'static str, rows: Vec<Value>) -> Result<(), Fail> {
+        if !rows.is_empty() {
+            let rows = Value::from(rows).to_string();
+            sqlx::query(sql).bind(rows).execute(self.conn()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A notice's kind as a word, and what it is about.
+pub(super) fn notice(kind: NoticeKind) -> (&'static str, String) {
+    match kind {
+        NoticeKind::CampaignFinished(id) => ("campaign_finished", id.to_string()),
+        NoticeKind::InboundCall(id) => ("inbound_call", id.to_string()),
+        NoticeKind::CallGivenUp(id) => ("call_given_up", id.to_string()),
+    }
+}

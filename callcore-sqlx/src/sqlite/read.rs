@@ -1,0 +1,442 @@
+//! Reading what pages and rules are shown, on whichever connection asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use callcore::actor::Actor;
+use callcore::analytics::Totals;
+use callcore::call::{Call, Intent, Outcome, Progress};
+use callcore::campaign::{Campaign, RunState};
+use callcore::client::{ClientStatus, Note};
+use callcore::dnc::DncScope;
+use callcore::engine::{Facts, Lease};
+use callcore::id::{CallId, CampaignId, ClientId};
+use callcore::phone::PhoneNumber;
+use callcore::port::{CallView, CampaignProgress, CampaignView, ClientView};
+use callcore::script::Script;
+use chrono::{DateTime, Utc};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
+
+use super::fail::Fail;
+use super::open::SettingsCache;
+use super::row::{self, CallRow, Table, actor, digits, document, ids, instant, numbers, word};
+
+/// The scope of a DNC row: an empty campaign is everywhere.
+pub(super) fn scope(campaign: &[u8]) -> Result<DncScope, Fail> {
+    if campaign.is_empty() {
+        return Ok(DncScope::Global);
+    }
+    let id = Uuid::from_slice(campaign).map_err(|_| Fail::Corrupt("campaign id"))?;
+    Ok(DncScope::Campaign(CampaignId::from_uuid(id)))
+}
+
+/// A scope as the DNC table keeps it.
+pub(super) fn scope_key(scope: DncScope) -> Vec<u8> {
+    scope.campaign().map(|id| id.uuid().as_bytes().to_vec()).unwrap_or_default()
+}
+
+/// Calls with their events, in no particular order.
+pub(super) async fn call_rows(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    wanted: &BTreeSet<CallId>,
+) -> Result<Vec<CallRow>, Fail> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(
+        "select * from calls where id in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids(wanted))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut calls = rows.iter().map(CallRow::read).collect::<Result<Vec<_>, _>>()?;
+    let begun = |row: &&CallRow| !matches!(row.stored, Some((Table::Due, _)));
+    let begun: Vec<CallId> = calls.iter().filter(begun).map(|row| row.call.id).collect();
+    if begun.is_empty() {
+        return Ok(calls);
+    }
+    let rows = sqlx::query(
+        "select call, body from call_events
+         where call in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids(begun))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut events: BTreeMap<CallId, BTreeSet<_>> = BTreeMap::new();
+    for row in rows {
+        let call = CallId::from_uuid(row.try_get("call")?);
+        events.entry(call).or_default().insert(document(row.try_get("body")?, "event")?);
+    }
+    for row in &mut calls {
+        let Some(events) = events.remove(&row.call.id) else { continue };
+        let version = row.call.settings_version;
+        let ran_under = match row.call.campaign {
+            Some(campaign) => settings.load(conn, campaign, version).await?,
+            None => None,
+        };
+        let quiet = Script::default();
+        let script = ran_under.as_ref().map_or(&quiet, |settings| &settings.script);
+        row.call.progress = Progress::of(&events, script);
+        row.events = events;
+    }
+    Ok(calls)
+}
+
+/// Calls with what pages show beside them, in the order asked for; unknown ones are left out.
+pub(super) async fn call_views(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    wanted: &[CallId],
+) -> Result<Vec<CallView>, Fail> {
+    let rows = call_rows(conn, settings, &wanted.iter().copied().collect()).await?;
+    let mut calls: BTreeMap<CallId, Call> =
+        rows.into_iter().map(|row| (row.call.id, row.call)).collect();
+    let clients: BTreeSet<ClientId> = calls.values().filter_map(|call| call.client).collect();
+    let rows = sqlx::query(
+        "select id, name, tags from clients
+         where id in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids(clients))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut people: BTreeMap<ClientId, (String, BTreeSet<String>)> = BTreeMap::new();
+    for row in rows {
+        let tags = document(row.try_get("tags")?, "tags")?;
+        people.insert(ClientId::from_uuid(row.try_get("id")?), (row.try_get("name")?, tags));
+    }
+    let campaigns: BTreeSet<CampaignId> = calls.values().filter_map(|call| call.campaign).collect();
+    let names = campaign_names(conn, settings, &campaigns).await?;
+    for row in notes(conn, "call", &ids(calls.keys())).await? {
+        if let Some(call) = calls.get_mut(&CallId::from_uuid(row.0)) {
+            call.notes.push(row.1);
+        }
+    }
+    let views = wanted.iter().filter_map(|id| calls.remove(id)).map(|call| {
+        let person = call.client.and_then(|client| people.get(&client));
+        CallView {
+            campaign_name: call.campaign.and_then(|campaign| names.get(&campaign).cloned()),
+            client_name: person.map(|(name, _)| name.clone()),
+            tags: person.map(|(_, tags)| tags.clone()).unwrap_or_default(),
+            call,
+        }
+    });
+    Ok(views.collect())
+}
+
+async fn campaign_names(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    wanted: &BTreeSet<CampaignId>,
+) -> Result<BTreeMap<CampaignId, String>, Fail> {
+    let rows = sqlx::query(
+        "select id, settings_version from campaigns
+         where id in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids(wanted))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut names = BTreeMap::new();
+    for row in rows {
+        let id = CampaignId::from_uuid(row.try_get("id")?);
+        if let Some(settings) = settings.load(conn, id, row.try_get("settings_version")?).await? {
+            names.insert(id, settings.name.clone());
+        }
+    }
+    Ok(names)
+}
+
+/// Notes of clients or of calls, oldest first, each with the id of what it is about.
+async fn notes(
+    conn: &mut SqliteConnection,
+    about: &'static str,
+    wanted: &str,
+) -> Result<Vec<(Uuid, Note)>, Fail> {
+    let sql = match about {
+        "call" => {
+            "select call as about, text, by, at from notes
+             where call in (select unhex(value, '-') from json_each(?1)) order by place"
+        }
+        _ => {
+            "select client as about, text, by, at from notes
+             where client in (select unhex(value, '-') from json_each(?1)) order by place"
+        }
+    };
+    let rows = sqlx::query(sql).bind(wanted).fetch_all(conn).await?;
+    let read = |row: SqliteRow| {
+        let note = Note {
+            text: row.try_get("text")?,
+            by: actor(row.try_get("by")?)?,
+            at: instant(row.try_get("at")?)?,
+        };
+        Ok((row.try_get("about")?, note))
+    };
+    rows.into_iter().map(read).collect()
+}
+
+/// A call, if there is one.
+pub(super) async fn call_view(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    id: CallId,
+) -> Result<Option<CallView>, Fail> {
+    Ok(call_views(conn, settings, &[id]).await?.pop())
+}
+
+/// Campaigns with their progress, in the order asked for; unknown ones are left out.
+pub(super) async fn campaign_views(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    wanted: &[CampaignId],
+) -> Result<Vec<CampaignView>, Fail> {
+    let ids = ids(wanted);
+    let rows = sqlx::query(
+        "select *, (select count(*) from in_flight
+             where in_flight.campaign = campaigns.id and begun_at is not null) as live
+         from campaigns where id in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut views = BTreeMap::new();
+    for row in rows {
+        let id = CampaignId::from_uuid(row.try_get("id")?);
+        let settings_version = row.try_get("settings_version")?;
+        let settings = settings.load(conn, id, settings_version).await?;
+        let started_at: Option<i64> = row.try_get("started_at")?;
+        let ended_at: Option<i64> = row.try_get("ended_at")?;
+        let campaign = Campaign {
+            id,
+            state: word(row.try_get("state")?, RunState::parse, "run state")?,
+            settings_version,
+            settings: settings.ok_or(Fail::Corrupt("settings"))?,
+            created_at: instant(row.try_get("created_at")?)?,
+            created_by: actor(row.try_get("created_by")?)?,
+            started_at: started_at.map(instant).transpose()?,
+            ended_at: ended_at.map(instant).transpose()?,
+        };
+        let live = row.try_get::<i64, _>("live")?.cast_unsigned();
+        let progress = CampaignProgress { live, ..CampaignProgress::default() };
+        views.insert(id, CampaignView { campaign, progress });
+    }
+    count(conn, &ids, &mut views).await?;
+    Ok(wanted.iter().filter_map(|id| views.remove(id)).collect())
+}
+
+async fn count(
+    conn: &mut SqliteConnection,
+    ids: &str,
+    views: &mut BTreeMap<CampaignId, CampaignView>,
+) -> Result<(), Fail> {
+    let rows = sqlx::query(
+        "select campaign, status, clients from client_counts
+         where clients > 0 and campaign in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        let status = word(row.try_get("status")?, ClientStatus::parse, "client status")?;
+        let clients = row.try_get::<i64, _>("clients")?.cast_unsigned();
+        if let Some(view) = views.get_mut(&CampaignId::from_uuid(row.try_get("campaign")?)) {
+            view.progress.clients.insert(status, clients);
+        }
+    }
+    let rows = sqlx::query(
+        "select campaign, outcome, calls, talk_seconds from totals
+         where calls > 0 and campaign in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in rows {
+        let outcome = word(row.try_get("outcome")?, Outcome::parse, "outcome")?;
+        let calls = row.try_get::<i64, _>("calls")?.cast_unsigned();
+        let talk_seconds = row.try_get::<i64, _>("talk_seconds")?.cast_unsigned();
+        if let Some(view) = views.get_mut(&CampaignId::from_uuid(row.try_get("campaign")?)) {
+            let totals: &mut Totals = &mut view.progress.totals;
+            totals.add(outcome, calls, talk_seconds);
+        }
+    }
+    Ok(())
+}
+
+/// A campaign with its progress, if there is one.
+pub(super) async fn campaign_view(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    id: CampaignId,
+) -> Result<Option<CampaignView>, Fail> {
+    Ok(campaign_views(conn, settings, &[id]).await?.pop())
+}
+
+/// Clients by the order they came in, each with its place. `places` is a JSON array of them.
+pub(super) async fn client_views(
+    conn: &mut SqliteConnection,
+    places: &[i64],
+) -> Result<Vec<(u64, ClientView)>, Fail> {
+    let rows = sqlx::query(
+        "select clients.*, due.id as next_call, due.due_at as next_due_at,
+             exists (select 1 from dnc where dnc.phone = clients.phone
+                 and dnc.campaign in (x'', clients.campaign)) as on_dnc
+         from clients left join due on due.client = clients.id
+         where place in (select value from json_each(?1))
+         order by place, due.id desc",
+    )
+    .bind(serde_json::Value::from(places).to_string())
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut views: BTreeMap<u64, ClientView> = BTreeMap::new();
+    let mut place_of: BTreeMap<ClientId, u64> = BTreeMap::new();
+    for row in &rows {
+        let view = ClientView { client: row::client(row)?, on_dnc: row.try_get("on_dnc")? };
+        let place = row.try_get::<i64, _>("place")?.cast_unsigned();
+        place_of.insert(view.client.id, place);
+        views.insert(place, view);
+    }
+    for (client, note) in notes(conn, "client", &ids(place_of.keys())).await? {
+        let place = place_of.get(&ClientId::from_uuid(client));
+        if let Some(view) = place.and_then(|place| views.get_mut(place)) {
+            view.client.notes.push(note);
+        }
+    }
+    Ok(views.into_iter().collect())
+}
+
+/// What the rules are asked about waiting calls, in the order asked for; others are left out.
+pub(super) async fn facts(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    wanted: &[CallId],
+) -> Result<Vec<Facts>, Fail> {
+    let rows = sqlx::query(
+        "select due.id, due.campaign, due.client, due.phone, due.attempt, due.intent, due.due_at,
+             due.epoch, clients.name, clients.fields, clients.zones, clients.active,
+             clients.consent is not null as consent, clients.attempts, clients.import,
+             campaigns.state, campaigns.settings_version,
+             exists (select 1 from in_flight
+                 where in_flight.phone = due.phone and begun_at is not null) as number_live,
+             exists (select 1 from dnc
+                 where dnc.phone = due.phone and dnc.campaign = x'') as dnc_global,
+             exists (select 1 from dnc
+                 where dnc.phone = due.phone and dnc.campaign = due.campaign) as dnc_campaign
+         from due
+         join clients on clients.id = due.client
+         join campaigns on campaigns.id = due.campaign
+         where due.id in (select unhex(value, '-') from json_each(?1))",
+    )
+    .bind(ids(wanted))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut columns: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    let mut facts: BTreeMap<CallId, Facts> = BTreeMap::new();
+    for row in &rows {
+        let import: Uuid = row.try_get("import")?;
+        if !columns.contains_key(&import) {
+            let names: Option<String> =
+                sqlx::query_scalar("select columns from imports where id = ?1")
+                    .bind(import)
+                    .fetch_optional(&mut *conn)
+                    .await?;
+            let names = names.map_or(Ok(Vec::new()), |text| document(&text, "columns"))?;
+            columns.insert(import, names);
+        }
+        let names = columns.get(&import).map(Vec::as_slice).unwrap_or_default();
+        let read = facts_of(conn, settings, row, names).await?;
+        facts.insert(read.call, read);
+    }
+    let phones: BTreeSet<PhoneNumber> = facts.values().map(|facts| facts.phone).collect();
+    let dials = number_dials(conn, &phones).await?;
+    for facts in facts.values_mut() {
+        facts.number_dials = dials.get(&facts.phone).cloned().unwrap_or_default();
+    }
+    Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
+}
+
+async fn facts_of(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    row: &SqliteRow,
+    columns: &[String],
+) -> Result<Facts, Fail> {
+    let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
+    let settings_version = row.try_get("settings_version")?;
+    let settings = settings.load(conn, campaign, settings_version).await?;
+    let fields: Vec<String> = document(row.try_get("fields")?, "fields")?;
+    let dnc = match (row.try_get("dnc_global")?, row.try_get("dnc_campaign")?) {
+        (true, _) => Some(DncScope::Global),
+        (false, true) => Some(DncScope::Campaign(campaign)),
+        (false, false) => None,
+    };
+    Ok(Facts {
+        call: CallId::from_uuid(row.try_get("id")?),
+        campaign,
+        client: ClientId::from_uuid(row.try_get("client")?),
+        phone: row::phone(row.try_get("phone")?)?,
+        attempt: row.try_get("attempt")?,
+        intent: word(row.try_get("intent")?, Intent::parse, "intent")?,
+        due_at: instant(row.try_get("due_at")?)?,
+        lease: Lease { epoch: row.try_get::<i64, _>("epoch")?.cast_unsigned() },
+        run_state: word(row.try_get("state")?, RunState::parse, "run state")?,
+        settings_version,
+        settings: settings.ok_or(Fail::Corrupt("settings"))?,
+        zones: document(row.try_get("zones")?, "zones")?,
+        active: row.try_get("active")?,
+        consent: row.try_get("consent")?,
+        dnc,
+        number_live: row.try_get("number_live")?,
+        number_dials: Vec::new(),
+        client_dials: row.try_get("attempts")?,
+        name: row.try_get("name")?,
+        fields: columns.iter().cloned().zip(fields).collect(),
+    })
+}
+
+/// When numbers were dialled, over all campaigns, oldest first.
+pub(super) async fn number_dials(
+    conn: &mut SqliteConnection,
+    phones: &BTreeSet<PhoneNumber>,
+) -> Result<BTreeMap<PhoneNumber, Vec<DateTime<Utc>>>, Fail> {
+    let rows = sqlx::query(
+        "select phone, at from number_dials
+         where phone in (select value from json_each(?1)) order by phone, at",
+    )
+    .bind(numbers(phones))
+    .fetch_all(conn)
+    .await?;
+    let mut dials: BTreeMap<PhoneNumber, Vec<DateTime<Utc>>> = BTreeMap::new();
+    for row in rows {
+        let phone = row::phone(row.try_get("phone")?)?;
+        dials.entry(phone).or_default().push(instant(row.try_get("at")?)?);
+    }
+    Ok(dials)
+}
+
+/// The client whom a number most recently stood for: the one last dialled, else the latest row.
+pub(super) async fn client_of_number(
+    conn: &mut SqliteConnection,
+    phone: PhoneNumber,
+) -> Result<Option<ClientId>, Fail> {
+    let dialled: Option<Option<Uuid>> = sqlx::query_scalar(
+        "select client from calls where id = (
+             select call from number_dials where phone = ?1 order by at desc, call desc limit 1)",
+    )
+    .bind(digits(phone))
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(client) = dialled.flatten() {
+        return Ok(Some(ClientId::from_uuid(client)));
+    }
+    let latest: Option<Uuid> =
+        sqlx::query_scalar("select id from clients where phone = ?1 order by place desc limit 1")
+            .bind(digits(phone))
+            .fetch_optional(conn)
+            .await?;
+    Ok(latest.map(ClientId::from_uuid))
+}
+
+/// Who did something, for rows that name an actor.
+pub(super) fn actor_of(row: &SqliteRow, column: &str) -> Result<Actor, Fail> {
+    actor(row.try_get(column)?)
+}

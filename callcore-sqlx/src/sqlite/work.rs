@@ -1,0 +1,562 @@
+//! A unit of work: the rows a mutation is about, in memory, and what follows when they change.
+//!
+//! The core's functions speak over what was loaded; [`flush`](super::flush) writes what became of
+//! it, and nothing is seen by anybody before the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use callcore::actor::Actor;
+use callcore::call::{
+    Call, CancelReason, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
+};
+use callcore::campaign::{RunState, Settings};
+use callcore::client::{ClientStatus, ClientZone, Standing};
+use callcore::dnc::DncScope;
+use callcore::engine::{CallBrief, Case, PlannedCall, Stage, Tally, outlook};
+use callcore::id::{AuditId, CallId, CampaignId, ClientId};
+use callcore::phone::PhoneNumber;
+use callcore::port::{By, Effect, NoticeKind, Refused};
+use callcore::script::Script;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
+
+use super::fail::Fail;
+use super::open::{Machine, SettingsCache};
+use super::read;
+use super::row::{self, CallRow, Table, ids, instant, micros, numbers, word};
+
+/// How long an idempotency record is kept, on the wall clock.
+pub(super) const KEPT: TimeDelta = TimeDelta::hours(24);
+
+pub(super) struct Work<'s> {
+    // First, so that it forgets before the next writer gets its turn.
+    uncommitted: Uncommitted<'s>,
+    tx: Transaction<'static, Sqlite>,
+    pub(super) settings: &'s SettingsCache,
+    pub(super) latest: Option<DateTime<Utc>>,
+    pub(super) campaigns: BTreeMap<CampaignId, CampaignRow>,
+    pub(super) clients: BTreeMap<ClientId, ClientRow>,
+    pub(super) calls: BTreeMap<CallId, CallRow>,
+    /// The entries of every number whose clients were loaded.
+    pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
+    pub(super) out: Out,
+}
+
+/// What a unit of work adds, beside the rows it changes.
+#[derive(Default)]
+pub(super) struct Out {
+    /// Retries that are no longer owed; they never began.
+    pub(super) withdrawn: BTreeSet<CallId>,
+    pub(super) events: Vec<(CallId, String)>,
+    pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
+    pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
+}
+
+pub(super) struct CampaignRow {
+    pub(super) state: RunState,
+    pub(super) settings_version: u32,
+    pub(super) settings: Arc<Settings>,
+    pub(super) next_dial_at: DateTime<Utc>,
+    pub(super) started_at: Option<DateTime<Utc>>,
+    pub(super) ended_at: Option<DateTime<Utc>>,
+    /// Clients by status, with what this unit of work moved.
+    pub(super) clients: BTreeMap<ClientStatus, i64>,
+    pub(super) moved: BTreeMap<ClientStatus, i64>,
+    pub(super) changed: bool,
+}
+
+pub(super) struct ClientRow {
+    pub(super) campaign: CampaignId,
+    pub(super) phone: PhoneNumber,
+    pub(super) zones: Vec<ClientZone>,
+    pub(super) active: bool,
+    pub(super) tags: BTreeSet<String>,
+    pub(super) standing: Standing,
+    /// Every outbound call of the client.
+    pub(super) calls: BTreeMap<CallId, CallBrief>,
+    pub(super) changed: bool,
+}
+
+/// Forgets settings that this unit of work may have shown and that never came to be.
+struct Uncommitted<'s>(Option<&'s SettingsCache>);
+
+impl Drop for Uncommitted<'_> {
+    fn drop(&mut self) {
+        if let Some(settings) = self.0 {
+            settings.clear();
+        }
+    }
+}
+
+impl<'s> Work<'s> {
+    pub(super) fn new(tx: Transaction<'static, Sqlite>, settings: &'s SettingsCache) -> Self {
+        Self {
+            uncommitted: Uncommitted(Some(settings)),
+            tx,
+            settings,
+            latest: None,
+            campaigns: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            dnc: BTreeSet::new(),
+            out: Out::default(),
+        }
+    }
+
+    pub(super) fn conn(&mut self) -> &mut SqliteConnection {
+        &mut self.tx
+    }
+
+    /// Writes what changed and makes it last.
+    pub(super) async fn commit(mut self) -> Result<(), Fail> {
+        self.flush().await?;
+        let Self { mut uncommitted, tx, .. } = self;
+        tx.commit().await?;
+        uncommitted.0 = None;
+        Ok(())
+    }
+
+    /// Notes the instant of a change.
+    pub(super) fn at(&mut self, now: DateTime<Utc>) {
+        self.latest = self.latest.max(Some(now));
+    }
+
+    /// Begins what a person or the system asked for: nothing happens twice under one idempotency
+    /// key.
+    pub(super) async fn enter(&mut self, by: By<'_>) -> Result<(), Fail> {
+        self.at(by.now);
+        let Some(record) = by.idempotency else { return Ok(()) };
+        let taken: bool = sqlx::query_scalar(
+            "select exists (select 1 from idempotency where scope = ?1 and key = ?2 and wall > ?3)",
+        )
+        .bind(&record.scope)
+        .bind(&record.key)
+        .bind(micros(record.wall - KEPT))
+        .fetch_one(self.conn())
+        .await?;
+        if taken { Err(Refused::InProgress.into()) } else { Ok(()) }
+    }
+
+    /// Stores the answer to what was done.
+    pub(super) async fn leave(&mut self, by: By<'_>, effect: &Effect) -> Result<(), Fail> {
+        let Some(record) = by.idempotency else { return Ok(()) };
+        let reply = (record.reply)(effect);
+        sqlx::query("delete from idempotency where wall <= ?1")
+            .bind(micros(record.wall - KEPT))
+            .execute(self.conn())
+            .await?;
+        sqlx::query(
+            "insert into idempotency (scope, key, wall, body_hash, status, body)
+             values (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .bind(&record.scope)
+        .bind(&record.key)
+        .bind(micros(record.wall))
+        .bind(&record.body_hash[..])
+        .bind(reply.status)
+        .bind(reply.body)
+        .execute(self.conn())
+        .await?;
+        Ok(())
+    }
+
+    /// Writes an audit row, if a person or a token did it.
+    pub(super) async fn audit(
+        &mut self,
+        by: By<'_>,
+        action: &str,
+        object: String,
+        old: Option<Value>,
+        new: Option<Value>,
+    ) -> Result<(), Fail> {
+        if !matches!(by.actor, Actor::User(_) | Actor::Token(_)) {
+            return Ok(());
+        }
+        sqlx::query(
+            "insert into audit (id, at, actor, action, object, old, new)
+             values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(AuditId::new(by.now, &Machine).uuid())
+        .bind(micros(by.now))
+        .bind(by.actor.to_string())
+        .bind(action)
+        .bind(object)
+        .bind(old.map(|old| old.to_string()))
+        .bind(new.map(|new| new.to_string()))
+        .execute(self.conn())
+        .await?;
+        Ok(())
+    }
+
+    pub(super) async fn load_campaigns(
+        &mut self,
+        wanted: impl IntoIterator<Item = CampaignId>,
+    ) -> Result<(), Fail> {
+        let missing: BTreeSet<CampaignId> =
+            wanted.into_iter().filter(|id| !self.campaigns.contains_key(id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let wanted = ids(&missing);
+        let rows = sqlx::query(
+            "select id, state, settings_version, next_dial_at, started_at, ended_at from campaigns
+             where id in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(&wanted)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        for row in rows {
+            let id = CampaignId::from_uuid(row.try_get("id")?);
+            let settings_version = row.try_get("settings_version")?;
+            let settings = self.settings.load(&mut self.tx, id, settings_version).await?;
+            let started_at: Option<i64> = row.try_get("started_at")?;
+            let ended_at: Option<i64> = row.try_get("ended_at")?;
+            let campaign = CampaignRow {
+                state: word(row.try_get("state")?, RunState::parse, "run state")?,
+                settings_version,
+                settings: settings.ok_or(Fail::Corrupt("settings"))?,
+                next_dial_at: instant(row.try_get("next_dial_at")?)?,
+                started_at: started_at.map(instant).transpose()?,
+                ended_at: ended_at.map(instant).transpose()?,
+                clients: BTreeMap::new(),
+                moved: BTreeMap::new(),
+                changed: false,
+            };
+            self.campaigns.insert(id, campaign);
+        }
+        let counts = sqlx::query(
+            "select campaign, status, clients from client_counts
+             where campaign in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(&wanted)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        for row in counts {
+            let id = CampaignId::from_uuid(row.try_get("campaign")?);
+            let status = word(row.try_get("status")?, ClientStatus::parse, "client status")?;
+            if let Some(campaign) = self.campaigns.get_mut(&id) {
+                campaign.clients.insert(status, row.try_get("clients")?);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn campaign(&self, id: CampaignId) -> Result<&CampaignRow, Refused> {
+        self.campaigns.get(&id).ok_or(Refused::NotFound)
+    }
+
+    /// Loads clients with what their standing follows from: their calls, their campaigns, and the
+    /// DNC entries of their numbers.
+    pub(super) async fn load_clients(
+        &mut self,
+        wanted: impl IntoIterator<Item = ClientId>,
+    ) -> Result<(), Fail> {
+        let missing: BTreeSet<ClientId> =
+            wanted.into_iter().filter(|id| !self.clients.contains_key(id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let wanted = ids(&missing);
+        let rows = sqlx::query(
+            "select id, campaign, phone, zones, active, tags, status, attempts, voicemails,
+                 last_outcome, last_call_at
+             from clients where id in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(&wanted)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        let (mut campaigns, mut phones) = (BTreeSet::new(), BTreeSet::new());
+        for row in rows {
+            let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
+            let phone = row::phone(row.try_get("phone")?)?;
+            campaigns.insert(campaign);
+            phones.insert(phone);
+            let client = ClientRow {
+                campaign,
+                phone,
+                zones: row::document(row.try_get("zones")?, "zones")?,
+                active: row.try_get("active")?,
+                tags: row::document(row.try_get("tags")?, "tags")?,
+                standing: row::standing(&row)?,
+                calls: BTreeMap::new(),
+                changed: false,
+            };
+            self.clients.insert(ClientId::from_uuid(row.try_get("id")?), client);
+        }
+        let briefs = sqlx::query(
+            "select client, id, attempt, retry_of, intent, direction, due_at, stage, outcome,
+                 ended_at, permanent, end_reason, retired
+             from calls where client in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(&wanted)
+        .fetch_all(&mut *self.tx)
+        .await?;
+        for row in briefs {
+            let client = self.clients.get_mut(&ClientId::from_uuid(row.try_get("client")?));
+            if let (Some(client), Some(brief)) = (client, row::brief(&row)?) {
+                client.calls.insert(brief.id, brief);
+            }
+        }
+        // Calls that changed before their client was loaded are newer here than in the database.
+        for call in self.calls.values().map(|row| &row.call) {
+            let client = call.client.and_then(|id| self.clients.get_mut(&id));
+            if let (Some(client), Some(brief)) = (client, CallBrief::of(call)) {
+                client.calls.insert(brief.id, brief);
+            }
+        }
+        self.load_dnc(&phones).await?;
+        self.load_campaigns(campaigns).await
+    }
+
+    pub(super) async fn load_dnc(&mut self, phones: &BTreeSet<PhoneNumber>) -> Result<(), Fail> {
+        let rows = sqlx::query(
+            "select phone, campaign from dnc where phone in (select value from json_each(?1))",
+        )
+        .bind(numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let scope = read::scope(row.try_get("campaign")?)?;
+            self.dnc.insert((row::phone(row.try_get("phone")?)?, scope));
+        }
+        Ok(())
+    }
+
+    /// Loads calls with their events.
+    pub(super) async fn load_calls(
+        &mut self,
+        wanted: impl IntoIterator<Item = CallId>,
+    ) -> Result<(), Fail> {
+        let missing: BTreeSet<CallId> =
+            wanted.into_iter().filter(|id| !self.calls.contains_key(id)).collect();
+        let rows = read::call_rows(&mut self.tx, self.settings, &missing).await?;
+        self.calls.extend(rows.into_iter().map(|row| (row.call.id, row)));
+        Ok(())
+    }
+
+    /// The entry that covers a number in a campaign.
+    pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
+        [DncScope::Global, DncScope::Campaign(campaign)]
+            .into_iter()
+            .find(|scope| self.dnc.contains(&(phone, *scope)))
+    }
+
+    pub(super) fn notify(&mut self, at: DateTime<Utc>, kind: NoticeKind) {
+        self.out.notices.push((at, kind));
+    }
+
+    /// Puts a new call into the queue, or wherever else it belongs.
+    pub(super) fn add_call(&mut self, row: CallRow) {
+        let id = row.call.id;
+        let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
+        if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
+            client.calls.insert(id, brief);
+        }
+        self.calls.insert(id, row);
+    }
+
+    /// Changes a call, and moves every counter that follows from it.
+    pub(super) fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
+        let Some(row) = self.calls.get_mut(&id) else { return };
+        let old = Tally::of(&row.call);
+        change(row);
+        if Table::of(&row.call) != Table::Due {
+            row.lease_until = None;
+        }
+        row.call.claimed = row.lease_until.is_some();
+        let new = Tally::of(&row.call);
+        let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
+        if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
+            client.calls.insert(id, brief);
+        }
+        if let Some(campaign) = row.call.campaign
+            && old != new
+        {
+            for (tally, sign) in [(old, -1), (new, 1)] {
+                let Some(tally) = tally else { continue };
+                let key = (campaign, tally.quarter, tally.outcome);
+                let cell = self.out.tallies.entry(key).or_default();
+                *cell = (cell.0 + sign, cell.1 + sign * i64::from(tally.talk_seconds));
+            }
+        }
+    }
+
+    /// Ends a scheduled call without a dial.
+    pub(super) fn retire(&mut self, id: CallId, at: DateTime<Utc>, by: &Actor, how: Retirement) {
+        self.change(id, |row| {
+            row.call.retired = Some(Retired { at, by: by.clone(), how });
+            row.changed = true;
+        });
+    }
+
+    /// Brings a client's standing up to date after any change to its calls, and what follows: the
+    /// retry that is owed or no longer owed, and the campaign's end.
+    pub(super) fn follow_up(&mut self, id: ClientId, now: DateTime<Utc>) {
+        let Some(client) = self.clients.get(&id) else { return };
+        let Some(campaign) = self.campaigns.get(&client.campaign) else { return };
+        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
+        let outlook = outlook(&Case {
+            calls: &calls,
+            zones: &client.zones,
+            active: client.active,
+            on_dnc: self.on_dnc(client.phone, client.campaign).is_some(),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        });
+        if let Some(withdrawn) = outlook.withdraw {
+            self.withdraw(id, withdrawn);
+        }
+        if let Some(planned) = outlook.plan {
+            self.plan(id, planned);
+        }
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let (old, new) = (client.standing.status, outlook.standing.status);
+        let standing = Standing { next_call: None, ..outlook.standing };
+        client.changed |= client.standing != standing;
+        client.standing = standing;
+        let campaign = client.campaign;
+        self.move_client(campaign, Some(old), new);
+        if !new.is_final() {
+            self.reopen(campaign);
+        }
+        self.check_finished(campaign, now);
+    }
+
+    fn withdraw(&mut self, client: ClientId, id: CallId) {
+        let known = self.calls.remove(&id);
+        if known.is_none_or(|row| row.stored.is_some()) {
+            self.out.withdrawn.insert(id);
+        }
+        if let Some(row) = self.clients.get_mut(&client) {
+            row.calls.remove(&id);
+        }
+    }
+
+    fn plan(&mut self, client: ClientId, planned: PlannedCall) {
+        let (retry_of, due_at) = (Some(planned.retry_of), planned.due_at);
+        let next = Next { id: planned.id, attempt: planned.attempt, retry_of, due_at };
+        self.schedule(client, next, Intent::Plan, Actor::System);
+    }
+
+    /// Schedules a call for a client, whose standing has to follow.
+    pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
+        let Some(row) = self.clients.get(&client) else { return };
+        let call = Call {
+            id: next.id,
+            campaign: Some(row.campaign),
+            client: Some(client),
+            phone: Some(row.phone),
+            direction: Direction::Outbound,
+            attempt: next.attempt,
+            retry_of: next.retry_of,
+            intent,
+            by,
+            due_at: next.due_at,
+            claimed: false,
+            begun_at: None,
+            settings_version: 0,
+            zone: None,
+            decision: Vec::new(),
+            retired: None,
+            progress: Progress::default(),
+            review: Review::Unreviewed,
+            disposition: None,
+            notes: Vec::new(),
+        };
+        self.add_call(CallRow::new(call));
+    }
+
+    /// A finished campaign that has somebody to call runs again.
+    fn reopen(&mut self, campaign: CampaignId) {
+        if let Some(row) = self.campaigns.get_mut(&campaign)
+            && row.state == RunState::Finished
+        {
+            row.state = RunState::Running;
+            row.ended_at = None;
+            row.changed = true;
+        }
+    }
+
+    pub(super) fn move_client(
+        &mut self,
+        campaign: CampaignId,
+        old: Option<ClientStatus>,
+        new: ClientStatus,
+    ) {
+        let Some(row) = self.campaigns.get_mut(&campaign) else { return };
+        if old == Some(new) {
+            return;
+        }
+        for (status, by) in old.map(|old| (old, -1)).into_iter().chain([(new, 1)]) {
+            *row.clients.entry(status).or_default() += by;
+            *row.moved.entry(status).or_default() += by;
+        }
+    }
+
+    pub(super) fn check_finished(&mut self, campaign: CampaignId, now: DateTime<Utc>) {
+        let Some(row) = self.campaigns.get_mut(&campaign) else { return };
+        let mut present = row.clients.iter().filter(|(_, count)| **count > 0).peekable();
+        let over = present.peek().is_some() && present.all(|(status, _)| status.is_final());
+        if row.state == RunState::Running && over {
+            row.state = RunState::Finished;
+            row.ended_at = Some(now);
+            row.changed = true;
+            self.notify(now, NoticeKind::CampaignFinished(campaign));
+        }
+    }
+
+    /// Cancels every scheduled call to a number in a scope, because of a DNC entry.
+    pub(super) async fn cancel_number(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+    ) -> Result<Vec<CallId>, Fail> {
+        let rows =
+            sqlx::query("select id, campaign from clients where phone = ?1 order by campaign")
+                .bind(row::digits(phone))
+                .fetch_all(self.conn())
+                .await?;
+        let mut clients = Vec::new();
+        for row in rows {
+            if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
+                clients.push(ClientId::from_uuid(row.try_get("id")?));
+            }
+        }
+        self.load_clients(clients.iter().copied()).await?;
+        let waits = |brief: &CallBrief| matches!(brief.stage, Stage::Scheduled { .. });
+        let waiting: Vec<CallId> = clients
+            .iter()
+            .flat_map(|client| self.clients.get(client).into_iter().flat_map(|row| &row.calls))
+            .filter(|(_, brief)| waits(brief))
+            .map(|(id, _)| *id)
+            .collect();
+        self.load_calls(waiting.iter().copied()).await?;
+        for id in &waiting {
+            self.retire(*id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+        }
+        for client in clients {
+            self.follow_up(client, at);
+        }
+        Ok(waiting)
+    }
+
+    /// The script that a call ran under.
+    pub(super) async fn script(&mut self, id: CallId) -> Result<Script, Fail> {
+        let call = self.calls.get(&id).map(|row| (row.call.campaign, row.call.settings_version));
+        let Some((Some(campaign), version)) = call else { return Ok(Script::default()) };
+        let settings = self.settings.load(&mut self.tx, campaign, version).await?;
+        Ok(settings.map(|settings| settings.script.clone()).unwrap_or_default())
+    }
+}
+
+/// A call to be scheduled.
+pub(super) struct Next {
+    pub(super) id: CallId,
+    pub(super) attempt: u32,
+    pub(super) retry_of: Option<CallId>,
+    pub(super) due_at: DateTime<Utc>,
+}

@@ -1,0 +1,8 @@
+//! CSV and transcripts out, as pure text: whoever serves them streams.
+
+mod clients;
+mod csv_row;
+mod transcript;
+
+pub use clients::ClientExport;
+pub use transcript::transcript;

@@ -1,0 +1,194 @@
+//! The server: store, carrier, clocks, loops and router put together, and taken down again.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::serve::ListenerExt;
+use callcore::actor::{Actor, Role};
+use callcore::call::Report;
+use callcore::id::UserId;
+use callcore::port::{By, Store, StoreError, StoreErrorKind, User};
+use callcore::runtime::{OsEntropy, RecordError, Recorder, Runtime, SystemClock};
+use callcore::time::{Clock, Entropy, FastClock};
+use callcore_http::sign_in::{hash_password, issue_link};
+use callcore_http::{ApiState, EventSink, Ports, router};
+use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Secret};
+use crate::dialler::Dialler;
+use crate::{chain, clock, demo, signal};
+
+const ADMIN: &str = "admin";
+/// The fact a database keeps about the carrier it belongs to.
+const CARRIER: &str = "carrier";
+/// How long requests under way may take to end once the server drains.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Serves until the first signal, then drains.
+///
+/// # Errors
+///
+/// The database, the address or the carrier is not to be had, or contradicts the settings.
+pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+    let drain = signal::drain_token()?;
+    let database = open(&config.database).await?;
+    let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&database);
+    let wall: Arc<dyn Clock> = Arc::new(SystemClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+
+    let is_empty = store.campaigns(&[], None, 1).await?.items.is_empty();
+    let wants_demo = config.demo && is_empty;
+    let mut origin = clock::origin(&store, wall.now()).await?;
+    if wants_demo {
+        origin = demo::opening(origin);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(FastClock::new(SystemClock, origin, config.sim_speed));
+    let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
+    belong_to(&store, dialler.telephony().kind()).await?;
+    store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
+
+    let listener = TcpListener::bind(config.bind)
+        .await
+        .map_err(|error| format!("can't listen on {}: {error}", config.bind))?;
+    let address = listener.local_addr()?;
+    let ports = Ports {
+        store: Arc::clone(&store),
+        carrier: dialler.telephony(),
+        clock: Arc::clone(&clock),
+        wall: Arc::clone(&wall),
+        entropy: Arc::clone(&entropy),
+    };
+    let mut state = ApiState::new(ports).with_zone(config.time_zone.clone());
+    if let Some(token) = &config.api_token {
+        state = state.with_token("CALLCORE_API_TOKEN", token.reveal(), Role::Admin);
+    }
+    if wants_demo {
+        demo::create(&store, state.desk(), &*entropy, clock.now()).await?;
+    }
+    dialler.take_up(&store).await?;
+    let loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    let loops = dialler.join(loops).start();
+    let (waker, draining) = (loops.handle(), drain.clone());
+    state = dialler
+        .webhooks(state)
+        .with_wake(move || waker.wake())
+        .with_draining(move || draining.is_cancelled())
+        .with_events(Arc::new(GroupedCommits(loops.handle().recorder().clone())));
+
+    let admin = admin(&store, config.admin_password.as_ref(), &*entropy, state.now()).await?;
+    announce(&state, address, admin.id).await?;
+    let stop = CancellationToken::new();
+    let mut http = serve(listener, state, stop.clone());
+    tokio::select! {
+        () = drain.cancelled() => {}
+        ended = &mut http => return ended?.map_err(Failure::from),
+    }
+    // The loops go first: what the carrier sends meanwhile is still taken, or sent again.
+    loops.shutdown().await;
+    stop.cancel();
+    if let Ok(ended) = tokio::time::timeout(LAST_REQUESTS, http).await {
+        ended??;
+    }
+    Ok(database.close().await?)
+}
+
+async fn open(url: &str) -> Result<Arc<SqliteStore>, Failure> {
+    let opened = SqliteStore::open(OpenOptions::new(url)).await;
+    opened.map(Arc::new).map_err(|error| format!("can't open {url}: {}", chain(&error)).into())
+}
+
+/// Binds a new database to the kind of carrier; an old one must be of the same kind.
+async fn belong_to(store: &Arc<dyn Store>, kind: &str) -> Result<(), Failure> {
+    let bound = store.put_fact(CARRIER, kind).await?;
+    if bound == kind {
+        return Ok(());
+    }
+    Err(format!(
+        "this database belongs to the carrier {bound:?} and would now be used with {kind:?}: \
+         set DATABASE_URL to another file, or go back to {bound:?}"
+    )
+    .into())
+}
+
+/// The user `admin`, with the password of the settings; without one it keeps the one it has.
+async fn admin(
+    store: &Arc<dyn Store>,
+    password: Option<&Secret>,
+    entropy: &dyn Entropy,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<User, Failure> {
+    let known = store.user(ADMIN).await?;
+    if let (Some(user), None) = (&known, password) {
+        return Ok(user.clone());
+    }
+    let password_hash = match password {
+        Some(password) => {
+            let hash = hash_password(password.reveal(), entropy);
+            Some(hash.ok_or("CALLCORE_ADMIN_PASSWORD is too long")?)
+        }
+        None => None,
+    };
+    let id = known.map_or_else(|| UserId::new(now, entropy), |user| user.id);
+    let user = User { id, name: ADMIN.to_owned(), role: Role::Admin, password_hash };
+    Ok(store.save_user(By::new(&Actor::System, now), user).await?)
+}
+
+/// Prints where the server is and a link that signs in.
+async fn announce(state: &ApiState, address: SocketAddr, user: UserId) -> Result<(), Failure> {
+    let url = format!("http://{}", reachable(address));
+    let link = issue_link(state, user).await?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "callcore is at {url}")?;
+    writeln!(out, "sign in once, within 15 minutes: {url}/sign-in?link={link}")?;
+    Ok(out.flush()?)
+}
+
+/// An address a browser on this machine can open.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    stop: CancellationToken,
+) -> JoinHandle<io::Result<()>> {
+    let listener = listener.tap_io(|connection| {
+        // Small answers must not wait for each other; without it they are only slower.
+        drop(connection.set_nodelay(true));
+    });
+    let served =
+        axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
+    tokio::spawn(served.into_future())
+}
+
+/// Webhook events share commits with each other.
+#[derive(Debug)]
+struct GroupedCommits(Recorder);
+
+#[async_trait]
+impl EventSink for GroupedCommits {
+    async fn record(&self, reports: Vec<Report>) -> Result<(), StoreError> {
+        self.0.record(reports).await.map(drop).map_err(|error| {
+            let kind = match &error {
+                RecordError::Store(error) => error.kind(),
+                RecordError::Closed => StoreErrorKind::Unavailable,
+            };
+            StoreError::new(kind, "record").because(error)
+        })
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary, from outside: started in an empty directory, spoken to over HTTP, stopped by
+//! signals.
+
+mod harness;
+
+mod bad_input;
+mod crash;
+mod first_run;
+mod job;
+mod settings;
+mod stopping;

@@ -1,0 +1,61 @@
+use crate::harness::{TOKEN, run};
+
+fn refused(arguments: &[&str], settings: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let (code, said) = run(directory.path(), arguments, settings);
+    assert_eq!(code, Some(2), "{said}");
+    let left = std::fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, 0, "a server that does not start leaves nothing behind");
+    said
+}
+
+#[test]
+fn an_open_server_is_refused() {
+    let said = refused(&[], &[("CALLCORE_BIND", "0.0.0.0:0")]);
+    assert!(said.contains("set CALLCORE_ADMIN_PASSWORD or CALLCORE_API_TOKEN"), "{said}");
+}
+
+#[test]
+fn a_database_this_version_has_no_store_for_is_refused() {
+    let said = refused(&[], &[("DATABASE_URL", "postgres://db.example/callcore")]);
+    assert!(said.contains("SQLite only"), "{said}");
+}
+
+#[test]
+fn settings_that_would_do_nothing_are_refused_by_name() {
+    assert!(refused(&[], &[("CALLCORE_SIM_SPED", "60")]).contains("CALLCORE_SIM_SPED"));
+    assert!(refused(&[], &[("CALLCORE_MAIL_TO", "a@example.com")]).contains("CALLCORE_MAIL_TO"));
+    assert!(refused(&[], &[("TWILIO_ACCOUNT_SID", "AC0")]).contains("TWILIO_ACCOUNT_SID"));
+    assert!(refused(&["--sim-sped", "60"], &[]).contains("--sim-sped"));
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let url = ("CALLCORE_SIM_CARRIER_URL", "http://127.0.0.1:9");
+    assert!(refused(&[], &[url]).contains("CALLCORE_SIM_CARRIER_SECRET"));
+    let both = [url, ("CALLCORE_SIM_CARRIER_SECRET", "secret"), ("CALLCORE_SIM_SEED", "1")];
+    assert!(refused(&[], &both).contains("CALLCORE_SIM_SEED"));
+}
+
+#[test]
+fn secrets_that_are_guessed_at_once_are_refused() {
+    assert!(refused(&[], &[("CALLCORE_API_TOKEN", "short")]).contains("at least 16"));
+    assert!(refused(&[], &[("CALLCORE_ADMIN_PASSWORD", "")]).contains("at least 8"));
+}
+
+#[test]
+fn help_lists_the_settings_and_shows_no_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut help = crate::harness::command(
+        directory.path(),
+        &["--help"],
+        &[("CALLCORE_API_TOKEN", TOKEN), ("CALLCORE_ADMIN_PASSWORD", "do not show me")],
+    );
+    let output = help.output().unwrap();
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for name in ["CALLCORE_BIND", "DATABASE_URL", "CALLCORE_SIM_SPEED", "CALLCORE_LOG_FORMAT"] {
+        assert!(help.contains(name), "{name}");
+    }
+    assert!(!help.contains(TOKEN) && !help.contains("do not show me"));
+}

@@ -1,0 +1,60 @@
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Api, PATIENCE, Server, TOKEN};
+use crate::job::{any_hour, assert_counts_agree, started};
+
+const LIST: &[u8] = include_bytes!("../../../../callcore/tests/data/clients.csv");
+const SETTINGS: [(&str, &str); 2] = [("CALLCORE_API_TOKEN", TOKEN), ("CALLCORE_SIM_SPEED", "600")];
+
+async fn until_calls_end(api: &Api, id: &str, enough: u64) -> Value {
+    let start = Instant::now();
+    loop {
+        let campaign = api.get(&format!("/api/campaigns/{id}")).await;
+        if campaign["attempted"].as_u64().unwrap() >= enough {
+            return campaign;
+        }
+        assert!(start.elapsed() < PATIENCE, "nobody is called: {campaign}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_a_restart_goes_on_with_everything() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &SETTINGS);
+    let list = LIST.split_inclusive(|byte| *byte == b'\n').take(301).collect::<Vec<_>>().concat();
+    let (id, report) = started(&server.api(), &any_hour("Restarted", 20), list).await;
+    let before = until_calls_end(&server.api(), &id, 30).await;
+    assert_eq!(before["state"], "running", "{before}");
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+
+    // Faster, so that the retries that are hours away come soon.
+    let settings = [SETTINGS[0], ("CALLCORE_SIM_SPEED", "5000")];
+    let server = Server::start(directory.path(), &settings);
+    let api = server.api();
+    let after = api.get(&format!("/api/campaigns/{id}")).await;
+    assert!(after["attempted"].as_u64() >= before["attempted"].as_u64(), "{after}");
+    assert_counts_agree(&api, &id, report["accepted"].as_u64().unwrap()).await;
+}
+
+#[tokio::test]
+async fn the_campaign_clock_does_not_go_back_at_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &SETTINGS);
+    let created = |api: Api| async move {
+        let campaign = api.post("/api/campaigns", &any_hour("Clock", 1)).await;
+        let at = campaign["created_at"].as_str().unwrap().to_owned();
+        at.parse::<chrono::DateTime<chrono::Utc>>().unwrap()
+    };
+    let first = created(server.api()).await;
+    // At 600 campaign seconds a second, the clock is now ahead of the wall.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let second = created(server.api()).await;
+    assert!(first < second);
+    server.kill();
+    let server = Server::start(directory.path(), &SETTINGS);
+    assert!(created(server.api()).await >= second);
+}
