@@ -19,7 +19,7 @@ use callcore::port::{
 };
 use callcore::time::{Clock, ManualClock, SeededEntropy};
 use callcore_benches::{csv, settings, start};
-use callcore_sqlx::sqlite::{Durability, SqliteStore};
+use callcore_sqlx::sqlite::{Durability, OpenOptions, SqliteStore};
 use chrono::TimeDelta;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::sync::Mutex;
@@ -131,7 +131,7 @@ async fn live(world: World) {
 async fn sqlite(durability: Durability) -> World {
     let folder = tempfile::tempdir().expect("a folder for the database");
     let url = format!("sqlite://{}", folder.path().join("bench.db").display());
-    let store = SqliteStore::open(&url, durability).await.expect("a new database");
+    let store = SqliteStore::open(OpenOptions::new(url).durability(durability)).await.expect("a new database");
     world(Arc::new(store), Some(folder)).await
 }
 

@@ -282,6 +282,12 @@ impl Call {
         !matches!(self.status(), CallStatus::Scheduled | CallStatus::Claimed | CallStatus::Ended)
     }
 
+    /// When the call began: its stored intent, or the first thing heard of an inbound call.
+    #[must_use]
+    pub fn began(&self) -> DateTime<Utc> {
+        self.begun_at.unwrap_or(self.due_at)
+    }
+
     /// The instant a history sorts by: the end, or what comes nearest to it.
     #[must_use]
     pub fn date(&self) -> DateTime<Utc> {

@@ -15,6 +15,8 @@ mod admit;
 mod decide;
 mod permit;
 mod standing;
+#[cfg(test)]
+mod tests;
 
 pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
 pub use decide::{Command, Defer, Facts, Heard, Lease, Rule, Settlement, Verdict, decide, explain};

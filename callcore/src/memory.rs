@@ -349,11 +349,13 @@ impl State {
                 self.ended.insert((at, id));
             }
         }
-        if outbound && live != now_live {
-            let numbers = phone.map(|phone| self.live_numbers.entry(phone).or_default());
-            let campaign_live =
-                campaign.and_then(|id| self.campaigns.get_mut(&id)).map(|row| &mut row.live);
-            for set in [Some(&mut self.live), numbers, campaign_live].into_iter().flatten() {
+        if live != now_live {
+            // Somebody who calls in takes no slot, and may be called back.
+            let numbers =
+                phone.filter(|_| outbound).map(|p| self.live_numbers.entry(p).or_default());
+            let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
+            let campaign = campaign.map(|row| &mut row.live);
+            for set in [Some(&mut self.live), numbers, campaign].into_iter().flatten() {
                 if now_live {
                     set.insert(id)
                 } else {

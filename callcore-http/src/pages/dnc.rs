@@ -11,7 +11,7 @@ use callcore::port::{Cursor, DncAdded, DncQuery};
 
 use super::ROWS;
 use super::form::{Choice, Form};
-use super::frame::{Answer, Shell, Visit, done, encoded, is_local, page, page_with};
+use super::frame::{Answer, Shell, Trouble, Visit, done, encoded, is_local, page, page_with};
 use super::rows::{campaign_choices, shown};
 use super::when::{When, counted};
 use super::words;
@@ -64,7 +64,7 @@ async fn list(
     q: Option<String>,
     after: Option<Cursor>,
     form: Draft,
-) -> Result<DncPage, super::frame::Trouble> {
+) -> Result<DncPage, Trouble> {
     let digits = q.as_deref().map(digits).filter(|digits| !digits.is_empty());
     let query = DncQuery { q: digits, after, limit: ROWS, ..DncQuery::default() };
     let found = state.store().dnc(&query).await?;
@@ -109,10 +109,7 @@ fn shown_reason(reason: &str) -> String {
     }
 }
 
-async fn campaign_name(
-    state: &ApiState,
-    scope: DncScope,
-) -> Result<Option<String>, super::frame::Trouble> {
+async fn campaign_name(state: &ApiState, scope: DncScope) -> Result<Option<String>, Trouble> {
     let Some(id) = scope.campaign() else { return Ok(None) };
     let view = state.store().campaign(id).await?;
     Ok(Some(view.map_or_else(|| id.to_string(), |view| shown(&view.campaign.settings.name))))
@@ -123,7 +120,7 @@ fn scope_value(scope: DncScope) -> String {
     scope.campaign().map(|id| id.to_string()).unwrap_or_default()
 }
 
-fn read_scope(text: &str) -> Result<DncScope, Problem> {
+fn read_scope(text: &str) -> Result<DncScope, Trouble> {
     if text.is_empty() {
         return Ok(DncScope::Global);
     }

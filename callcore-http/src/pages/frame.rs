@@ -159,11 +159,11 @@ impl Shell {
 
 /// Something that went wrong; the frame shows it as a page.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble(Problem);
+pub(super) struct Trouble(Box<Problem>);
 
 impl<E: Into<Problem>> From<E> for Trouble {
     fn from(error: E) -> Self {
-        Self(error.into())
+        Self(Box::new(error.into()))
     }
 }
 
@@ -248,13 +248,29 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     parts.extensions.insert(principal);
     parts.extensions.insert(visit.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(trouble) = response.extensions_mut().remove::<Trouble>() {
+    if let Some(trouble) = trouble_in(&mut response) {
         response = trouble_page(&state, &visit, &trouble, back);
     }
     if visit.flash.is_some() && !response.status().is_redirection() {
         set_cookie(&mut response, flash_cookie(String::new(), true));
     }
     response
+}
+
+/// The trouble an answer is about. Extractors that pages share with the API answer with a problem
+/// document: what it says is for programs.
+fn trouble_in(response: &mut Response) -> Option<Trouble> {
+    if let Some(trouble) = response.extensions_mut().remove::<Trouble>() {
+        return Some(trouble);
+    }
+    let media_type = response.headers().get(header::CONTENT_TYPE)?;
+    if media_type != "application/problem+json" {
+        return None;
+    }
+    Some(match response.status() {
+        StatusCode::NOT_FOUND => Problem::not_found().into(),
+        status => Problem::new(status, "malformed", "the request could not be read").into(),
+    })
 }
 
 fn to_the_door(parts: &Parts) -> Response {

@@ -225,8 +225,9 @@ impl SqliteStore {
     ) -> Result<Vec<OpenCall>, Fail> {
         let mut work = self.write().await?;
         let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select id from in_flight where begun_at is not null and look_at <= ?1
-                 and (doubtful = 1 or begun_at <= ?2) order by id limit ?3",
+            // Inbound calls have no stored intent: they began when they came.
+            "select id from in_flight where look_at <= ?1
+                 and (doubtful = 1 or coalesce(begun_at, due_at) <= ?2) order by id limit ?3",
         )
         .bind(micros(wall))
         .bind(micros(now - SLOT_HOLD))
@@ -243,7 +244,7 @@ impl SqliteStore {
                 row.changed = true;
             });
         }
-        let open = calls.iter().filter_map(|id| open_call(work.calls.get(id)?)).collect();
+        let open = calls.iter().filter_map(|id| work.calls.get(id)).map(open_call).collect();
         work.commit().await?;
         Ok(open)
     }
@@ -251,7 +252,7 @@ impl SqliteStore {
     async fn live_calls(&self, limit: u32) -> Result<Vec<OpenCall>, Fail> {
         let mut conn = self.read().await?;
         let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select id from in_flight where begun_at is not null order by id limit ?1",
+            "select id from in_flight order by id limit ?1",
         )
         .bind(limit)
         .fetch_all(&mut *conn)
@@ -259,7 +260,7 @@ impl SqliteStore {
         let wanted = rows.into_iter().map(CallId::from_uuid).collect();
         let mut rows = read::call_rows(&mut conn, &self.settings, &wanted).await?;
         rows.sort_unstable_by_key(|row| row.call.id);
-        Ok(rows.iter().filter_map(open_call).collect())
+        Ok(rows.iter().map(open_call).collect())
     }
 
     async fn latest(&self) -> Result<Option<DateTime<Utc>>, Fail> {
@@ -271,14 +272,14 @@ impl SqliteStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 /// The calls a claim gets, in order.

@@ -121,7 +121,7 @@ impl Dispatch for MemoryStore {
             .copied()
             .filter(|id| {
                 let row = &state.calls[id];
-                let overdue = row.call.begun_at.is_some_and(|begun| begun + SLOT_HOLD <= now);
+                let overdue = row.call.began() + SLOT_HOLD <= now;
                 let silent = row.events.is_empty();
                 let unknown = row.call.status() == CallStatus::Unknown;
                 row.look_at <= wall && (silent || unknown || overdue)
@@ -135,12 +135,12 @@ impl Dispatch for MemoryStore {
                 row.look_at = wall + wait.min(LONGEST_LOOK);
             }
         }
-        Ok(due.iter().filter_map(|id| open_call(&state.calls[id])).collect())
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
-        let rows = state.live.iter().filter_map(|id| open_call(&state.calls[id]));
+        let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
         Ok(rows.take(limit as usize).collect())
     }
 
@@ -149,14 +149,14 @@ impl Dispatch for MemoryStore {
     }
 }
 
-fn open_call(row: &CallRow) -> Option<OpenCall> {
-    Some(OpenCall {
+fn open_call(row: &CallRow) -> OpenCall {
+    OpenCall {
         call: row.call.id,
-        phone: row.call.phone?,
-        begun_at: row.call.begun_at?,
+        phone: row.call.phone,
+        begun_at: row.call.began(),
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
-    })
+    }
 }
 
 impl State {
@@ -179,25 +179,25 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
-        let mut campaigns: Vec<&super::CampaignRow> = self.campaigns.values().collect();
-        campaigns.sort_by_key(|row| (-i64::from(row.campaign.settings.priority), row.campaign.id));
-        let mut ids = Vec::new();
-        for row in campaigns {
+        let mut found = Vec::new();
+        for row in self.campaigns.values() {
             let pacing = row.campaign.settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
-            let mut slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let slots = (pacing.max_concurrent as usize).saturating_sub(held);
+            let mut slots = slots.min(request.limit as usize);
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
             let asked =
                 planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            let rank = -i64::from(row.campaign.settings.priority);
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
-                if slots == 0 || ids.len() >= request.limit as usize {
+                if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    ids.push(*id);
+                    found.push((rank, *plan, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
                 } else if *plan {
@@ -205,7 +205,8 @@ impl State {
                 }
             }
         }
-        ids
+        found.sort_unstable();
+        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
     }
 
     fn begin(
@@ -436,6 +437,7 @@ impl State {
             notes: Vec::new(),
         };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
+        self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }

@@ -93,7 +93,10 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
             Origin::RangIn(InboundRing { carrier_call_id, from: call.phone, new_id: call.id })
         }));
     }
-    let (Some(campaign), Some(client)) = (call.campaign, call.client) else { return Ok(None) };
+    let (Some(campaign), Some(client), Some(phone)) = (call.campaign, call.client, call.phone)
+    else {
+        return Ok(None);
+    };
     let Some(campaign) = store.campaign(campaign).await? else { return Ok(None) };
     let Some(client) = store.client(client).await?.map(|view| view.client) else {
         return Ok(None);
@@ -110,7 +113,7 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
         lines: settings.script.spoken(field),
         keys: settings.script.keys.clone(),
         voicemail_message: message.map(|message| message.fill(field)),
-        ..SimDial::new(open.call, open.phone)
+        ..SimDial::new(open.call, phone)
     })))
 }
 

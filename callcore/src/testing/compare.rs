@@ -25,9 +25,9 @@ use crate::port::{
 use crate::time::SeededEntropy;
 
 /// How many things happen in one history.
-const STEPS: u32 = 150;
+const STEPS: u32 = 400;
 /// How many numbers there are: few, so that campaigns share them.
-const NUMBERS: u64 = 25;
+const NUMBERS: u64 = 40;
 
 /// Plays the history of a seed to two fresh stores and compares every answer, and now and then
 /// everything they can be asked.
@@ -41,7 +41,7 @@ pub async fn compare(a: &dyn Store, b: &dyn Store, seed: u64) {
     for step in 0..STEPS {
         history.step = step;
         history.act().await;
-        if step % 15 == 14 {
+        if step % 25 == 24 {
             history.compare_all().await;
         }
     }
@@ -61,6 +61,15 @@ struct History<'a> {
     /// Permits somebody is slow to begin, one for each store.
     permits: Vec<(Permit, Permit)>,
     begun: Vec<TakeBack>,
+}
+
+impl Drop for History<'_> {
+    fn drop(&mut self) {
+        // A recount does not know which history it is part of.
+        if std::thread::panicking() {
+            eprintln!("in the history of seed {}, step {}", self.seed, self.step);
+        }
+    }
 }
 
 impl<'a> History<'a> {
@@ -120,21 +129,21 @@ impl<'a> History<'a> {
             return self.create().await;
         }
         match self.roll(40) {
-            0 => self.create().await,
-            1..5 => self.import().await,
-            5..8 => self.change_state().await,
-            8 => self.change_settings().await,
-            9..16 => self.dial().await,
-            16 => self.begin_late().await,
-            17 => self.take_back().await,
-            18..29 => self.hear().await,
+            0 if self.campaigns.len() < 6 => self.create().await,
+            1 | 2 => self.import().await,
+            3..6 => self.change_state().await,
+            6 => self.change_settings().await,
+            7..15 => self.dial().await,
+            15 => self.begin_late().await,
+            16 => self.take_back().await,
+            17..29 => self.hear().await,
             29 => self.ring().await,
-            30 | 31 => self.block().await,
-            32 => self.unblock().await,
-            33..37 => self.desk().await,
-            37 => self.look().await,
+            30 => self.block().await,
+            31 => self.unblock().await,
+            32..35 => self.desk().await,
+            35 => self.look().await,
             _ => {
-                let pause = TimeDelta::minutes(self.roll_signed(600));
+                let pause = TimeDelta::minutes(self.roll_signed(400));
                 self.now += pause;
             }
         }
@@ -217,10 +226,10 @@ impl<'a> History<'a> {
     async fn change_state(&mut self) {
         let Some(id) = self.pick(&self.campaigns.clone()) else { return };
         // Starting and going on outweigh the rest, so that something happens.
-        let transition = match self.roll(12) {
+        let transition = match self.roll(24) {
             0 => Transition::Stop,
-            1..4 => Transition::Pause,
-            4..8 => Transition::Resume,
+            1..6 => Transition::Pause,
+            6..14 => Transition::Resume,
             _ => Transition::Start,
         };
         let (now, operator) = (self.now, person());
@@ -485,8 +494,10 @@ impl<'a> History<'a> {
         self.both("notices", async |store: &'a dyn Store| {
             let notices = store.notices(1000).await;
             notices.map(|notices| {
-                let mut kinds: Vec<String> =
-                    notices.iter().map(|notice| format!("{:?}", (notice.at, notice.kind))).collect();
+                let mut kinds: Vec<String> = notices
+                    .iter()
+                    .map(|notice| format!("{:?}", (notice.at, notice.kind)))
+                    .collect();
                 kinds.sort();
                 kinds
             })

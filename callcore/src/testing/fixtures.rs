@@ -18,8 +18,8 @@ use crate::engine::{BeginRefusal, Command, Facts, Permit, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Added, BeginImport, By, CallQuery, CallView, CampaignView, ClaimRequest, ClientView, NewCall,
-    NewCampaign, NewClient, Recorded, Refusals, Store,
+    ActError, Added, BeginImport, By, CallQuery, CallView, CampaignView, ClaimRequest, ClientView,
+    NewCall, NewCampaign, NewClient, Recorded, Refusals, Refused, Store,
 };
 use crate::time::{Clock, Entropy, ManualClock, SeededEntropy};
 
@@ -272,6 +272,10 @@ impl<'a> Scene<'a> {
     }
 
     /// Begins one permit.
+    ///
+    /// # Errors
+    ///
+    /// The store's own refusal.
     pub async fn begin_one(&self, permit: Permit) -> Result<(), BeginRefusal> {
         self.begin(std::slice::from_ref(&permit)).await[0]
     }
@@ -395,6 +399,18 @@ impl<'a> Scene<'a> {
     /// Asserts what holds at every commit; cases end with it.
     pub async fn check(&self) {
         super::recount(self.store).await;
+    }
+}
+
+/// Why a person's act was refused.
+///
+/// # Panics
+///
+/// It was not, or the store failed.
+pub fn refused<T: fmt::Debug>(result: Result<T, ActError>) -> Refused {
+    match result {
+        Err(ActError::Refused(refused)) => refused,
+        other => panic!("it is refused: {other:?}"),
     }
 }
 

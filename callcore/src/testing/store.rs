@@ -35,10 +35,13 @@ pub mod access;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
+pub mod claims;
+pub mod clients;
 pub mod dispatch;
 pub mod dnc;
 pub mod endings;
 pub mod events;
+pub mod lists;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -73,7 +76,7 @@ macro_rules! store_conformance {
                 b2_of_two_requests_at_once_under_a_key_one_is_done
                 b2_a_refused_request_leaves_its_key_free
             }
-            dispatch {
+            claims {
                 d1_only_due_calls_of_running_campaigns_are_claimed
                 d1_a_claim_brings_every_fact
                 d1_a_call_a_person_asked_for_is_claimed_while_paused
@@ -87,6 +90,8 @@ macro_rules! store_conformance {
                 d2_whoever_lost_a_lease_can_neither_begin_nor_settle
                 d2_an_ended_lease_nobody_took_over_still_loses_to_the_next
                 d2_of_two_claimers_at_once_one_gets_each_call
+            }
+            dispatch {
                 d3_begin_stores_the_intent_the_decision_and_the_attempt
                 d3_a_batch_is_answered_permit_by_permit_in_order
                 d3_one_number_has_one_live_call_over_all_campaigns
@@ -111,60 +116,6 @@ macro_rules! store_conformance {
                 d8_an_unknown_call_and_one_that_should_be_over_are_asked_about
                 d8_the_latest_instant_of_a_change_is_kept
             }
-            campaigns {
-                c1_settings_are_versioned_and_stale_changes_refused
-                c1_a_live_call_keeps_the_settings_it_ran_under
-                c2_run_states_change_as_they_may_and_no_other_way
-                c2_a_campaign_without_clients_does_not_start
-                c2_stop_cancels_what_is_scheduled_with_history_rows
-                c3_each_row_is_answered_in_order_and_duplicates_name_their_line
-                c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call
-                c3_a_client_on_a_dnc_list_is_taken_and_has_no_call
-                c3_an_import_takes_rows_while_it_runs_and_keeps_its_report
-                c4_a_finished_campaign_that_gets_a_client_runs_again
-                c4_a_stopped_campaign_takes_no_clients
-                c5_counters_equal_a_recount_after_every_step_of_a_day
-                c6_a_campaign_finishes_with_its_last_client
-                c6_a_campaign_of_people_on_dnc_lists_finishes_when_it_starts
-                c6_a_campaign_that_ended_while_paused_finishes_when_it_goes_on
-                c5_campaigns_come_newest_first_and_by_state
-                c3_clients_are_found_by_part_of_name_or_number
-                c3_pages_of_clients_neither_repeat_nor_lose_while_rows_arrive
-                c3_the_export_has_every_client_in_the_order_they_came_in
-            }
-            calls {
-                l1_a_call_has_one_id_from_scheduled_to_ended
-                l1_a_transcript_keeps_its_lines_in_their_order
-                l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
-                l2_history_has_ended_skipped_and_inbound_calls
-                l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end
-                l2_pages_of_upcoming_calls_neither_repeat_nor_lose
-                l3_call_now_is_due_at_once_by_a_persons_wish
-                l3_reschedule_moves_a_call_and_keeps_the_rules
-                l3_a_claimed_live_or_ended_call_is_left_alone
-                l3_a_draft_is_not_called_now_and_a_stopped_campaign_not_at_all
-                l3_a_skipped_call_stands_in_the_history_and_ends_its_client
-                l3_a_skipped_call_may_be_followed_by_the_next_attempt
-                l4_retry_makes_a_new_call_by_a_persons_wish
-                l4_retry_refuses_while_a_call_is_to_come_or_live
-                l5_a_retry_makes_a_finished_campaign_run_again
-                l2_a_call_that_comes_in_is_its_clients_and_recorded_once
-                l2_calls_of_strangers_and_withheld_numbers_are_recorded
-                l2_whoever_opts_out_while_calling_in_is_not_called
-            }
-            dnc {
-                n1_a_listed_number_is_never_begun_in_its_scope
-                n1_nothing_follows_a_live_call_of_a_listed_number
-                n2_an_entry_cancels_what_is_scheduled_in_its_scope_only
-                n2_drafts_and_paused_campaigns_are_in_scope_too
-                n2_a_key_that_opts_out_blocks_the_number_everywhere
-                n2_an_opt_out_counts_even_after_the_call_ended
-                n3_a_number_has_one_entry_in_a_scope_and_the_first_stays
-                n3_a_second_entry_cancels_what_came_in_between
-                n4_removing_takes_the_entry_of_that_scope_only
-                n4_an_entry_removed_does_not_bring_calls_back
-                n3_entries_come_newest_first_and_are_found
-            }
             endings {
                 d5_no_answer_then_busy_are_two_dials_in_all
                 d5_voicemail_is_tried_thrice
@@ -181,6 +132,65 @@ macro_rules! store_conformance {
                 d5_max_attempts_bounds_all_dials
                 d5_one_batch_may_be_about_many_calls
                 d5_retries_of_a_number_that_was_blocked_meanwhile_are_not_planned
+            }
+            campaigns {
+                c1_settings_are_versioned_and_stale_changes_refused
+                c1_a_live_call_keeps_the_settings_it_ran_under
+                c2_run_states_change_as_they_may_and_no_other_way
+                c2_a_campaign_without_clients_does_not_start
+                c2_stop_cancels_what_is_scheduled_with_history_rows
+                c4_a_finished_campaign_that_gets_a_client_runs_again
+                c4_a_stopped_campaign_takes_no_clients
+                c5_counters_equal_a_recount_after_every_step_of_a_day
+                c6_a_campaign_finishes_with_its_last_client
+                c6_a_campaign_of_people_on_dnc_lists_finishes_when_it_starts
+                c6_a_campaign_that_ended_while_paused_finishes_when_it_goes_on
+                c5_campaigns_come_newest_first_and_by_state
+            }
+            clients {
+                c3_each_row_is_answered_in_order_and_duplicates_name_their_line
+                c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call
+                c3_a_client_on_a_dnc_list_is_taken_and_has_no_call
+                c3_an_import_takes_rows_while_it_runs_and_keeps_its_report
+                c3_clients_are_found_by_part_of_name_or_number
+                c3_pages_of_clients_neither_repeat_nor_lose_while_rows_arrive
+                c3_the_export_has_every_client_in_the_order_they_came_in
+            }
+            calls {
+                l3_call_now_is_due_at_once_by_a_persons_wish
+                l3_reschedule_moves_a_call_and_keeps_the_rules
+                l3_a_claimed_live_or_ended_call_is_left_alone
+                l3_a_draft_is_not_called_now_and_a_stopped_campaign_not_at_all
+                l3_a_skipped_call_stands_in_the_history_and_ends_its_client
+                l3_a_skipped_call_may_be_followed_by_the_next_attempt
+                l4_retry_makes_a_new_call_by_a_persons_wish
+                l4_retry_refuses_while_a_call_is_to_come_or_live
+                l5_a_retry_makes_a_finished_campaign_run_again
+            }
+            lists {
+                l1_a_call_has_one_id_from_scheduled_to_ended
+                l1_a_transcript_keeps_its_lines_in_their_order
+                l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
+                l2_history_has_ended_skipped_and_inbound_calls
+                l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end
+                l2_pages_of_upcoming_calls_neither_repeat_nor_lose
+                l2_a_call_that_comes_in_is_its_clients_and_recorded_once
+                l2_calls_of_strangers_and_withheld_numbers_are_recorded
+                l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            dnc {
+                n1_a_listed_number_is_never_begun_in_its_scope
+                n1_nothing_follows_a_live_call_of_a_listed_number
+                n2_an_entry_cancels_what_is_scheduled_in_its_scope_only
+                n2_drafts_and_paused_campaigns_are_in_scope_too
+                n2_a_key_that_opts_out_blocks_the_number_everywhere
+                n2_an_opt_out_counts_even_after_the_call_ended
+                n3_a_number_has_one_entry_in_a_scope_and_the_first_stays
+                n3_a_second_entry_cancels_what_came_in_between
+                n4_removing_takes_the_entry_of_that_scope_only
+                n4_an_entry_removed_does_not_bring_calls_back
+                n4_whoever_came_in_while_listed_stays_out_after_removal
+                n3_entries_come_newest_first_and_are_found
             }
             access {
                 a1_a_link_is_redeemed_once
@@ -231,15 +241,18 @@ mod tests {
         include_str!("../port/store/dnc.rs"),
     ];
 
-    const MODULES: [&str; 8] = [
+    const MODULES: [&str; 11] = [
         include_str!("store/access.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
+        include_str!("store/claims.rs"),
+        include_str!("store/clients.rs"),
         include_str!("store/dispatch.rs"),
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/lists.rs"),
     ];
 
     /// The names the macro lists.

@@ -21,7 +21,7 @@ callcore::store_conformance!(Fresh);
 /// histories, and that a seed plays the same history again.
 #[tokio::test]
 async fn random_histories_keep_every_count_right() {
-    for seed in 0..20 {
+    for seed in 0..10 {
         callcore::testing::compare(&MemoryStore::default(), &MemoryStore::default(), seed).await;
     }
 }

@@ -29,7 +29,8 @@ use crate::port::StoreError;
 ///   A settlement under a lost lease changes nothing.
 /// - **D7** `take_back` undoes a `begin` whose ticket was never placed: the call waits again and the
 ///   attempt does not count.
-/// - **D8** A call begun and not ended is returned by `unsettled` until it has ended.
+/// - **D8** A call begun and not ended is returned by `unsettled` until it has ended, and so is an
+///   inbound call that should have ended.
 #[async_trait]
 pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     /// The wall clock of the machine the store runs on: the one place where a store's time is
@@ -105,7 +106,7 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<OpenCall>, StoreError>;
 
-    /// Every live call: the simulated carrier takes them up again after a restart, and people see
+    /// Every live call, inbound ones included: the simulated carrier takes them up again after a restart, and people see
     /// them.
     ///
     /// # Errors
@@ -172,9 +173,9 @@ pub enum Recorded {
 pub struct OpenCall {
     /// The call.
     pub call: CallId,
-    /// The number that was, or may have been, dialled.
-    pub phone: PhoneNumber,
-    /// When its intent was stored, on the campaign clock.
+    /// The number that was, or may have been, dialled; who rings, of an inbound call.
+    pub phone: Option<PhoneNumber>,
+    /// When its intent was stored, on the campaign clock; the first event, of an inbound call.
     pub begun_at: DateTime<Utc>,
     /// The carrier's id, if it was heard.
     pub carrier_call_id: Option<String>,

@@ -68,8 +68,7 @@ impl World {
             let view = read(self.inner.campaign(campaign)).flatten().ok_or("a campaign is gone")?;
             rows.campaigns.push(view);
             let (statuses, tags) = (Vec::new(), Vec::new());
-            let query =
-                ClientQuery { campaign, q: None, statuses, tags, after: None, limit: ALL };
+            let query = ClientQuery { campaign, q: None, statuses, tags, after: None, limit: ALL };
             let page = read(self.inner.clients(&query)).ok_or("no clients")?;
             rows.clients.extend(page.items.into_iter().map(|view| view.client));
         }
@@ -132,7 +131,11 @@ impl World {
         let live = to_number().any(|(_, call, _)| call.end().is_none());
         same(&format!("a live call to the number of call {name}"), &facts.number_live, &live)?;
         let dials = judge.dials_of(facts.client).len();
-        same(&format!("dials to the client of call {name}"), &(facts.client_dials as usize), &dials)?;
+        same(
+            &format!("dials to the client of call {name}"),
+            &(facts.client_dials as usize),
+            &dials,
+        )?;
         let listed = judge.on_dnc(facts.phone, facts.campaign);
         same(&format!("DNC of call {name}"), &facts.dnc.is_some(), &listed)
     }
@@ -180,7 +183,11 @@ impl World {
             let mut told: Vec<CallEvent> = record.events.iter().cloned().collect();
             let (end, unknown) = (record.end(), record.end().is_some_and(|end| end.unknown));
             same(&format!("the events of call {name}"), &stored, &told)?;
-            same(&format!("the outcome of call {name}"), &call.outcome(), &end.map(|it| it.outcome))?;
+            same(
+                &format!("the outcome of call {name}"),
+                &call.outcome(),
+                &end.map(|it| it.outcome),
+            )?;
             same(&format!("the end of call {name}"), &call.ended_at(), &end.map(|it| it.at))?;
             told.extend(told.clone());
             stage.dice.shuffle(&mut told);
@@ -236,7 +243,11 @@ fn audit_client(
         // Only what nobody started, or somebody paused for good, may still wait.
         return match (state, standing.next_call) {
             (RunState::Draft, Some(_)) => Ok(()),
-            _ => Err(format!("is {} for ever, {state:?}, {:?}", standing.status.as_str(), standing.next_call)),
+            _ => Err(format!(
+                "is {} for ever, {state:?}, {:?}",
+                standing.status.as_str(),
+                standing.next_call
+            )),
         };
     }
     let of_client = |view: &&CallView| view.call.client == Some(client.id);

@@ -223,9 +223,7 @@ impl Judge {
         let holding = self
             .standing()
             .filter(|(_, call, begun)| {
-                call.campaign == permit.campaign()
-                    && call.end().is_none()
-                    && now < begun.at + HOLD
+                call.campaign == permit.campaign() && call.end().is_none() && now < begun.at + HOLD
             })
             .count();
         if holding >= spec.max_concurrent {
@@ -455,10 +453,7 @@ pub(super) fn end_of(events: &BTreeSet<CallEvent>) -> Option<End> {
         _ => None,
     });
     let exists = events.iter().any(|event| {
-        !matches!(
-            event.kind,
-            EventKind::NotPlaced { .. } | EventKind::Unclear | EventKind::GivenUp
-        )
+        !matches!(event.kind, EventKind::NotPlaced { .. } | EventKind::Unclear | EventKind::GivenUp)
     });
     let given_up = find(&|kind| matches!(kind, EventKind::GivenUp)).map(|event| event.at);
     let (at, outcome, permanent, unknown) = match (heaviest, refused, given_up) {
@@ -476,7 +471,8 @@ pub(super) fn end_of(events: &BTreeSet<CallEvent>) -> Option<End> {
     let end = |outcome, permanent| End { outcome, at, permanent, unknown: false };
     let pressed = find(&|kind| matches!(kind, EventKind::Key { .. })).is_some();
     let heard = |by: AnsweredBy| find(&move |kind| *kind == EventKind::Detected { by }).is_some();
-    let answered = outcome == Outcome::Answered || find(&|kind| *kind == EventKind::Answered).is_some();
+    let answered =
+        outcome == Outcome::Answered || find(&|kind| *kind == EventKind::Answered).is_some();
     Some(if find(&opts_out).is_some() {
         end(Outcome::OptedOut, false)
     } else if !answered {

@@ -155,9 +155,8 @@ impl World {
 
     fn pause(&mut self, campaign: CampaignId) {
         self.transition(campaign, Transition::Pause, "pause");
-        let minutes = self.dice(|dice| {
-            if dice.chance(500) { dice.between(0, 5) } else { dice.between(5, 2000) }
-        });
+        let minutes = self
+            .dice(|dice| if dice.chance(500) { dice.between(0, 5) } else { dice.between(5, 2000) });
         self.file(self.now() + TimeDelta::minutes(minutes), Item::Resume(campaign));
     }
 

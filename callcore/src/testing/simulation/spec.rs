@@ -228,9 +228,8 @@ impl Spec {
             return false;
         }
         let day = |date: NaiveDate| &self.week[date.weekday().num_days_from_monday() as usize];
-        let today = day(date)
-            .iter()
-            .any(|(from, to)| *from <= minute && (minute < *to || to < from));
+        let today =
+            day(date).iter().any(|(from, to)| *from <= minute && (minute < *to || to < from));
         let tail = date
             .pred_opt()
             .is_some_and(|eve| day(eve).iter().any(|(from, to)| to < from && minute < *to));

@@ -108,10 +108,8 @@ impl Dispatch for FaultyStore {
                 let name = stage.judge.name(facts.call);
                 stage.judge.claimed(facts.call, facts.lease.epoch);
                 let epoch = facts.lease.epoch;
-                stage.trace(
-                    self.stage.now(),
-                    format_args!("call {name} is claimed, epoch {epoch}"),
-                );
+                stage
+                    .trace(self.stage.now(), format_args!("call {name} is claimed, epoch {epoch}"));
             }
             drop(stage);
             Ok(facts)

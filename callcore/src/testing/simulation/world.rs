@@ -418,7 +418,8 @@ impl World {
             stage.troubles = Troubles::default();
             stage.trace(now, format_args!("all trouble ends"));
         }
-        let campaigns: Vec<CampaignId> = self.stage.lock().judge.campaigns.keys().copied().collect();
+        let campaigns: Vec<CampaignId> =
+            self.stage.lock().judge.campaigns.keys().copied().collect();
         for id in campaigns {
             self.file(now + TimeDelta::hours(2), Item::Resume(id));
         }
@@ -443,7 +444,8 @@ impl World {
     }
 
     fn at_rest(&self) -> bool {
-        let posts = self.agenda.values().any(|item| !matches!(item, Item::Person | Item::Outage(_)));
+        let posts =
+            self.agenda.values().any(|item| !matches!(item, Item::Person | Item::Outage(_)));
         let query = CallQuery { limit: 1, ..CallQuery::default() };
         let waiting = read(self.inner.upcoming(&query)).is_none_or(|page| !page.items.is_empty());
         let live = read(self.inner.live(1)).is_none_or(|calls| !calls.is_empty());

@@ -3,7 +3,9 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::call::{CallStatus, Ending, EventKind, Outcome};
+use crate::call::{
+    CallEvent, CallRef, CallStatus, Ending, EventKind, InboundRing, Outcome, Report,
+};
 use crate::campaign::{RunState, Transition};
 use crate::client::ClientStatus;
 use crate::dnc::{DncEntry, DncScope, DncSource};
@@ -192,6 +194,28 @@ pub async fn n4_an_entry_removed_does_not_bring_calls_back(store: &dyn Store) {
     let new = scene.new_call(scene.now());
     store.retry(by, seed.call, new).await.expect("a person may");
     assert_eq!(scene.dial_due().await, [new.id]);
+    scene.check().await;
+}
+
+pub async fn n4_whoever_came_in_while_listed_stays_out_after_removal(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let phone = scene.number();
+    scene.block(phone, DncScope::Global).await;
+    let (campaign, seeds) = scene.running_with(Value::Null, &[phone]).await;
+    let operator = person();
+    let by = By::new(&operator, scene.now());
+    store.remove_dnc(by, phone, DncScope::Global, "").await.expect("removed");
+    scene.check().await;
+    // A call that comes in looks at its client again.
+    let ring = InboundRing {
+        carrier_call_id: "IN-1".to_owned(),
+        from: Some(phone),
+        new_id: CallId::new(scene.now(), scene.entropy()),
+    };
+    let event = CallEvent { at: scene.now(), kind: EventKind::Answered };
+    scene.record(vec![Report { call: CallRef::Inbound(ring), event }]).await;
+    assert_eq!(scene.status(seeds[0].client).await, ClientStatus::OnDnc);
+    assert_eq!(scene.campaign(campaign).await.campaign.state, RunState::Finished);
     scene.check().await;
 }
 
