@@ -192,3 +192,42 @@ impl EventSink for GroupedCommits {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use callcore::memory::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_stays_with_the_kind_of_carrier_it_was_begun_with() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        belong_to(&store, "simulated").await.unwrap();
+        belong_to(&store, "simulated").await.unwrap();
+        let refusal = belong_to(&store, "real").await.unwrap_err().to_string();
+        assert!(refusal.contains("set DATABASE_URL to another file"), "{refusal}");
+        belong_to(&store, "simulated").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_admin_keeps_password_and_id_where_no_new_one_is_given() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let password = Secret::from("correct horse".to_owned());
+        let now = SystemClock.now();
+        let first = admin(&store, Some(&password), &OsEntropy, now).await.unwrap();
+        assert!(first.password_hash.is_some());
+        assert_eq!(admin(&store, None, &OsEntropy, now).await.unwrap(), first);
+        let changed = Secret::from("battery staple".to_owned());
+        let second = admin(&store, Some(&changed), &OsEntropy, now).await.unwrap();
+        assert_eq!(second.id, first.id);
+        assert_ne!(second.password_hash, first.password_hash);
+    }
+
+    #[test]
+    fn a_browser_on_this_machine_can_open_what_is_printed() {
+        let shown = |address: &str| reachable(address.parse().unwrap()).to_string();
+        assert_eq!(shown("0.0.0.0:3000"), "127.0.0.1:3000");
+        assert_eq!(shown("[::]:3000"), "[::1]:3000");
+        assert_eq!(shown("192.0.2.7:3000"), "192.0.2.7:3000");
+    }
+}
