@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use callcore::call::{CallEvent, Intent, Retirement, Skip};
+use callcore::call::{CallEvent, Direction, Intent, Outcome, Retirement, Review, Skip};
 use callcore::campaign::RunState;
 use callcore::engine::{CallBrief, Facts, Stage};
 use callcore::id::{CallId, ClientId};
@@ -11,15 +11,19 @@ use callcore::port::{
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use uuid::Uuid;
 
 use super::campaigns::key;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{Table, document, micros};
+use super::row::{Table, document, ids, micros};
 use super::search::{Needle, cut};
 use super::work::{Next, Work};
+
+/// Up to so many clients a search leads from them to their calls.
+const FEW: i64 = 1_000;
 
 #[async_trait]
 impl Calls for SqliteStore {
@@ -95,11 +99,12 @@ impl SqliteStore {
     }
 
     async fn history_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
+        let mut conn = self.read().await?;
         let mut sql = QueryBuilder::<Sqlite>::new("select id, ended_at from history where true");
-        push_filters(&mut sql, query, "ended_at")?;
-        push_words(&mut sql, "outcome", query.outcomes.iter().map(|it| it.as_str()));
-        push_words(&mut sql, "review", query.reviews.iter().map(|it| it.as_str()));
-        push_words(&mut sql, "direction", query.directions.iter().map(|it| it.as_str()));
+        push_filters(&mut conn, &mut sql, query, ("history", "ended_at")).await?;
+        push_words(&mut sql, "outcome", query.outcomes.iter().copied().map(Outcome::as_str));
+        push_words(&mut sql, "review", query.reviews.iter().copied().map(Review::as_str));
+        push_words(&mut sql, "direction", query.directions.iter().copied().map(Direction::as_str));
         let newest_first = query.order == HistoryOrder::NewestFirst;
         if let Some(after) = query.after {
             sql.push(if newest_first {
@@ -114,11 +119,10 @@ impl SqliteStore {
         } else {
             " order by ended_at, id limit "
         });
-        self.call_page(sql, query.limit, "ended_at").await
+        self.call_page(&mut conn, sql, query.limit, "ended_at").await
     }
 
     async fn upcoming_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
-        use callcore::call::{Direction, Review};
         // What only ended calls have, no call to come has.
         let others = !query.outcomes.is_empty()
             || (!query.reviews.is_empty() && !query.reviews.contains(&Review::Unreviewed))
@@ -126,29 +130,30 @@ impl SqliteStore {
         if others {
             return Ok(Page { items: Vec::new(), next: None });
         }
+        let mut conn = self.read().await?;
         let mut sql = QueryBuilder::<Sqlite>::new("select id, due_at from due where serving = 1");
-        push_filters(&mut sql, query, "due_at")?;
+        push_filters(&mut conn, &mut sql, query, ("due", "due_at")).await?;
         if let Some(after) = query.after {
             sql.push(" and (due_at, id) > (").push_bind(micros(after.at));
             sql.push(", ").push_bind(after.id).push(")");
         }
         sql.push(" order by due_at, id limit ");
-        self.call_page(sql, query.limit, "due_at").await
+        self.call_page(&mut conn, sql, query.limit, "due_at").await
     }
 
     async fn call_page(
         &self,
+        conn: &mut SqliteConnection,
         mut sql: QueryBuilder<Sqlite>,
         limit: u32,
         at: &str,
     ) -> Result<Page<CallView>, Fail> {
         sql.push_bind(i64::from(limit) + 1);
-        let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let keys = rows.iter().map(|row| key(row, at)).collect::<Result<Vec<_>, _>>()?;
         let page = cut(keys, limit, |key| *key);
         let wanted: Vec<CallId> = page.items.iter().map(|key| CallId::from_uuid(key.id)).collect();
-        let items = read::call_views(&mut conn, &self.settings, &wanted).await?;
+        let items = read::call_views(conn, &self.settings, &wanted).await?;
         Ok(Page { items, next: page.next })
     }
 
@@ -230,14 +235,23 @@ impl SqliteStore {
 }
 
 /// The filters that scheduled and ended calls share.
-fn push_filters(
+async fn push_filters(
+    conn: &mut SqliteConnection,
     sql: &mut QueryBuilder<Sqlite>,
     query: &CallQuery,
-    at: &'static str,
+    (table, at): (&'static str, &'static str),
 ) -> Result<(), Fail> {
-    if !query.campaigns.is_empty() {
-        sql.push(" and campaign in (select unhex(value, '-') from json_each(");
-        sql.push_bind(serde_json::to_string(&query.campaigns)?).push("))");
+    match &query.campaigns[..] {
+        [] => {}
+        [one] => {
+            sql.push(" and campaign = ").push_bind(one.uuid());
+        }
+        several => {
+            // The plus keeps to the order of dates: sorting every call of a few campaigns costs more
+            // than passing over those of the others.
+            sql.push(" and +campaign in (select unhex(value, '-') from json_each(");
+            sql.push_bind(ids(several)).push("))");
+        }
     }
     if let Some(client) = query.client {
         sql.push(" and client = ").push_bind(client.uuid());
@@ -248,10 +262,33 @@ fn push_filters(
         }
     }
     if let Some(q) = &query.q {
-        let needle = Needle::new(q);
-        sql.push(" and (client in (select id from clients where ");
+        push_search(conn, sql, &Needle::new(q), table).await?;
+    }
+    Ok(())
+}
+
+/// Adds a search. Few clients lead to their calls; if it finds many, a page is soon full in the
+/// order of dates.
+async fn push_search(
+    conn: &mut SqliteConnection,
+    sql: &mut QueryBuilder<Sqlite>,
+    needle: &Needle,
+    table: &'static str,
+) -> Result<(), Fail> {
+    let mut clients = QueryBuilder::<Sqlite>::new("select id from clients where ");
+    needle.push_clients(&mut clients);
+    clients.push(" limit ").push_bind(FEW + 1);
+    let found: Vec<Uuid> = clients.build_query_scalar().fetch_all(conn).await?;
+    if i64::try_from(found.len()).is_ok_and(|found| found <= FEW) {
+        sql.push(" and id in (select id from ").push(table);
+        sql.push(" where client in (select unhex(value, '-') from json_each(");
+        sql.push_bind(ids(found)).push(")) union all select id from ").push(table);
+        sql.push(" where client is null and ");
+        needle.push_number(sql, "phone");
+        sql.push(")");
+    } else {
+        sql.push(" and (+client in (select id from clients where ");
         needle.push_clients(sql);
-        // Whoever rings without being a client is only known by number.
         sql.push(") or (client is null and ");
         needle.push_number(sql, "phone");
         sql.push("))");
@@ -265,9 +302,15 @@ fn push_words(
     words: impl Iterator<Item = &'static str>,
 ) {
     let words: Vec<&str> = words.collect();
-    if !words.is_empty() {
-        sql.push(" and ").push(column).push(" in (select value from json_each(");
-        sql.push_bind(Value::from(words).to_string()).push("))");
+    match words[..] {
+        [] => {}
+        [one] => {
+            sql.push(" and ").push(column).push(" = ").push_bind(one);
+        }
+        _ => {
+            sql.push(" and +").push(column).push(" in (select value from json_each(");
+            sql.push_bind(Value::from(words).to_string()).push("))");
+        }
     }
 }
 

@@ -223,18 +223,14 @@ impl SqliteStore {
         wall: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<OpenCall>, Fail> {
+        // As a rule there is none, and that is said without taking a turn from the writers.
+        let mut conn = self.read().await?;
+        if open_ids(&mut conn, now, wall, 1).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        drop(conn);
         let mut work = self.write().await?;
-        let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
-            // Inbound calls have no stored intent: they began when they came.
-            "select id from in_flight where look_at <= ?1
-                 and (doubtful = 1 or coalesce(begun_at, due_at) <= ?2) order by id limit ?3",
-        )
-        .bind(micros(wall))
-        .bind(micros(now - SLOT_HOLD))
-        .bind(limit)
-        .fetch_all(work.conn())
-        .await?;
-        let calls: Vec<CallId> = rows.into_iter().map(CallId::from_uuid).collect();
+        let calls = open_ids(work.conn(), now, wall, limit).await?;
         work.load_calls(calls.iter().copied()).await?;
         for id in &calls {
             work.change(*id, |row| {
@@ -251,12 +247,11 @@ impl SqliteStore {
 
     async fn live_calls(&self, limit: u32) -> Result<Vec<OpenCall>, Fail> {
         let mut conn = self.read().await?;
-        let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select id from in_flight order by id limit ?1",
-        )
-        .bind(limit)
-        .fetch_all(&mut *conn)
-        .await?;
+        let rows: Vec<uuid::Uuid> =
+            sqlx::query_scalar("select id from in_flight order by id limit ?1")
+                .bind(limit)
+                .fetch_all(&mut *conn)
+                .await?;
         let wanted = rows.into_iter().map(CallId::from_uuid).collect();
         let mut rows = read::call_rows(&mut conn, &self.settings, &wanted).await?;
         rows.sort_unstable_by_key(|row| row.call.id);
@@ -270,6 +265,26 @@ impl SqliteStore {
             .await?;
         latest.map(instant).transpose()
     }
+}
+
+/// The live calls the carrier has to be asked about.
+async fn open_ids(
+    conn: &mut SqliteConnection,
+    now: DateTime<Utc>,
+    wall: DateTime<Utc>,
+    limit: u32,
+) -> Result<Vec<CallId>, Fail> {
+    let rows: Vec<uuid::Uuid> = sqlx::query_scalar(
+        // Inbound calls have no stored intent: they began when they came.
+        "select id from in_flight where look_at <= ?1
+             and (doubtful = 1 or coalesce(begun_at, due_at) <= ?2) order by id limit ?3",
+    )
+    .bind(micros(wall))
+    .bind(micros(now - SLOT_HOLD))
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(CallId::from_uuid).collect())
 }
 
 fn open_call(row: &CallRow) -> OpenCall {

@@ -1,5 +1,6 @@
 //! Reading what pages and rules are shown, on whichever connection asks.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use callcore::actor::Actor;
@@ -333,14 +334,13 @@ pub(super) async fn facts(
     let mut facts: BTreeMap<CallId, Facts> = BTreeMap::new();
     for row in &rows {
         let import: Uuid = row.try_get("import")?;
-        if !columns.contains_key(&import) {
+        if let Entry::Vacant(unknown) = columns.entry(import) {
             let names: Option<String> =
                 sqlx::query_scalar("select columns from imports where id = ?1")
                     .bind(import)
                     .fetch_optional(&mut *conn)
                     .await?;
-            let names = names.map_or(Ok(Vec::new()), |text| document(&text, "columns"))?;
-            columns.insert(import, names);
+            unknown.insert(names.map_or(Ok(Vec::new()), |text| document(&text, "columns"))?);
         }
         let names = columns.get(&import).map(Vec::as_slice).unwrap_or_default();
         let read = facts_of(conn, settings, row, names).await?;

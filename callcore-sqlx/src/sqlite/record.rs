@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{
-    Call, CallRef, CallStatus, Direction, InboundRing, Intent, Progress, Report, Review,
-};
+use callcore::call::{Call, CallRef, Direction, InboundRing, Intent, Progress, Report, Review};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::id::{CallId, ClientId};
 use callcore::phone::PhoneNumber;
@@ -136,17 +134,14 @@ impl Work<'_> {
         let clients: BTreeSet<ClientId> =
             self.calls.values().filter_map(|row| row.call.client).collect();
         self.load_clients(clients).await?;
-        let (mut answers, mut touched) = (Vec::new(), BTreeMap::new());
+        let mut answers = Vec::new();
         for job in jobs {
             self.at(job.now);
             let mut done = Vec::new();
             for report in job.reports.iter() {
-                done.push(self.record_one(job.now, report, &mut rings, &mut touched).await?);
+                done.push(self.record_one(job.now, report, &mut rings).await?);
             }
             answers.push(done);
-        }
-        for (client, now) in touched {
-            self.follow_up(client, now);
         }
         Ok(answers)
     }
@@ -183,7 +178,6 @@ impl Work<'_> {
         now: DateTime<Utc>,
         report: &Report,
         rings: &mut BTreeMap<String, CallId>,
-        touched: &mut BTreeMap<ClientId, DateTime<Utc>>,
     ) -> Result<Recorded, Fail> {
         let id = match &report.call {
             CallRef::Ours(id) => *id,
@@ -207,16 +201,11 @@ impl Work<'_> {
         self.out.events.push((id, serde_json::to_string(&report.event)?));
         let script = self.script(id).await?;
         self.add_up(id, now, &script).await?;
-        let row = self.calls.get(&id);
-        if let Some(client) = row.and_then(|row| row.call.client) {
-            touched.insert(client, now);
-        }
-        let ended = row.is_some_and(|row| row.call.status() == CallStatus::Ended);
+        let ended = self.calls.get(&id).is_some_and(|row| row.call.ended_at().is_some());
         Ok(Recorded::New { call: id, ended: ended && !was_ended })
     }
 
-    /// Makes a call's row what its events say, with everything that follows but its client's
-    /// standing.
+    /// Makes a call's row what its events say, with everything that follows.
     async fn add_up(
         &mut self,
         id: CallId,
@@ -252,6 +241,9 @@ impl Work<'_> {
         }
         if given_up {
             self.notify(now, NoticeKind::CallGivenUp(id));
+        }
+        if let Some(client) = client {
+            self.follow_up(client, now);
         }
         Ok(())
     }
@@ -289,7 +281,7 @@ impl Work<'_> {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        self.cancel_number(phone, DncScope::Global, at, &Actor::Client).await?;
+        self.cancel_number(phone, DncScope::Global, now, &Actor::Client).await?;
         Ok(())
     }
 

@@ -8,15 +8,15 @@ use tempfile::TempDir;
 
 struct Fresh;
 
-fn url(directory: &TempDir) -> String {
+pub(crate) fn url(directory: &TempDir) -> String {
     format!("sqlite://{}", directory.path().join("callcore.db").display())
 }
 
-async fn fresh() -> (TempDir, SqliteStore) {
-    let directory = TempDir::new().unwrap();
+pub(crate) async fn fresh() -> (TempDir, SqliteStore) {
+    let directory = TempDir::new().expect("a directory");
     // What a commit survives is not what these tests ask.
     let options = OpenOptions::new(url(&directory)).durability(Durability::Normal);
-    let store = SqliteStore::open(options).await.unwrap();
+    let store = SqliteStore::open(options).await.expect("a fresh store");
     (directory, store)
 }
 

@@ -346,6 +346,8 @@ impl State {
                 let waits = |call: &&CallId| is_waiting(&self.calls[*call].call);
                 (row.client.id, row.calls.iter().filter(waits).copied().collect())
             })
+            // Whoever had nothing to come stays what it is.
+            .filter(|(_, calls): &(ClientId, Vec<CallId>)| !calls.is_empty())
             .collect();
         for (client, calls) in clients {
             for call in calls {

@@ -38,7 +38,9 @@ pub async fn recount(store: &dyn Store) {
         for id in &live {
             let call = store.call(*id).await.expect("read").expect("a live call is there");
             assert!(call.call.is_live(), "{id} is among the live calls but is not live");
-            if call.call.campaign == Some(campaign) {
+            // Somebody who calls in takes no slot.
+            let outbound = call.call.direction == Direction::Outbound;
+            if outbound && call.call.campaign == Some(campaign) {
                 live_views.push(call);
             }
         }

@@ -175,6 +175,7 @@ macro_rules! store_conformance {
                 l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end
                 l2_pages_of_upcoming_calls_neither_repeat_nor_lose
                 l2_a_call_that_comes_in_is_its_clients_and_recorded_once
+                d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
             }

@@ -12,7 +12,7 @@ use crate::campaign::Transition;
 use crate::client::ClientStatus;
 use crate::id::CallId;
 use crate::phone::PhoneNumber;
-use crate::port::{CallQuery, CallView, HistoryOrder, Recorded, SkipThen, Store};
+use crate::port::{CallQuery, CallView, HistoryOrder, OpenCall, Recorded, SkipThen, Store};
 use crate::testing::fixtures::{Scene, ended};
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -287,6 +287,40 @@ pub async fn l2_a_call_that_comes_in_is_its_clients_and_recorded_once(store: &dy
     let notices = store.notices(10).await.expect("notices");
     let rang = crate::port::NoticeKind::InboundCall(first.new_id);
     assert_eq!(notices.iter().filter(|notice| notice.kind == rang).count(), 1);
+    scene.check().await;
+}
+
+pub async fn d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have(
+    store: &dyn Store,
+) {
+    let scene = Scene::new(store);
+    let (campaign, seed) = scene.running_one(Value::Null).await;
+    let (known, stranger) = (ring(&scene, "IN-1", Some(seed.phone)), ring(&scene, "IN-2", None));
+    let mut wanted = vec![(known.new_id, Some(seed.phone)), (stranger.new_id, None)];
+    wanted.sort();
+    for ring in [&known, &stranger] {
+        scene.record(vec![report(&scene, ring, EventKind::Answered)]).await;
+    }
+    let began = scene.now();
+    let sorted = |open: Vec<OpenCall>| {
+        assert!(open.iter().all(|open| open.begun_at == began && open.events.len() == 1));
+        let mut calls: Vec<_> = open.into_iter().map(|open| (open.call, open.phone)).collect();
+        calls.sort();
+        calls
+    };
+    assert_eq!(sorted(store.live(10).await.expect("read")), wanted);
+    assert_eq!(scene.campaign(campaign).await.progress.live, 0, "it takes no slot");
+    let asked = async || store.unsettled(scene.now(), scene.wall(), 10).await.expect("read");
+    assert!(asked().await.is_empty(), "it is heard of");
+    scene.advance(crate::engine::SLOT_HOLD);
+    assert_eq!(sorted(asked().await), wanted, "it should have ended by now");
+    assert_eq!(scene.dial_due().await, [seed.call], "who rang may be called all the while");
+    scene.end(seed.call, Ending::Busy).await;
+    for ring in [&known, &stranger] {
+        scene.record(vec![report(&scene, ring, ended(Ending::Completed, 60))]).await;
+    }
+    scene.advance(HOUR);
+    assert!(asked().await.is_empty() && store.live(10).await.expect("read").is_empty());
     scene.check().await;
 }
 

@@ -1,0 +1,265 @@
+//! What is true of a store because it is a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use callcore::call::{CallEvent, CallRef, EventKind, InboundRing, Report};
+use callcore::id::CallId;
+use callcore::port::{
+    Access, Added, AuditEntry, CallQuery, Calls, Campaigns, ClientQuery, Dispatch, NewClient,
+    Recorded, StoreErrorKind,
+};
+use callcore::testing::fixtures::{Scene, number, person};
+use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
+use serde_json::json;
+use sqlx::{Connection, Row, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::sqlite::{fresh, url};
+
+/// The error's whole story.
+fn story(error: &dyn std::error::Error) -> String {
+    let source = error.source().map(|source| format!(": {}", story(source))).unwrap_or_default();
+    format!("{error}{source}")
+}
+
+async fn refusal(url: &str) -> String {
+    let error = SqliteStore::open(OpenOptions::new(url)).await.err();
+    story(&error.expect("it can't be opened"))
+}
+
+async fn raw(directory: &TempDir) -> SqliteConnection {
+    SqliteConnection::connect(&url(directory)).await.expect("the file is a database")
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_reopening() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let scene = Scene::new(&store);
+    let (campaign, _) = scene.running(json!({}), 3).await;
+    let live = scene.dial_due().await;
+    let ringing = Report::ours(live[0], scene.now(), EventKind::Ringing);
+    store.record(scene.by(), &[ringing]).await.unwrap();
+    let (view, now) = (store.campaign(campaign).await.unwrap(), scene.now());
+    let call = store.call(live[0]).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    assert_eq!(store.campaign(campaign).await.unwrap(), view);
+    assert_eq!(store.call(live[0]).await.unwrap(), call);
+    assert_eq!(store.live(10).await.unwrap().len(), live.len());
+    assert_eq!(store.latest_instant().await.unwrap(), Some(now));
+}
+
+#[tokio::test]
+async fn a_kill_before_closing_loses_nothing_acknowledged() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let scene = Scene::new(&store);
+    let (campaign, _) = scene.running(json!({}), 3).await;
+    let view = store.campaign(campaign).await.unwrap();
+    // A process that is killed closes nothing: its files are as they are in this moment.
+    let copy = TempDir::new().unwrap();
+    for file in std::fs::read_dir(directory.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let survivor = SqliteStore::open(OpenOptions::new(url(&copy))).await.unwrap();
+    assert_eq!(survivor.campaign(campaign).await.unwrap(), view);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_by_name_and_left_as_it_is() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("callcore.db");
+    let text = "Name,Phone\nAda,+12125550100\n".repeat(100);
+    std::fs::write(&file, &text).unwrap();
+    let words = refusal(&url(&directory)).await;
+    assert!(words.contains("callcore.db is not a SQLite database"), "{words}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+#[tokio::test]
+async fn a_place_where_no_file_can_be_is_refused_by_name() {
+    let missing = Path::new("no/such/directory/callcore.db");
+    let words = refusal(&format!("sqlite://{}", missing.display())).await;
+    assert!(words.contains("no/such/directory/callcore.db can't be opened"), "{words}");
+}
+
+#[tokio::test]
+async fn a_database_in_memory_is_refused() {
+    let words = refusal("sqlite::memory:").await;
+    assert!(words.contains("name a file"), "{words}");
+}
+
+#[tokio::test]
+async fn a_row_that_callcore_did_not_write_is_an_error_of_its_own_kind() {
+    let (directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let (campaign, _) = scene.running(json!({}), 1).await;
+    let sql = "update campaigns set state = 'asleep'";
+    sqlx::query(sql).execute(&mut raw(&directory).await).await.unwrap();
+    let error = store.campaign(campaign).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+}
+
+#[tokio::test]
+async fn audit_rows_can_be_neither_changed_nor_deleted() {
+    let (directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let (operator, now) = (person(), scene.now());
+    let entry = AuditEntry { action: "test", object: "it".to_owned(), old: None, new: None };
+    store.append_audit(callcore::port::By::new(&operator, now), entry).await.unwrap();
+    for sql in ["update audit set action = 'other'", "delete from audit"] {
+        let done = sqlx::query(sql).execute(&mut raw(&directory).await).await;
+        assert!(done.unwrap_err().to_string().contains("audit rows are not"));
+    }
+}
+
+#[tokio::test]
+async fn events_that_come_at_once_are_each_answered_as_if_alone() {
+    let (_directory, store) = fresh().await;
+    let store = Arc::new(store);
+    let scene = Scene::new(&*store);
+    scene.running(json!({"pacing": {"max_concurrent": 50, "calls_per_second": 50}}), 20).await;
+    let live = scene.dial_due().await;
+    assert_eq!(live.len(), 20);
+    let now = scene.now();
+    let tasks = live.iter().copied().chain([CallId::new(now, scene.entropy())]).map(|call| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let ringing = Report::ours(call, now, EventKind::Ringing);
+            let by = callcore::port::By::new(&callcore::testing::fixtures::SYSTEM, now);
+            let twice = [ringing.clone(), ringing];
+            (call, store.record(by, &twice).await.unwrap())
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    for (task, known) in tasks.into_iter().zip(live.iter().map(Some).chain([None])) {
+        let (call, answer) = task.await.unwrap();
+        let expected = match known {
+            Some(_) => [Recorded::New { call, ended: false }, Recorded::Known { call }],
+            None => [Recorded::NoSuchCall, Recorded::NoSuchCall],
+        };
+        assert_eq!(answer, expected);
+    }
+    for call in live {
+        assert_eq!(store.events(call).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn events_survive_callers_that_gave_up_waiting() {
+    let (_directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    scene.running(json!({}), 1).await;
+    let call = scene.dial_due().await[0];
+    for second in 0..20 {
+        let at = scene.now() + chrono::TimeDelta::seconds(second);
+        let line = Report::ours(call, at, EventKind::Ringing);
+        let reports = [line];
+        let record = store.record(scene.by(), &reports);
+        // Polled once and dropped, wherever that leaves it.
+        drop(tokio::time::timeout(std::time::Duration::from_micros(50), record).await);
+    }
+    let last = Report::ours(call, scene.now(), EventKind::Answered);
+    let answer = store.record(scene.by(), &[last]).await.unwrap();
+    assert_eq!(answer, [Recorded::New { call, ended: false }]);
+}
+
+#[tokio::test]
+async fn searches_find_any_part_of_a_name_or_number_and_take_everything_as_text() {
+    let (_directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let campaign = scene.draft(json!({})).await;
+    let import = scene.begin_import(campaign).await;
+    let names = ["Ada Lovelace", "ADALBERT", "Zoë Ünal", "100% \"Quoted\" O'Hara", "a_b*c NEAR(x)"];
+    let clients: Vec<NewClient> = (0..)
+        .zip(names)
+        .map(|(n, name)| NewClient { name: name.to_owned(), ..scene.new_client(number(n), n + 2) })
+        .collect();
+    store.add_clients(scene.by(), import, &clients).await.unwrap();
+    let found = async |q: &str| -> Vec<String> {
+        let query = ClientQuery {
+            campaign,
+            q: Some(q.to_owned()),
+            statuses: Vec::new(),
+            tags: Vec::new(),
+            after: None,
+            limit: 10,
+        };
+        let page = store.clients(&query).await.unwrap();
+        page.items.into_iter().map(|view| view.client.name).collect()
+    };
+    assert_eq!(found("lovel").await, ["Ada Lovelace"]);
+    assert_eq!(found("ad").await, ["Ada Lovelace", "ADALBERT"]);
+    assert_eq!(found("LO").await, Vec::<String>::new(), "two characters are a beginning");
+    assert_eq!(found("ünal").await, ["Zoë Ünal"]);
+    assert_eq!(found("555-01").await.len(), names.len());
+    assert_eq!(found("5550103").await, ["100% \"Quoted\" O'Hara"]);
+    assert_eq!(found("\"quo").await, ["100% \"Quoted\" O'Hara"]);
+    assert_eq!(found("near(").await, ["a_b*c NEAR(x)"]);
+    for hostile in
+        ["%%%", "a%b", "' or 1=1 --", "\" OR \"", "***", "\0\0\0", "ada\0", "^ada", "(((("]
+    {
+        assert_eq!(found(hostile).await, Vec::<String>::new(), "{hostile:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_call_is_found_by_its_number() {
+    let (_directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let ring = InboundRing {
+        carrier_call_id: "in-1".to_owned(),
+        from: Some(number(77)),
+        new_id: CallId::new(scene.now(), scene.entropy()),
+    };
+    let kind = EventKind::Ended { ending: callcore::call::Ending::Completed, talk_seconds: 3 };
+    let event = CallEvent { at: scene.now(), kind };
+    let report = Report { call: CallRef::Inbound(ring.clone()), event };
+    store.record(scene.by(), &[report]).await.unwrap();
+    for (q, there) in [("5550177", true), ("+12", true), ("1", true), ("5550178", false)] {
+        let query = CallQuery { q: Some(q.to_owned()), limit: 10, ..CallQuery::default() };
+        let page = store.history(&query).await.unwrap();
+        let ids: Vec<CallId> = page.items.iter().map(|view| view.call.id).collect();
+        assert_eq!(ids.contains(&ring.new_id), there, "{q}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_two_thousand_clients_is_counted_once_each() {
+    let (_directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let campaign = scene.draft(json!({})).await;
+    let import = scene.begin_import(campaign).await;
+    let clients: Vec<NewClient> = (0..2_000).map(|n| scene.new_client(number(n), n + 2)).collect();
+    let added = store.add_clients(scene.by(), import, &clients).await.unwrap();
+    assert!(added.iter().all(|added| *added == Added::Accepted { on_dnc: false }));
+    let again = store.add_clients(scene.by(), import, &clients).await.unwrap();
+    let repeats = (0..2_000).map(|n| Added::Duplicate { of_line: Some(n + 2) });
+    assert_eq!(again, repeats.collect::<Vec<_>>());
+    let view = store.campaign(campaign).await.unwrap().unwrap();
+    assert_eq!(view.progress.client_count(), 2_000);
+}
+
+/// Reading a call looks into three tables through one view: it must not walk any of them.
+#[tokio::test]
+async fn a_call_is_found_by_its_keys_in_whatever_table_it_is() {
+    let (directory, _store) = fresh().await;
+    let mut conn = raw(&directory).await;
+    for sql in [
+        "explain query plan select * from calls
+         where id in (select unhex(value, '-') from json_each(?1))",
+        "explain query plan select * from calls
+         where client in (select unhex(value, '-') from json_each(?1))",
+    ] {
+        let plan = sqlx::query(sql).fetch_all(&mut conn).await.unwrap();
+        let steps: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+        for table in ["due", "in_flight", "history"] {
+            let walks = |step: &String| *step == format!("SCAN {table}");
+            assert!(!steps.iter().any(walks), "{steps:#?}");
+        }
+    }
+}
