@@ -53,6 +53,8 @@ const live = {
       const focus = document.activeElement;
       const key = focus && old.contains(focus) ? focus.getAttribute("href") || focus.id || focus.getAttribute("formaction") : null;
       old.innerHTML = now.innerHTML;
+      // A call that has ended says nothing new any more.
+      if (!now.hasAttribute("data-live")) old.removeAttribute("data-live");
       if (key) {
         const back = [...old.querySelectorAll("a, button")].find((it) => (it.getAttribute("href") || it.id || it.getAttribute("formaction")) === key);
         if (back) back.focus({ preventScroll: true });
@@ -60,7 +62,7 @@ const live = {
     }
   },
   async turn() {
-    if (this.busy || document.hidden) return;
+    if (this.busy || document.hidden || !document.querySelector("[data-live][id]")) return;
     this.busy = true;
     try {
       this.swap(await load(location.href));
@@ -90,7 +92,7 @@ document.addEventListener("click", async (event) => {
   event.preventDefault();
   const row = link.closest("tr");
   if (link.getAttribute("aria-expanded") === "true") {
-    link.setAttribute("aria-expanded", "false");
+    link.removeAttribute("aria-expanded");
     if (row.nextElementSibling && row.nextElementSibling.classList.contains("unfolded")) row.nextElementSibling.remove();
     return;
   }
@@ -110,7 +112,6 @@ document.addEventListener("click", async (event) => {
     location.href = link.href;
   }
 });
-for (const link of document.querySelectorAll("a[data-unfold]")) link.setAttribute("aria-expanded", "false");
 
 // A button is pressed once: a second press would only meet the first one's answer.
 document.addEventListener("submit", (event) => {

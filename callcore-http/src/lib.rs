@@ -121,3 +121,49 @@ async fn unknown(State(state): State<ApiState>, request: Request) -> Problem {
 async fn wrong_method() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+
+    use crate::testing::World;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn logs_have_routes_and_neither_numbers_nor_secrets() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+            .with_writer(move || writer.clone())
+            .finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let world = World::new();
+        world.loaded(1).await;
+        world.post("/api/dnc", json!({"phone": "+12125550101"})).await;
+        world.delete("/api/dnc/12125550101?reason=hush").await;
+        world.get("/api/calls/history?q=5550101").await;
+        drop(guard);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("/api/dnc/{phone}"), "{text}");
+        for secret in ["5550101", "5550100", "hush", "Bearer", "Client 0"] {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+    }
+}

@@ -40,7 +40,16 @@ impl FromRequestParts<ApiState> for Query {
     async fn from_request_parts(parts: &mut Parts, _: &ApiState) -> Result<Self, Problem> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Problem::field("", "invalid", "the query can't be read"))?;
-        Ok(Self { pairs: pairs.0, errors: Vec::new() })
+        let mut query = Self { pairs: pairs.0, errors: Vec::new() };
+        // No database keeps a NUL, so none is looked for.
+        let with_nul =
+            |(key, value): &&(String, String)| key.contains('\0') || value.contains('\0');
+        let bad: Vec<String> =
+            query.pairs.iter().filter(with_nul).map(|(key, _)| key.replace('\0', " ")).collect();
+        for key in bad {
+            query.refuse(&key, "holds a NUL character");
+        }
+        Ok(query)
     }
 }
 

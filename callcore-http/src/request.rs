@@ -86,10 +86,32 @@ impl Change {
             ));
         }
         // serde_json goes 128 levels deep and no further.
-        serde_json::from_slice(&self.body).map_err(|error| {
+        let json: Value = serde_json::from_slice(&self.body).map_err(|error| {
             let detail = format!("not JSON: line {}, column {}", error.line(), error.column());
             Problem::new(StatusCode::BAD_REQUEST, "malformed_json", detail)
-        })
+        })?;
+        let nul: Vec<FieldError> = json
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(field, value)| field.contains('\0') || has_nul(value))
+            .map(|(field, _)| {
+                FieldError::new(field.replace('\0', " "), "invalid", "holds a NUL character")
+            })
+            .collect();
+        if nul.is_empty() { Ok(json) } else { Err(Problem::fields(nul)) }
+    }
+}
+
+/// Whether a text in it holds a NUL, which no database keeps.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(has_nul),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::io::Seek;
+use std::task::Poll;
 
+use axum::body::Body;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use callcore::campaign::FieldError;
 use callcore::import::Mapping;
+use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
@@ -45,6 +48,7 @@ pub(crate) async fn receive(
     others: &[&str],
 ) -> Result<Upload, Problem> {
     check_media_type(request.headers())?;
+    let request = request.map(one_at_a_time);
     let mut form =
         Multipart::from_request(request, state).await.map_err(|_| unreadable("no boundary"))?;
     let mut parts = Parts::default();
@@ -138,6 +142,22 @@ impl Parts {
     }
 }
 
+/// The body with a rest after each of its frames: the form's reader takes all that is ready before it
+/// hands anything on, and what comes faster than it is written down would pile up in memory.
+fn one_at_a_time(body: Body) -> Body {
+    let mut frames = body.into_data_stream();
+    let mut rest = false;
+    Body::from_stream(stream::poll_fn(move |context| {
+        if std::mem::take(&mut rest) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let frame = frames.poll_next_unpin(context);
+        rest = frame.is_ready();
+        frame
+    }))
+}
+
 async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
@@ -168,4 +188,35 @@ fn broken(error: &MultipartError) -> Problem {
 
 fn unreadable(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_form", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_sender_that_is_always_ready_is_not_read_ahead_of() {
+        const FRAME: usize = 1_000;
+        let world = World::with(|state| state.with_max_upload(10_000));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let count = sent.clone();
+        let head = "--b\r\ncontent-disposition: form-data; name=\"file\"\r\n\r\n";
+        let endless = stream::repeat_with(move || {
+            count.fetch_add(FRAME, Ordering::Relaxed);
+            vec![b'x'; FRAME]
+        });
+        let frames = stream::iter([head.as_bytes().to_vec()]).chain(endless);
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
+            .unwrap();
+        let problem = receive(&world.state, request, &[]).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        let sent = sent.load(Ordering::Relaxed);
+        assert!(sent < 10_000 + 5 * FRAME, "{sent} bytes were taken");
+    }
 }

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use callcore::testing::simulation::{Options, Stats, run};
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 100;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect(name))
@@ -31,19 +31,7 @@ fn every_invariant_holds_whatever_fails() {
     let seeds = number("CALLCORE_SIM_SEEDS").unwrap_or(SEEDS);
     let mut all = Stats::default();
     for seed in 0..seeds {
-        let stats = held(seed, &Options::default());
-        all.steps += stats.steps;
-        all.begun += stats.begun;
-        all.dials += stats.dials;
-        all.taken_back += stats.taken_back;
-        all.refused_begins += stats.refused_begins;
-        all.failed_commits += stats.failed_commits;
-        all.deaths += stats.deaths;
-        all.acts += stats.acts;
-        all.unclear += stats.unclear;
-        all.given_up += stats.given_up;
-        all.stalls += stats.stalls;
-        all.events += stats.events;
+        all += &held(seed, &Options::default());
     }
     println!("{all:#?}");
     if seeds < 50 {

@@ -57,6 +57,17 @@ impl FromRequestParts<ApiState> for Visit {
 }
 
 impl Visit {
+    fn new(state: &ApiState, headers: &HeaderMap, principal: Principal) -> Self {
+        let jar = CookieJar::from_headers(headers);
+        let is_live = headers.contains_key(LIVE_HEADER);
+        Self {
+            zone: viewer_zone(&jar).unwrap_or_else(|| state.zone().clone()),
+            now: state.now(),
+            flash: jar.get(FLASH_COOKIE).filter(|_| !is_live).and_then(read_flash),
+            principal,
+        }
+    }
+
     pub(super) fn when(&self, at: DateTime<Utc>) -> When {
         When::new(at, self.now, &self.zone)
     }
@@ -236,14 +247,7 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return to_the_door(&parts),
         Err(problem) => return super::door::closed(&state, &sentence(&problem), problem.status()),
     };
-    let jar = CookieJar::from_headers(&parts.headers);
-    let is_live = parts.headers.contains_key(LIVE_HEADER);
-    let visit = Visit {
-        zone: viewer_zone(&jar).unwrap_or_else(|| state.zone().clone()),
-        now: state.now(),
-        flash: jar.get(FLASH_COOKIE).filter(|_| !is_live).and_then(read_flash),
-        principal: principal.clone(),
-    };
+    let visit = Visit::new(&state, &parts.headers, principal.clone());
     let back = back_of(&parts.headers);
     parts.extensions.insert(principal);
     parts.extensions.insert(visit.clone());
@@ -255,6 +259,20 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
         set_cookie(&mut response, flash_cookie(String::new(), true));
     }
     response
+}
+
+/// What a browser gets for a path that leads nowhere; none for programs.
+pub(crate) async fn nowhere(state: &ApiState, parts: &Parts) -> Option<Response> {
+    let accept = parts.headers.get(header::ACCEPT)?.to_str().ok()?;
+    if !accept.contains("text/html") {
+        return None;
+    }
+    let Ok(principal) = authenticate(state, parts).await else {
+        return Some(to_the_door(parts));
+    };
+    let visit = Visit::new(state, &parts.headers, principal);
+    let trouble = Problem::not_found().into();
+    Some(trouble_page(state, &visit, &trouble, back_of(&parts.headers)))
 }
 
 /// The trouble an answer is about. Extractors that pages share with the API answer with a problem

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect};
 use callcore::actor::Role;
 use callcore::id::{CampaignId, ImportId};
-use callcore::import::{Mapping, Rejection};
+use callcore::import::{Duplicate, Mapping, Rejection};
 use callcore::port::{ImportStatus, Refused};
 
 use super::campaign::{MappingField, existing};
@@ -112,7 +112,7 @@ struct ImportPage {
     by_code: String,
     rejections: Vec<Rejection>,
     rejections_cut: bool,
-    duplicate_of: Vec<(u64, Option<u64>)>,
+    duplicate_of: Vec<(u64, String)>,
     duplicates_cut: bool,
     zones: Vec<(String, String)>,
 }
@@ -151,9 +151,18 @@ pub(super) async fn show(
         rejections_cut: report.rejected > report.rejections.len() as u64,
         duplicates_cut: report.duplicates > report.duplicate_of.len() as u64,
         rejections: report.rejections.into_iter().map(cut).collect(),
-        duplicate_of: report.duplicate_of.iter().map(|it| (it.line, it.of_line)).collect(),
+        duplicate_of: report.duplicate_of.iter().map(|it| (it.line, repeated(it))).collect(),
         zones: by_size(report.time_zones),
     }))
+}
+
+/// What a row repeats. A line at or below its own can only be an earlier file's.
+fn repeated(duplicate: &Duplicate) -> String {
+    match duplicate.of_line {
+        Some(of) if of < duplicate.line => format!("line {of}"),
+        Some(of) => format!("line {of} of an earlier file"),
+        None => "a client added before".to_owned(),
+    }
 }
 
 fn cut(mut rejection: Rejection) -> Rejection {

@@ -27,9 +27,10 @@ mod tests;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::Redirect;
+use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -53,6 +54,14 @@ pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
         .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(header::REFERRER_POLICY, "same-origin"))
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+}
+
+/// The page for a path that leads nowhere, for browsers.
+pub(crate) async fn nowhere(state: &ApiState, parts: &Parts) -> Option<Response> {
+    let mut response = frame::nowhere(state, parts).await?;
+    let policy = HeaderValue::from_static(POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Some(response)
 }
 
 /// What only shows to people who signed in.

@@ -569,6 +569,22 @@ async fn what_is_not_there_is_a_page_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_path_that_leads_nowhere_is_a_page_for_browsers_and_a_problem_for_programs() {
+    let world = World::new();
+    let viewer = Person::new(&world, Role::Viewer).await;
+    let ask = |cookie: &str, accept: &'static str| {
+        let request = world.request("GET", "/nowhere").anonymous().header("cookie", cookie);
+        request.header("accept", accept).send()
+    };
+    let page = ask(&viewer.cookie, "text/html,*/*").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+    assert!(page.text().contains("There is no such thing here"));
+    assert_eq!(ask("", "text/html").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(ask(&viewer.cookie, "application/json").await.code(), "not_found");
+}
+
+#[tokio::test]
 async fn no_page_is_larger_than_its_bound_however_long_lists_and_texts_are() {
     let world = World::new();
     let campaign = world.draft().await;

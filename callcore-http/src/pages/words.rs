@@ -86,7 +86,7 @@ pub(super) const fn direction(direction: Direction) -> &'static str {
 
 pub(super) const fn review(review: Review) -> &'static str {
     match review {
-        Review::Unreviewed => "not reviewed",
+        Review::Unreviewed => "unreviewed",
         Review::Reviewed => "reviewed",
         Review::NeedsFollowUp => "needs follow-up",
     }

@@ -281,7 +281,7 @@ impl Work<'_> {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        self.cancel_number(phone, DncScope::Global, at, &Actor::Client).await?;
+        self.cancel_number(phone, DncScope::Global, now, &Actor::Client).await?;
         Ok(())
     }
 

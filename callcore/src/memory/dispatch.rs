@@ -392,7 +392,7 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        self.cancel_number(phone, DncScope::Global, at, &Actor::Client);
+        self.cancel_number(phone, DncScope::Global, now, &Actor::Client);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.

@@ -20,7 +20,7 @@ use crate::engine::{Command, Facts, Permit, Settlement, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId, splitmix};
 use crate::port::{
     BeginImport, By, CallQuery, ClaimRequest, DncQuery, HistoryOrder, NewCall, NewCampaign,
-    NewClient, SkipThen, Store, TakeBack,
+    NewClient, NoticeKind, SkipThen, Store, TakeBack,
 };
 use crate::time::SeededEntropy;
 
@@ -441,7 +441,16 @@ impl<'a> History<'a> {
         let (a, b) = (self.a, self.b);
         recount(a).await;
         recount(b).await;
-        let all = self.same(campaigns(a).await, campaigns(b).await, "campaigns");
+        // A batch may finish a campaign and open it again. Whether a store sees that in between is
+        // its own affair, and with it the instant of the end and the notice of it.
+        let listed = async |store: &'a dyn Store| {
+            let mut all = campaigns(store).await;
+            for view in &mut all {
+                view.campaign.ended_at = view.campaign.ended_at.map(|_| monday());
+            }
+            all
+        };
+        let all = self.same(listed(a).await, listed(b).await, "campaigns");
         for view in &all {
             let id = view.campaign.id;
             self.same(clients(a, id).await, clients(b, id).await, "clients");
@@ -496,6 +505,7 @@ impl<'a> History<'a> {
             notices.map(|notices| {
                 let mut kinds: Vec<String> = notices
                     .iter()
+                    .filter(|it| !matches!(it.kind, NoticeKind::CampaignFinished(_)))
                     .map(|notice| format!("{:?}", (notice.at, notice.kind)))
                     .collect();
                 kinds.sort();

@@ -16,6 +16,7 @@
 mod audit;
 mod carrier;
 mod dice;
+mod evidence;
 mod judge;
 mod people;
 mod spec;
@@ -24,6 +25,7 @@ mod store;
 mod world;
 
 use std::fmt;
+use std::ops::AddAssign;
 
 use dice::Dice;
 use world::World;
@@ -96,6 +98,26 @@ pub struct Stats {
     pub given_up: u64,
     /// A hash of everything that happened, in order.
     pub trace_hash: u64,
+}
+
+impl AddAssign<&Self> for Stats {
+    /// Adds up what happened in several runs.
+    fn add_assign(&mut self, run: &Self) {
+        self.steps += run.steps;
+        self.claims += run.claims;
+        self.begun += run.begun;
+        self.refused_begins += run.refused_begins;
+        self.taken_back += run.taken_back;
+        self.dials += run.dials;
+        self.unclear += run.unclear;
+        self.events += run.events;
+        self.failed_commits += run.failed_commits;
+        self.deaths += run.deaths;
+        self.stalls += run.stalls;
+        self.acts += run.acts;
+        self.given_up += run.given_up;
+        self.trace_hash ^= run.trace_hash;
+    }
 }
 
 /// A run in which an invariant broke. Its `Display` has the seed, which replays it.

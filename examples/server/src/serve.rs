@@ -18,7 +18,6 @@ use callcore_http::sign_in::{hash_password, issue_link};
 use callcore_http::{ApiState, EventSink, Ports, router};
 use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Secret};
@@ -40,6 +39,11 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// The database, the address or the carrier is not to be had, or contradicts the settings.
 pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let drain = signal::drain_token()?;
+    // Before the database is touched: of two servers started by mistake, the second ends here.
+    let listener = TcpListener::bind(config.bind).await.map_err(|error| {
+        format!("can't listen on {}: {error}; CALLCORE_BIND chooses another address", config.bind)
+    })?;
+    let address = listener.local_addr()?;
     let database = open(&config.database).await?;
     let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&database);
     let wall: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -47,19 +51,13 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
 
     let is_empty = store.campaigns(&[], None, 1).await?.items.is_empty();
     let wants_demo = config.demo && is_empty;
-    let mut origin = clock::origin(&store, wall.now()).await?;
-    if wants_demo {
-        origin = demo::opening(origin);
-    }
+    let origin = clock::origin(&store, wall.now()).await?;
+    let origin = if wants_demo { demo::opening(origin) } else { origin };
     let clock: Arc<dyn Clock> = Arc::new(FastClock::new(SystemClock, origin, config.sim_speed));
     let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
 
-    let listener = TcpListener::bind(config.bind)
-        .await
-        .map_err(|error| format!("can't listen on {}: {error}", config.bind))?;
-    let address = listener.local_addr()?;
     let ports = Ports {
         store: Arc::clone(&store),
         carrier: dialler.telephony(),
@@ -86,8 +84,26 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
 
     let admin = admin(&store, config.admin_password.as_ref(), &*entropy, state.now()).await?;
     announce(&state, address, admin.id).await?;
+    let served = serve_until_drained(listener, state, loops, drain).await;
+    database.close().await?;
+    served
+}
+
+/// Answers requests until the server drains; then ends the loops, and last the answering.
+async fn serve_until_drained(
+    listener: TcpListener,
+    state: ApiState,
+    loops: Runtime,
+    drain: CancellationToken,
+) -> Result<(), Failure> {
+    let listener = listener.tap_io(|connection| {
+        // Small answers must not wait for each other; without it they are only slower.
+        drop(connection.set_nodelay(true));
+    });
     let stop = CancellationToken::new();
-    let mut http = serve(listener, state, stop.clone());
+    let served =
+        axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let mut http = tokio::spawn(served.into_future());
     tokio::select! {
         () = drain.cancelled() => {}
         ended = &mut http => return ended?.map_err(Failure::from),
@@ -98,7 +114,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     if let Ok(ended) = tokio::time::timeout(LAST_REQUESTS, http).await {
         ended??;
     }
-    Ok(database.close().await?)
+    Ok(())
 }
 
 async fn open(url: &str) -> Result<Arc<SqliteStore>, Failure> {
@@ -162,20 +178,6 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn serve(
-    listener: TcpListener,
-    state: ApiState,
-    stop: CancellationToken,
-) -> JoinHandle<io::Result<()>> {
-    let listener = listener.tap_io(|connection| {
-        // Small answers must not wait for each other; without it they are only slower.
-        drop(connection.set_nodelay(true));
-    });
-    let served =
-        axum::serve(listener, router(state)).with_graceful_shutdown(stop.cancelled_owned());
-    tokio::spawn(served.into_future())
-}
-
 /// Webhook events share commits with each other.
 #[derive(Debug)]
 struct GroupedCommits(Recorder);
@@ -190,5 +192,44 @@ impl EventSink for GroupedCommits {
             };
             StoreError::new(kind, "record").because(error)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callcore::memory::MemoryStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_stays_with_the_kind_of_carrier_it_was_begun_with() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        belong_to(&store, "simulated").await.unwrap();
+        belong_to(&store, "simulated").await.unwrap();
+        let refusal = belong_to(&store, "real").await.unwrap_err().to_string();
+        assert!(refusal.contains("set DATABASE_URL to another file"), "{refusal}");
+        belong_to(&store, "simulated").await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_admin_keeps_password_and_id_where_no_new_one_is_given() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        let password = Secret::from("correct horse".to_owned());
+        let now = SystemClock.now();
+        let first = admin(&store, Some(&password), &OsEntropy, now).await.unwrap();
+        assert!(first.password_hash.is_some());
+        assert_eq!(admin(&store, None, &OsEntropy, now).await.unwrap(), first);
+        let changed = Secret::from("battery staple".to_owned());
+        let second = admin(&store, Some(&changed), &OsEntropy, now).await.unwrap();
+        assert_eq!(second.id, first.id);
+        assert_ne!(second.password_hash, first.password_hash);
+    }
+
+    #[test]
+    fn a_browser_on_this_machine_can_open_what_is_printed() {
+        let shown = |address: &str| reachable(address.parse().unwrap()).to_string();
+        assert_eq!(shown("0.0.0.0:3000"), "127.0.0.1:3000");
+        assert_eq!(shown("[::]:3000"), "[::1]:3000");
+        assert_eq!(shown("192.0.2.7:3000"), "192.0.2.7:3000");
     }
 }

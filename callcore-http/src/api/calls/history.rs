@@ -82,6 +82,8 @@ mod tests {
         let path = "/api/calls/history?sort=name&outcome=great&campaign=x&from=soon&page=2";
         let bad = world.get(path).await;
         assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+        let nul = world.get("/api/calls/history?q=a%00b").await;
+        assert_eq!((nul.status, nul.fields()), (StatusCode::BAD_REQUEST, vec!["q"]));
         assert_eq!(bad.fields(), ["from", "sort", "campaign", "outcome", "page"]);
     }
 }

@@ -99,6 +99,8 @@ mod tests {
             (StatusCode::BAD_REQUEST, vec!["note", "then", "x"])
         );
         assert_eq!(world.post(&path, json!({"reason": "bored"})).await.fields(), ["reason"]);
+        let nul = world.post(&path, json!({"reason": "other", "note": "a\0b"})).await;
+        assert_eq!((nul.status, nul.fields()), (StatusCode::BAD_REQUEST, vec!["note"]));
         let nowhere = "/api/calls/0199aaaa-0000-7000-8000-000000000000/skip";
         let answer = world.post(nowhere, json!({"reason": "duplicate"})).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::judge::{End, Judge};
+use super::evidence::End;
+use super::judge::Judge;
 use super::spec::Spec;
 use super::world::{World, read};
 use crate::actor::Actor;

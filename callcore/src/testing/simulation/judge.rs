@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::evidence::{End, end_of, opted_out_at};
 use super::spec::Spec;
-use crate::call::{AnsweredBy, CallEvent, Ending, EventKind, Intent, Outcome};
+use crate::call::{CallEvent, Intent, Outcome};
 use crate::campaign::RunState;
 use crate::client::ClientZone;
 use crate::dnc::DncScope;
@@ -74,15 +75,6 @@ pub(super) struct Begun {
     /// Which of the campaign's settings, from 0.
     version: usize,
     epoch: u64,
-}
-
-/// How a call ended, as its events say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct End {
-    pub(super) outcome: Outcome,
-    pub(super) at: DateTime<Utc>,
-    pub(super) permanent: bool,
-    pub(super) unknown: bool,
 }
 
 impl Judge {
@@ -376,9 +368,10 @@ impl Judge {
             }
             return;
         }
-        let new = call.events.insert(event.clone());
-        // An entry that somebody removed comes back with fresh news of the call that asked for it.
-        if new && call.events.iter().any(|event| opts_out(&event.kind)) {
+        let before = opted_out_at(&call.events);
+        call.events.insert(event.clone());
+        // An entry that somebody removed since does not come back with other news of the call.
+        if opted_out_at(&call.events) != before {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
         }
@@ -416,10 +409,6 @@ impl Record {
     }
 }
 
-fn opts_out(kind: &EventKind) -> bool {
-    matches!(kind, EventKind::OptOut | EventKind::Key { digit: '9', .. })
-}
-
 /// The waits that follow a dial that ended so; none if nothing does.
 fn waits<'a>(spec: &'a Spec, end: &End) -> Option<&'a [i64]> {
     match waits_kind(end) {
@@ -435,65 +424,5 @@ const fn waits_kind(end: &End) -> u8 {
         Outcome::Busy | Outcome::NoAnswer | Outcome::Failed => 1,
         Outcome::Voicemail => 2,
         _ => 0,
-    }
-}
-
-/// What a set of events says about a call's end, written down a second time and apart.
-pub(super) fn end_of(events: &BTreeSet<CallEvent>) -> Option<End> {
-    let find = |wanted: &dyn Fn(&EventKind) -> bool| events.iter().find(|it| wanted(&it.kind));
-    let heaviest = events
-        .iter()
-        .filter_map(|event| match &event.kind {
-            EventKind::Ended { ending, .. } => Some((weight(ending), event.at, ending)),
-            _ => None,
-        })
-        .min_by_key(|(weight, at, _)| (std::cmp::Reverse(*weight), *at));
-    let refused = events.iter().find_map(|event| match &event.kind {
-        EventKind::NotPlaced { permanent, .. } => Some((event.at, *permanent)),
-        _ => None,
-    });
-    let exists = events.iter().any(|event| {
-        !matches!(event.kind, EventKind::NotPlaced { .. } | EventKind::Unclear | EventKind::GivenUp)
-    });
-    let given_up = find(&|kind| matches!(kind, EventKind::GivenUp)).map(|event| event.at);
-    let (at, outcome, permanent, unknown) = match (heaviest, refused, given_up) {
-        (Some((_, at, ending)), _, _) => match ending {
-            Ending::Completed => (at, Outcome::Answered, false, false),
-            Ending::Busy => (at, Outcome::Busy, false, false),
-            Ending::NoAnswer => (at, Outcome::NoAnswer, false, false),
-            Ending::Failed { permanent, .. } => (at, Outcome::Failed, *permanent, false),
-            Ending::Canceled => (at, Outcome::Canceled, false, false),
-        },
-        (None, Some((at, permanent)), _) if !exists => (at, Outcome::Failed, permanent, false),
-        (None, _, Some(at)) => (at, Outcome::Failed, false, true),
-        _ => return None,
-    };
-    let end = |outcome, permanent| End { outcome, at, permanent, unknown: false };
-    let pressed = find(&|kind| matches!(kind, EventKind::Key { .. })).is_some();
-    let heard = |by: AnsweredBy| find(&move |kind| *kind == EventKind::Detected { by }).is_some();
-    let answered =
-        outcome == Outcome::Answered || find(&|kind| *kind == EventKind::Answered).is_some();
-    Some(if find(&opts_out).is_some() {
-        end(Outcome::OptedOut, false)
-    } else if !answered {
-        End { outcome, at, permanent, unknown }
-    } else if pressed || heard(AnsweredBy::Human) {
-        end(Outcome::Answered, false)
-    } else if heard(AnsweredBy::Machine) {
-        end(Outcome::Voicemail, false)
-    } else if heard(AnsweredBy::Fax) {
-        end(Outcome::Failed, true)
-    } else {
-        end(Outcome::Answered, false)
-    })
-}
-
-const fn weight(ending: &Ending) -> u8 {
-    match ending {
-        Ending::Canceled => 0,
-        Ending::Failed { .. } => 1,
-        Ending::NoAnswer => 2,
-        Ending::Busy => 3,
-        Ending::Completed => 4,
     }
 }

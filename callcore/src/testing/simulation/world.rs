@@ -34,8 +34,8 @@ const MAX_STEPS: u64 = 400_000;
 /// common window until a clock changes, and hours are looked up 400 days ahead.
 const REST: TimeDelta = TimeDelta::days(450);
 
-/// Months in which clocks change somewhere: in Lord Howe, Europe and America in autumn, in
-/// America, Europe and Egypt in spring.
+/// Weeks before clocks change: in autumn in Lord Howe, Europe, Egypt and America, in spring in
+/// America and Europe.
 const STARTS: [&str; 5] = [
     "2026-09-29T08:00:00Z",
     "2026-10-20T05:00:00Z",
@@ -171,7 +171,7 @@ impl World {
                 self.jump();
             }
         }
-        Err("it never comes to rest".to_owned())
+        Err(self.why_no_rest())
     }
 
     /// What a run comes to.
@@ -298,8 +298,7 @@ impl World {
         }
         if troubled && ticks && roll >= 985 {
             self.meddle();
-            self.recount()?;
-            return Ok(());
+            return if self.dice(|dice| dice.chance(100)) { self.recount() } else { Ok(()) };
         }
         if troubled && self.dice(|dice| dice.chance(dying)) {
             self.die(victim);
@@ -426,7 +425,7 @@ impl World {
     }
 
     fn why_no_rest(&self) -> String {
-        let mut what = "long after all trouble ended".to_owned();
+        let mut what = "it never comes to rest".to_owned();
         let query = CallQuery { limit: 1, ..CallQuery::default() };
         for view in read(self.inner.upcoming(&query)).into_iter().flat_map(|page| page.items) {
             let state = view.call.campaign.and_then(|id| read(self.inner.campaign(id)).flatten());

@@ -1,5 +1,6 @@
 //! The real binary, from outside: started in an empty directory, spoken to over HTTP, stopped by
 //! signals.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod harness;
 

@@ -44,6 +44,17 @@ fn secrets_that_are_guessed_at_once_are_refused() {
 }
 
 #[test]
+fn a_second_server_on_one_address_touches_no_data() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let (code, said) = run(directory.path(), &["--bind", &address], &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("can't listen on") && said.contains("CALLCORE_BIND"), "{said}");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn help_lists_the_settings_and_shows_no_secret() {
     let directory = tempfile::tempdir().unwrap();
     let mut help = crate::harness::command(

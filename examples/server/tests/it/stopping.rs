@@ -1,6 +1,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::harness::{Api, PATIENCE, Server, TOKEN};
 use crate::job::{any_hour, assert_counts_agree, started};
@@ -57,4 +59,31 @@ async fn the_campaign_clock_does_not_go_back_at_a_restart() {
     server.kill();
     let server = Server::start(directory.path(), &SETTINGS);
     assert!(created(server.api()).await >= second);
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_a_drain_that_waits_for_a_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &SETTINGS);
+    let campaign = server.api().post("/api/campaigns", &any_hour("Stalled", 1)).await;
+    let address = server.url().strip_prefix("http://").unwrap();
+    let mut stalled = TcpStream::connect(address).await.unwrap();
+    let request = format!(
+        "POST /api/campaigns/{}/import HTTP/1.1\r\nhost: {address}\r\n\
+         authorization: Bearer {TOKEN}\r\ncontent-length: 100\r\n\
+         content-type: multipart/form-data; boundary=part\r\n\r\n--part",
+        campaign["id"].as_str().unwrap()
+    );
+    stalled.write_all(request.as_bytes()).await.unwrap();
+    // A request that is answered after the stalled one was sent: the server has both.
+    server.api().get("/api/campaigns").await;
+    server.terminate();
+    let start = Instant::now();
+    // It drains once it takes no new connections.
+    while TcpStream::connect(address).await.is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the server does not drain");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(130));
 }

@@ -1,0 +1,376 @@
+//! What people do through the store, and what pages read of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::FaultyStore;
+use crate::call::{CallEvent, Intent, Skip};
+use crate::campaign::{RunState, Settings, Transition};
+use crate::dnc::{DncEntry, DncScope};
+use crate::engine::Facts;
+use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
+use crate::import::ImportReport;
+use crate::phone::PhoneNumber;
+use crate::port::{
+    Access, ActError, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
+    CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded, DncQuery, ExportRow,
+    Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, Page, SavedReply, Session,
+    SkipThen, StoreError, TallyRow, User,
+};
+use crate::testing::simulation::judge::Person;
+use crate::testing::simulation::spec::Spec;
+
+impl FaultyStore {
+    /// Puts a version of a campaign's settings in force, as the judge has to know it.
+    pub(in crate::testing::simulation) async fn change_spec(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        version: u32,
+        spec: &Spec,
+        settings: Arc<Settings>,
+    ) -> Result<(), ActError> {
+        self.commit("change_settings", async {
+            self.inner.change_settings(by, id, version, settings).await?;
+            self.stage.lock().judge.settings_changed(id, spec.clone(), by.now);
+            Ok(())
+        })
+        .await
+    }
+
+    fn wished(&self, id: CallId, intent: Intent) {
+        self.stage.lock().judge.wished(id, intent);
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Campaigns for FaultyStore {
+    async fn create_campaign(
+        &self,
+        by: By<'_>,
+        new: NewCampaign,
+    ) -> Result<CampaignView, ActError> {
+        self.inner.create_campaign(by, new).await
+    }
+
+    async fn change_settings(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        version: u32,
+        settings: Arc<Settings>,
+    ) -> Result<CampaignView, ActError> {
+        self.inner.change_settings(by, id, version, settings).await
+    }
+
+    async fn change_state(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        transition: Transition,
+    ) -> Result<CampaignView, ActError> {
+        self.commit("change_state", async {
+            let view = self.inner.change_state(by, id, transition).await?;
+            let mut stage = self.stage.lock();
+            if let Some(campaign) = stage.judge.campaigns.get_mut(&id) {
+                campaign.state = match transition {
+                    Transition::Start | Transition::Resume => RunState::Running,
+                    Transition::Pause => RunState::Paused,
+                    Transition::Stop => RunState::Stopped,
+                };
+            }
+            drop(stage);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn campaign(&self, id: CampaignId) -> Result<Option<CampaignView>, StoreError> {
+        self.inner.campaign(id).await
+    }
+
+    async fn campaigns(
+        &self,
+        states: &[RunState],
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<CampaignView>, StoreError> {
+        self.inner.campaigns(states, after, limit).await
+    }
+
+    async fn begin_import(&self, by: By<'_>, new: BeginImport) -> Result<Import, ActError> {
+        self.commit("begin_import", self.inner.begin_import(by, new)).await
+    }
+
+    async fn add_clients(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        clients: &[NewClient],
+    ) -> Result<Vec<Added>, ActError> {
+        self.commit("add_clients", async {
+            let added = self.inner.add_clients(by, import, clients).await?;
+            let campaign = self.inner.import(import).await?.map(|import| import.campaign);
+            let mut stage = self.stage.lock();
+            for (client, added) in clients.iter().zip(&added) {
+                if let (Some(campaign), Added::Accepted { .. }) = (campaign, added) {
+                    let person = Person {
+                        campaign,
+                        phone: client.phone,
+                        zones: client.zones.clone(),
+                        consent: client.consent.is_some(),
+                    };
+                    stage.judge.clients.insert(client.id, person);
+                }
+            }
+            drop(stage);
+            Ok(added)
+        })
+        .await
+    }
+
+    async fn report_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &ImportReport,
+    ) -> Result<Import, ActError> {
+        self.commit("report_import", self.inner.report_import(by, import, status, report)).await
+    }
+
+    async fn fail_running_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
+        self.inner.fail_running_imports(by).await
+    }
+
+    async fn import(&self, id: ImportId) -> Result<Option<Import>, StoreError> {
+        self.inner.import(id).await
+    }
+
+    async fn client(&self, id: ClientId) -> Result<Option<ClientView>, StoreError> {
+        self.inner.client(id).await
+    }
+
+    async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientView>, StoreError> {
+        self.inner.clients(query).await
+    }
+
+    async fn export_clients(
+        &self,
+        campaign: CampaignId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<ExportRow>, StoreError> {
+        self.inner.export_clients(campaign, after, limit).await
+    }
+
+    async fn imports(&self, campaign: CampaignId) -> Result<Vec<Import>, StoreError> {
+        self.inner.imports(campaign).await
+    }
+
+    async fn tallies(
+        &self,
+        campaign: Option<CampaignId>,
+        from: Option<DateTime<Utc>>,
+        to: Option<DateTime<Utc>>,
+    ) -> Result<Vec<TallyRow>, StoreError> {
+        self.inner.tallies(campaign, from, to).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Calls for FaultyStore {
+    async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError> {
+        self.commit("call", self.inner.call(id)).await
+    }
+
+    async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
+        self.inner.events(id).await
+    }
+
+    async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError> {
+        self.commit("facts", self.inner.facts(id)).await
+    }
+
+    async fn history(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
+        self.inner.history(query).await
+    }
+
+    async fn upcoming(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
+        self.inner.upcoming(query).await
+    }
+
+    async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError> {
+        self.commit("call_now", async {
+            let view = self.inner.call_now(by, id).await?;
+            self.wished(id, Intent::Person);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn skip(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        skip: Skip,
+        then: SkipThen,
+    ) -> Result<CallView, ActError> {
+        self.commit("skip", async {
+            let view = self.inner.skip(by, id, skip, then).await?;
+            if let SkipThen::Next(next) = then {
+                self.wished(next.id, Intent::Rescheduled);
+            }
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn reschedule(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<CallView, ActError> {
+        self.commit("reschedule", async {
+            let view = self.inner.reschedule(by, id, due_at).await?;
+            self.wished(id, Intent::Rescheduled);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError> {
+        self.commit("retry", async {
+            let view = self.inner.retry(by, id, new).await?;
+            self.wished(new.id, Intent::Person);
+            Ok(view)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Dnc for FaultyStore {
+    async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
+        self.commit("add_dnc", async {
+            let key = (entry.phone, entry.scope);
+            let added = self.inner.add_dnc(by, entry).await?;
+            self.stage.lock().judge.listed(key.0, key.1);
+            Ok(added)
+        })
+        .await
+    }
+
+    async fn remove_dnc(
+        &self,
+        by: By<'_>,
+        phone: PhoneNumber,
+        scope: DncScope,
+        reason: &str,
+    ) -> Result<(), ActError> {
+        self.commit("remove_dnc", async {
+            self.inner.remove_dnc(by, phone, scope, reason).await?;
+            self.stage.lock().judge.dnc.remove(&(phone, scope));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn dnc(&self, query: &DncQuery) -> Result<Page<DncEntry>, StoreError> {
+        self.inner.dnc(query).await
+    }
+}
+
+/// Nobody signs in while a simulation runs: these pass through.
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Access for FaultyStore {
+    async fn fact(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.inner.fact(name).await
+    }
+
+    async fn put_fact(&self, name: &str, value: &str) -> Result<String, StoreError> {
+        self.inner.put_fact(name, value).await
+    }
+
+    async fn save_user(&self, by: By<'_>, user: User) -> Result<User, ActError> {
+        self.inner.save_user(by, user).await
+    }
+
+    async fn user(&self, name: &str) -> Result<Option<User>, StoreError> {
+        self.inner.user(name).await
+    }
+
+    async fn add_link(
+        &self,
+        secret: [u8; 32],
+        user: UserId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.inner.add_link(secret, user, expires).await
+    }
+
+    async fn redeem_link(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<User>, StoreError> {
+        self.inner.redeem_link(secret, wall).await
+    }
+
+    async fn link_is_good(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        self.inner.link_is_good(secret, wall).await
+    }
+
+    async fn add_session(
+        &self,
+        secret: [u8; 32],
+        user: UserId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.inner.add_session(secret, user, expires).await
+    }
+
+    async fn session(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<Session>, StoreError> {
+        self.inner.session(secret, wall).await
+    }
+
+    async fn end_session(&self, secret: [u8; 32]) -> Result<(), StoreError> {
+        self.inner.end_session(secret).await
+    }
+
+    async fn saved_reply(
+        &self,
+        scope: &str,
+        key: &str,
+        wall: DateTime<Utc>,
+    ) -> Result<Option<([u8; 32], SavedReply)>, StoreError> {
+        self.inner.saved_reply(scope, key, wall).await
+    }
+
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+        self.inner.append_audit(by, entry).await
+    }
+
+    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
+        self.inner.audit(after, limit).await
+    }
+
+    async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        self.inner.notices(limit).await
+    }
+}
