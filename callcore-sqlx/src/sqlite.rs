@@ -19,10 +19,13 @@
 mod access;
 mod calls;
 mod campaigns;
+mod claim;
 mod dispatch;
 mod dnc;
 mod fail;
 mod flush;
+mod import;
+mod load;
 mod open;
 mod read;
 mod record;
