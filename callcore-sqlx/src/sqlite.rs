@@ -22,6 +22,7 @@ mod campaigns;
 mod claim;
 mod dispatch;
 mod dnc;
+mod facts;
 mod fail;
 mod flush;
 mod import;
@@ -31,6 +32,7 @@ mod read;
 mod record;
 mod row;
 mod search;
+mod stop;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -9,9 +9,9 @@ use callcore::port::ClaimRequest;
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
 
+use super::facts::facts;
 use super::fail::Fail;
 use super::open::{SettingsCache, SqliteStore};
-use super::read;
 use super::row::{ids, instant, micros};
 
 impl SqliteStore {
@@ -41,7 +41,7 @@ impl SqliteStore {
         .bind(micros(request.wall + request.lease_for))
         .execute(work.conn())
         .await?;
-        let facts = read::facts(work.conn(), &self.settings, &calls).await?;
+        let facts = facts(work.conn(), &self.settings, &calls).await?;
         work.commit().await?;
         Ok(facts)
     }

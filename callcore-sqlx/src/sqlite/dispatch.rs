@@ -16,6 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
+use super::facts::number_dials;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
@@ -96,7 +97,7 @@ impl SqliteStore {
         let mut gate = Gate {
             now: by.now,
             wall,
-            dials: read::number_dials(work.conn(), &phones).await?,
+            dials: number_dials(work.conn(), &phones).await?,
             live: live_numbers(work.conn(), &phones).await?,
             held: slots_held(work.conn(), by.now, permits.iter().map(Permit::campaign)).await?,
             begun: Vec::new(),

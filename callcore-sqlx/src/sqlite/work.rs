@@ -46,8 +46,9 @@ pub(super) struct Work<'s> {
 /// What a unit of work adds, beside the rows it changes.
 #[derive(Default)]
 pub(super) struct Out {
-    /// Retries that are no longer owed; they never began.
-    pub(super) withdrawn: BTreeSet<CallId>,
+    /// Retries that are no longer owed, and where they are stored: one that was taken back is still
+    /// in flight there.
+    pub(super) withdrawn: Vec<(CallId, Table)>,
     pub(super) events: Vec<(CallId, String)>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
@@ -282,10 +283,11 @@ impl<'s> Work<'s> {
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {
-        let known = self.calls.remove(&id);
-        if known.is_none_or(|row| row.stored.is_some()) {
-            self.out.withdrawn.insert(id);
-        }
+        let stored = match self.calls.remove(&id) {
+            Some(row) => row.stored.map(|(table, _)| table),
+            None => Some(Table::Due),
+        };
+        self.out.withdrawn.extend(stored.map(|table| (id, table)));
         if let Some(row) = self.clients.get_mut(&client) {
             row.calls.remove(&id);
         }
