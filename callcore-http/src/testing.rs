@@ -197,12 +197,6 @@ impl World {
         call
     }
 
-    /// The latest row of the audit log; of those of one instant it may be any.
-    #[cfg(feature = "pages")]
-    pub(crate) async fn last_audit(&self) -> AuditRow {
-        self.store.audit(None, 1).await.unwrap().items.remove(0)
-    }
-
     /// Whether the audit log has a row of an action.
     pub(crate) async fn audited(&self, action: &str) -> bool {
         let rows = self.store.audit(None, 1_000).await.unwrap().items;
