@@ -14,8 +14,6 @@ use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::{CallId, UserId};
 use callcore::memory::MemoryStore;
-#[cfg(feature = "pages")]
-use callcore::port::AuditRow;
 use callcore::port::{
     Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
