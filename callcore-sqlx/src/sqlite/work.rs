@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use callcore::actor::Actor;
-use callcore::call::{
-    Call, CancelReason, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
-};
+use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
 use callcore::campaign::{RunState, Settings};
 use callcore::client::{ClientStatus, ClientZone, Standing};
 use callcore::dnc::DncScope;
@@ -302,28 +300,9 @@ impl<'s> Work<'s> {
     /// Schedules a call for a client, whose standing has to follow.
     pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
         let Some(row) = self.clients.get(&client) else { return };
-        let call = Call {
-            id: next.id,
-            campaign: Some(row.campaign),
-            client: Some(client),
-            phone: Some(row.phone),
-            direction: Direction::Outbound,
-            attempt: next.attempt,
-            retry_of: next.retry_of,
-            intent,
-            by,
-            due_at: next.due_at,
-            claimed: false,
-            begun_at: None,
-            settings_version: 0,
-            zone: None,
-            decision: Vec::new(),
-            retired: None,
-            progress: Progress::default(),
-            review: Review::Unreviewed,
-            disposition: None,
-            notes: Vec::new(),
-        };
+        let number = (row.campaign, client, row.phone);
+        let planned = Call::scheduled(next.id, number, next.attempt, next.due_at);
+        let call = Call { retry_of: next.retry_of, intent, by, ..planned };
         self.add_call(CallRow::new(call));
     }
 
