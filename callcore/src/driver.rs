@@ -121,10 +121,12 @@ impl Driver {
             }
         }
         let tickets = self.begin(permits, &mut settlements).await?;
+        // Tickets first: a store that fails now must not leave them unplaced, or nobody would know
+        // whether they were dialled. A claim that stays unsettled only runs out.
+        let placed = self.place(tickets).await?;
         if !settlements.is_empty() {
             self.store.settle(By::new(&Actor::System, now), &settlements).await?;
         }
-        let placed = self.place(tickets).await?;
         Ok(Tick {
             claimed,
             placed,
