@@ -143,14 +143,14 @@ fn bench(c: &mut Criterion) {
     group.throughput(Throughput::Elements(u64::from(CALLS))).sample_size(10);
     group.bench_function(BenchmarkId::from_parameter("memory"), |b| {
         let setup = || runtime.block_on(world(Arc::new(MemoryStore::default()), None));
-        b.to_async(&runtime).iter_batched(setup, live, BatchSize::PerIteration);
+        b.iter_batched(setup, |world| runtime.block_on(live(world)), BatchSize::PerIteration);
     });
     for (name, durability) in
         [("sqlite_full", Durability::Full), ("sqlite_normal", Durability::Normal)]
     {
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
             let setup = || runtime.block_on(sqlite(durability));
-            b.to_async(&runtime).iter_batched(setup, live, BatchSize::PerIteration);
+            b.iter_batched(setup, |world| runtime.block_on(live(world)), BatchSize::PerIteration);
         });
     }
     group.finish();
