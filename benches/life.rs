@@ -131,7 +131,9 @@ async fn live(world: World) {
 async fn sqlite(durability: Durability) -> World {
     let folder = tempfile::tempdir().expect("a folder for the database");
     let url = format!("sqlite://{}", folder.path().join("bench.db").display());
-    let store = SqliteStore::open(OpenOptions::new(url).durability(durability)).await.expect("a new database");
+    let store = SqliteStore::open(OpenOptions::new(url).durability(durability))
+        .await
+        .expect("a new database");
     world(Arc::new(store), Some(folder)).await
 }
 

@@ -78,6 +78,7 @@ pub use state::{ApiState, Ports};
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
@@ -110,11 +111,15 @@ fn span(request: &Request) -> tracing::Span {
 }
 
 /// Strangers don't learn which paths exist.
-async fn unknown(State(state): State<ApiState>, request: Request) -> Problem {
+async fn unknown(State(state): State<ApiState>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
+    #[cfg(feature = "pages")]
+    if let Some(page) = pages::nowhere(&state, &parts).await {
+        return page;
+    }
     match auth::authenticate(&state, &parts).await {
-        Ok(_) => Problem::not_found(),
-        Err(problem) => problem,
+        Ok(_) => Problem::not_found().into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -14,8 +14,6 @@ use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::{CallId, UserId};
 use callcore::memory::MemoryStore;
-#[cfg(feature = "pages")]
-use callcore::port::AuditRow;
 use callcore::port::{
     Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
@@ -195,12 +193,6 @@ impl World {
         self.post(&format!("/api/campaigns/{campaign}/start"), json!({})).await;
         self.answer_all().await;
         call
-    }
-
-    /// The latest row of the audit log; of those of one instant it may be any.
-    #[cfg(feature = "pages")]
-    pub(crate) async fn last_audit(&self) -> AuditRow {
-        self.store.audit(None, 1).await.unwrap().items.remove(0)
     }
 
     /// Whether the audit log has a row of an action.

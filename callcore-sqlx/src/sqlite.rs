@@ -19,15 +19,20 @@
 mod access;
 mod calls;
 mod campaigns;
+mod claim;
 mod dispatch;
 mod dnc;
+mod facts;
 mod fail;
 mod flush;
+mod import;
+mod load;
 mod open;
 mod read;
 mod record;
 mod row;
 mod search;
+mod stop;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

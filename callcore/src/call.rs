@@ -237,6 +237,52 @@ impl Outcome {
 }
 
 impl Call {
+    /// A call of the campaign's plan, to a client's number.
+    #[must_use]
+    pub fn scheduled(
+        id: CallId,
+        (campaign, client, phone): (CampaignId, ClientId, PhoneNumber),
+        attempt: u32,
+        due_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            campaign: Some(campaign),
+            client: Some(client),
+            direction: Direction::Outbound,
+            attempt,
+            intent: Intent::Plan,
+            by: Actor::System,
+            ..Self::inbound(id, Some(phone), due_at)
+        }
+    }
+
+    /// A call that came in, of nobody known yet; a withheld caller ID is none.
+    #[must_use]
+    pub fn inbound(id: CallId, phone: Option<PhoneNumber>, at: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            campaign: None,
+            client: None,
+            phone,
+            direction: Direction::Inbound,
+            attempt: 0,
+            retry_of: None,
+            intent: Intent::Person,
+            by: Actor::Client,
+            due_at: at,
+            claimed: false,
+            begun_at: None,
+            settings_version: 0,
+            zone: None,
+            decision: Vec::new(),
+            retired: None,
+            progress: Progress::default(),
+            review: Review::Unreviewed,
+            disposition: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// Where the call stands.
     #[must_use]
     pub const fn status(&self) -> CallStatus {

@@ -31,7 +31,7 @@ const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 const MAX_DOUBT: u32 = 3;
 
 /// How long a claim holds, on the wall clock.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
+const LEASE: TimeDelta = TimeDelta::seconds(30);
 
 /// Turns due calls into dials.
 pub struct Driver {

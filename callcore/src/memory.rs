@@ -18,9 +18,7 @@ use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::analytics::Totals;
-use crate::call::{
-    Call, CallEvent, CancelReason, Direction, Intent, Progress, Retired, Retirement, Review,
-};
+use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
@@ -445,15 +443,10 @@ impl State {
 
     fn plan(&mut self, client: ClientId, planned: PlannedCall) {
         let Some(row) = self.clients.get(&client) else { return };
-        let call = scheduled_call(
-            planned.id,
-            &row.client,
-            planned.attempt,
-            Some(planned.retry_of),
-            Intent::Plan,
-            Actor::System,
-            planned.due_at,
-        );
+        let call = Call {
+            retry_of: Some(planned.retry_of),
+            ..call_to(&row.client, planned.id, planned.attempt, planned.due_at)
+        };
         self.schedule(call);
     }
 
@@ -528,37 +521,9 @@ fn is_waiting(call: &Call) -> bool {
     call.direction == Direction::Outbound && call.begun_at.is_none() && call.retired.is_none()
 }
 
-fn scheduled_call(
-    id: CallId,
-    client: &Client,
-    attempt: u32,
-    retry_of: Option<CallId>,
-    intent: Intent,
-    by: Actor,
-    due_at: DateTime<Utc>,
-) -> Call {
-    Call {
-        id,
-        campaign: Some(client.campaign),
-        client: Some(client.id),
-        phone: Some(client.phone),
-        direction: Direction::Outbound,
-        attempt,
-        retry_of,
-        intent,
-        by,
-        due_at,
-        claimed: false,
-        begun_at: None,
-        settings_version: 0,
-        zone: None,
-        decision: Vec::new(),
-        retired: None,
-        progress: Progress::default(),
-        review: Review::Unreviewed,
-        disposition: None,
-        notes: Vec::new(),
-    }
+/// A call to a client; its intent is the plan's unless whoever schedules it says otherwise.
+fn call_to(client: &Client, id: CallId, attempt: u32, due_at: DateTime<Utc>) -> Call {
+    Call::scheduled(id, (client.campaign, client.id, client.phone), attempt, due_at)
 }
 
 /// Whether a name or number matches a search: under 3 characters by its beginning, else by any

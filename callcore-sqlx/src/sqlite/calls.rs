@@ -15,6 +15,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::campaigns::key;
+use super::facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
@@ -42,7 +43,7 @@ impl Calls for SqliteStore {
     async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError> {
         let read = async {
             let mut conn = self.read().await?;
-            Ok(read::facts(&mut conn, &self.settings, &[id]).await?.pop())
+            Ok(facts::facts(&mut conn, &self.settings, &[id]).await?.pop())
         };
         read.await.map_err(|fail: Fail| fail.store("facts"))
     }

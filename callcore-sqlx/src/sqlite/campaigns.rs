@@ -1,15 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use callcore::actor::Actor;
-use callcore::call::{CancelReason, Intent, Outcome, Retired, Retirement};
+use callcore::call::Outcome;
 use callcore::campaign::{RunState, Settings, Transition};
-use callcore::client::{ClientStatus, Standing};
-use callcore::engine::Tally;
 use callcore::id::{CampaignId, ClientId, ImportId};
 use callcore::import::ImportReport;
-use callcore::phone::PhoneNumber;
 use callcore::port::{
     ActError, Added, BeginImport, By, CampaignView, Campaigns, ClientQuery, ClientView, Cursor,
     Effect, ExportRow, Import, ImportStatus, NewCampaign, NewClient, Page, Refused, StoreError,
@@ -19,14 +15,14 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
-use uuid::Uuid;
 
 use super::fail::Fail;
+use super::import::import_of;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{self, CallRow, document, instant, micros, numbers, word};
-use super::search::{Needle, cut, name_key};
-use super::work::{ClientRow, Next, Work};
+use super::row::{instant, micros, word};
+use super::search::{Needle, cut};
+use super::work::Work;
 
 #[async_trait]
 impl Campaigns for SqliteStore {
@@ -282,98 +278,6 @@ impl SqliteStore {
         Ok(Page { items, next: page.next })
     }
 
-    async fn add_import(&self, by: By<'_>, new: BeginImport) -> Result<Import, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        work.load_campaigns([new.campaign]).await?;
-        let state = work.campaign(new.campaign)?.state;
-        if !state.takes_clients() {
-            return Err(Refused::Campaign(state).into());
-        }
-        let import = Import {
-            id: new.id,
-            campaign: new.campaign,
-            file_name: new.file_name,
-            columns: new.columns,
-            status: ImportStatus::Running,
-            report: ImportReport::default(),
-        };
-        sqlx::query(
-            "insert into imports (id, campaign, file_name, columns, status, report)
-             values (?1, ?2, ?3, ?4, ?5, ?6)",
-        )
-        .bind(import.id.uuid())
-        .bind(import.campaign.uuid())
-        .bind(&import.file_name)
-        .bind(serde_json::to_string(&import.columns)?)
-        .bind(import.status.as_str())
-        .bind(serde_json::to_string(&import.report)?)
-        .execute(work.conn())
-        .await?;
-        let file = json!({"campaign": import.campaign, "file_name": import.file_name});
-        work.audit(by, "import.begin", import.id.to_string(), None, Some(file)).await?;
-        work.leave(by, &Effect::Import(Box::new(import.clone()))).await?;
-        work.commit().await?;
-        Ok(import)
-    }
-
-    async fn add_batch(
-        &self,
-        by: By<'_>,
-        import: ImportId,
-        clients: &[NewClient],
-    ) -> Result<Vec<Added>, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        let campaign: Option<Uuid> =
-            sqlx::query_scalar("select campaign from imports where id = ?1 and status = ?2")
-                .bind(import.uuid())
-                .bind(ImportStatus::Running.as_str())
-                .fetch_optional(work.conn())
-                .await?;
-        let campaign = CampaignId::from_uuid(campaign.ok_or(Refused::NotFound)?);
-        work.load_campaigns([campaign]).await?;
-        let state = work.campaign(campaign)?.state;
-        if !state.takes_clients() {
-            return Err(Refused::Campaign(state).into());
-        }
-        let added = work.add_clients(by, campaign, import, clients).await?;
-        work.commit().await?;
-        Ok(added)
-    }
-
-    async fn store_report(
-        &self,
-        by: By<'_>,
-        import: ImportId,
-        status: ImportStatus,
-        report: &ImportReport,
-    ) -> Result<Import, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        let row =
-            sqlx::query("update imports set status = ?2, report = ?3 where id = ?1 returning *")
-                .bind(import.uuid())
-                .bind(status.as_str())
-                .bind(serde_json::to_string(report)?)
-                .fetch_optional(work.conn())
-                .await?;
-        let import = import_of(&row.ok_or(Refused::NotFound)?)?;
-        work.leave(by, &Effect::Import(Box::new(import.clone()))).await?;
-        work.commit().await?;
-        Ok(import)
-    }
-
-    async fn fail_imports(&self, by: By<'_>) -> Result<u64, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        let done = sqlx::query("update imports set status = 'failed' where status = 'running'")
-            .execute(work.conn())
-            .await?;
-        work.commit().await?;
-        Ok(done.rows_affected())
-    }
-
     async fn client_page(&self, query: &ClientQuery) -> Result<Page<ClientView>, Fail> {
         let mut sql = QueryBuilder::<Sqlite>::new("select place from clients where campaign = ");
         sql.push_bind(query.campaign.uuid());
@@ -470,27 +374,6 @@ pub(super) fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
     Ok(Cursor { at: instant(row.try_get(at)?)?, id: row.try_get("id")? })
 }
 
-fn import_of(row: &SqliteRow) -> Result<Import, Fail> {
-    Ok(Import {
-        id: ImportId::from_uuid(row.try_get("id")?),
-        campaign: CampaignId::from_uuid(row.try_get("campaign")?),
-        file_name: row.try_get("file_name")?,
-        columns: document(row.try_get("columns")?, "columns")?,
-        status: word(row.try_get("status")?, ImportStatus::parse, "import status")?,
-        report: document(row.try_get("report")?, "import report")?,
-    })
-}
-
-const INSERT_CLIENTS: &str = "
-insert into clients (place, id, campaign, import, line, phone, name, name_key, external_id, email,
-    zones, fields, tags, active, consent, person_key, debt_key, status)
-select value ->> 'place', unhex(value ->> 'id', '-'), unhex(?2, '-'), unhex(?3, '-'),
-    value ->> 'line', value ->> 'phone', value ->> 'name', value ->> 'name_key',
-    value ->> 'external_id', value ->> 'email', value ->> 'zones', value ->> 'fields',
-    value ->> 'tags', 1, value ->> 'consent', value ->> 'person_key', value ->> 'debt_key',
-    'pending'
-from json_each(?1)";
-
 impl Work<'_> {
     async fn add_version(
         &mut self,
@@ -519,195 +402,4 @@ impl Work<'_> {
         self.commit().await?;
         Ok(view)
     }
-
-    /// Cancels every scheduled call of a campaign that stops, however many there are: in bulk, to
-    /// the effect that each was retired by itself.
-    async fn cancel_all(&mut self, by: By<'_>, id: CampaignId) -> Result<(), Fail> {
-        let one = sqlx::query("select * from calls where campaign = ?1 and stage = 'due' limit 1")
-            .bind(id.uuid())
-            .fetch_optional(self.conn())
-            .await?;
-        let Some(one) = one else { return Ok(()) };
-        let how = Retirement::Canceled(CancelReason::CampaignStopped);
-        let retired = Retired { at: by.now, by: by.actor.clone(), how };
-        let document = serde_json::to_string(&retired)?;
-        let mut call = CallRow::read(&one)?.call;
-        call.retired = Some(retired);
-
-        // A client with a call to come is over with it, as the core's outlook says of a call
-        // cancelled by a stop: skipped, unless it opted out before.
-        let moves = sqlx::query(
-            "select clients.status as old, case
-                 when exists (select 1 from in_flight where in_flight.client = clients.id
-                     and begun_at is not null) then clients.status
-                 when exists (select 1 from history where history.client = clients.id
-                     and outcome = 'opted_out' and direction = 'outbound') then 'opted_out'
-                 else 'skipped' end as new, count(*) as clients
-             from clients where id in (select client from due where campaign = ?1)
-             group by 1, 2",
-        )
-        .bind(id.uuid())
-        .fetch_all(self.conn())
-        .await?;
-        for row in moves {
-            let old = word(row.try_get("old")?, ClientStatus::parse, "client status")?;
-            let new = word(row.try_get("new")?, ClientStatus::parse, "client status")?;
-            let count: i64 = row.try_get("clients")?;
-            if let Some(campaign) = self.campaigns.get_mut(&id) {
-                for (status, by) in [(old, -count), (new, count)] {
-                    *campaign.clients.entry(status).or_default() += by;
-                    *campaign.moved.entry(status).or_default() += by;
-                }
-            }
-        }
-        sqlx::query(
-            "update clients set status = case
-                 when exists (select 1 from in_flight where in_flight.client = clients.id
-                     and begun_at is not null) then clients.status
-                 when exists (select 1 from history where history.client = clients.id
-                     and outcome = 'opted_out' and direction = 'outbound') then 'opted_out'
-                 else 'skipped' end
-             where id in (select client from due where campaign = ?1)",
-        )
-        .bind(id.uuid())
-        .execute(self.conn())
-        .await?;
-        let canceled = sqlx::query(
-            "insert into history (id, campaign, client, phone, direction, attempt, retry_of,
-                 intent, by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome,
-                 end_reason, permanent, retired)
-             select id, campaign, client, phone, 'outbound', attempt, retry_of,
-                 intent, by, due_at, zone, null, 0, '[]', ?2, ?3,
-                 ?4, 0, ?5
-             from due where campaign = ?1",
-        )
-        .bind(id.uuid())
-        .bind(micros(by.now))
-        .bind(call.outcome().map(Outcome::as_str))
-        .bind(call.end_reason())
-        .bind(document)
-        .execute(self.conn())
-        .await?
-        .rows_affected();
-        sqlx::query("delete from due where campaign = ?1")
-            .bind(id.uuid())
-            .execute(self.conn())
-            .await?;
-        if let Some(tally) = Tally::of(&call) {
-            let cell = self.out.tallies.entry((id, tally.quarter, tally.outcome)).or_default();
-            cell.0 += canceled.cast_signed();
-        }
-        Ok(())
-    }
-
-    async fn add_clients(
-        &mut self,
-        by: By<'_>,
-        campaign: CampaignId,
-        import: ImportId,
-        clients: &[NewClient],
-    ) -> Result<Vec<Added>, Fail> {
-        let phones: BTreeSet<PhoneNumber> = clients.iter().map(|client| client.phone).collect();
-        self.load_dnc(&phones).await?;
-        let mut lines = self.known_lines(campaign, &phones).await?;
-        let mut place: i64 = sqlx::query_scalar("select coalesce(max(place), 0) from clients")
-            .fetch_one(self.conn())
-            .await?;
-        let (mut added, mut rows, mut notes) = (Vec::new(), Vec::new(), Vec::new());
-        for new in clients {
-            if let Some(line) = lines.get(&new.phone) {
-                added.push(Added::Duplicate { of_line: Some(*line) });
-                continue;
-            }
-            lines.insert(new.phone, new.line);
-            place += 1;
-            rows.push(client_record(new, place));
-            notes.extend(new.note.as_ref().map(|note| json!([new.id, note])));
-            let on_dnc = self.on_dnc(new.phone, campaign).is_some();
-            self.add_client(by, campaign, new, on_dnc);
-            added.push(Added::Accepted { on_dnc });
-        }
-        if !rows.is_empty() {
-            sqlx::query(INSERT_CLIENTS)
-                .bind(serde_json::Value::from(rows).to_string())
-                .bind(campaign.to_string())
-                .bind(import.to_string())
-                .execute(self.conn())
-                .await?;
-        }
-        if !notes.is_empty() {
-            sqlx::query(
-                "insert into notes (client, text, by, at)
-                 select unhex(value ->> 0, '-'), value ->> 1, ?2, ?3 from json_each(?1)",
-            )
-            .bind(serde_json::Value::from(notes).to_string())
-            .bind(by.actor.to_string())
-            .bind(micros(by.now))
-            .execute(self.conn())
-            .await?;
-        }
-        Ok(added)
-    }
-
-    /// The lines on which these numbers came into a campaign before.
-    async fn known_lines(
-        &mut self,
-        campaign: CampaignId,
-        phones: &BTreeSet<PhoneNumber>,
-    ) -> Result<BTreeMap<PhoneNumber, u64>, Fail> {
-        let rows = sqlx::query(
-            "select phone, line from clients
-             where campaign = ?1 and phone in (select value from json_each(?2))",
-        )
-        .bind(campaign.uuid())
-        .bind(numbers(phones))
-        .fetch_all(self.conn())
-        .await?;
-        let read = |row: SqliteRow| {
-            let line: i64 = row.try_get("line")?;
-            Ok((row::phone(row.try_get("phone")?)?, line.cast_unsigned()))
-        };
-        rows.into_iter().map(read).collect()
-    }
-
-    fn add_client(&mut self, by: By<'_>, campaign: CampaignId, new: &NewClient, on_dnc: bool) {
-        self.clients.insert(
-            new.id,
-            ClientRow {
-                campaign,
-                phone: new.phone,
-                zones: new.zones.clone(),
-                active: true,
-                tags: new.tags.clone(),
-                standing: Standing::default(),
-                calls: BTreeMap::new(),
-                changed: false,
-            },
-        );
-        self.move_client(campaign, None, ClientStatus::Pending);
-        if !on_dnc {
-            let next = Next { id: new.call, attempt: 1, retry_of: None, due_at: new.due_at };
-            self.schedule(new.id, next, Intent::Plan, Actor::System);
-        }
-        self.follow_up(new.id, by.now);
-    }
-}
-
-fn client_record(new: &NewClient, place: i64) -> serde_json::Value {
-    json!({
-        "place": place,
-        "id": new.id,
-        "line": new.line,
-        "phone": new.phone.digits(),
-        "name": new.name,
-        "name_key": name_key(&new.name),
-        "external_id": new.external_id,
-        "email": new.email,
-        "zones": new.zones,
-        "fields": new.fields,
-        "tags": new.tags,
-        "consent": new.consent,
-        "person_key": new.person_key,
-        "debt_key": new.debt_key,
-    })
 }

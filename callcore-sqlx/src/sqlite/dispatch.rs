@@ -5,8 +5,7 @@ use callcore::actor::Actor;
 use callcore::call::{CancelReason, Report, Retirement};
 use callcore::campaign::RunState;
 use callcore::engine::{
-    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
-    next_dial_at,
+    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, next_dial_at,
 };
 use callcore::id::{CallId, CampaignId};
 use callcore::phone::PhoneNumber;
@@ -17,8 +16,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
+use super::facts::number_dials;
 use super::fail::Fail;
-use super::open::{SettingsCache, SqliteStore};
+use super::open::SqliteStore;
 use super::read;
 use super::row::{self, CallRow, digits, ids, instant, micros, numbers};
 use super::work::Work;
@@ -83,37 +83,6 @@ impl Dispatch for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Facts>, Fail> {
-        let mut work = self.write().await?;
-        sqlx::query("update due set lease_until = null where lease_until <= ?1")
-            .bind(micros(request.wall))
-            .execute(work.conn())
-            .await?;
-        let calls = claimable(work.conn(), &self.settings, request).await?;
-        if calls.is_empty() {
-            work.commit().await?;
-            return Ok(Vec::new());
-        }
-        let claims: i64 = sqlx::query_scalar(
-            "update claims set latest = latest + json_array_length(?1) returning latest",
-        )
-        .bind(ids(&calls))
-        .fetch_one(work.conn())
-        .await?;
-        sqlx::query(
-            "update due set epoch = ?2 + claimed.key, lease_until = ?3
-             from json_each(?1) as claimed where due.id = unhex(claimed.value, '-')",
-        )
-        .bind(ids(&calls))
-        .bind(claims + 1 - i64::try_from(calls.len()).unwrap_or(i64::MAX))
-        .bind(micros(request.wall + request.lease_for))
-        .execute(work.conn())
-        .await?;
-        let facts = read::facts(work.conn(), &self.settings, &calls).await?;
-        work.commit().await?;
-        Ok(facts)
-    }
-
     async fn begin_all(
         &self,
         by: By<'_>,
@@ -128,7 +97,7 @@ impl SqliteStore {
         let mut gate = Gate {
             now: by.now,
             wall,
-            dials: read::number_dials(work.conn(), &phones).await?,
+            dials: number_dials(work.conn(), &phones).await?,
             live: live_numbers(work.conn(), &phones).await?,
             held: slots_held(work.conn(), by.now, permits.iter().map(Permit::campaign)).await?,
             begun: Vec::new(),
@@ -176,45 +145,6 @@ impl SqliteStore {
             settle(&mut work, by, settlement);
         }
         work.commit().await
-    }
-
-    async fn next_due_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Fail> {
-        let mut conn = self.read().await?;
-        let rows = sqlx::query(
-            "select id, state, settings_version, next_dial_at,
-                 (select count(*) from in_flight
-                     where in_flight.campaign = campaigns.id and begun_at > ?1) as held,
-                 (select due_at from due where due.campaign = campaigns.id and planned = 1
-                     and lease_until is null order by due_at limit 1) as planned_at,
-                 (select due_at from due where due.campaign = campaigns.id and planned = 0
-                     and lease_until is null order by due_at limit 1) as asked_at
-             from campaigns where state in ('running', 'paused', 'finished')
-                 and exists (select 1 from due where due.campaign = campaigns.id)",
-        )
-        .bind(micros(now - SLOT_HOLD))
-        .fetch_all(&mut *conn)
-        .await?;
-        let mut next: Option<DateTime<Utc>> = None;
-        for row in rows {
-            let id = CampaignId::from_uuid(row.try_get("id")?);
-            let version = row.try_get("settings_version")?;
-            let settings = self.settings.load(&mut conn, id, version).await?;
-            let settings = settings.ok_or(Fail::Corrupt("settings"))?;
-            let held: i64 = row.try_get("held")?;
-            if held >= i64::from(settings.pacing.max_concurrent) {
-                continue;
-            }
-            let running = row.try_get::<&str, _>("state")? == RunState::Running.as_str();
-            let planned: Option<i64> = row.try_get("planned_at")?;
-            let pace: i64 = row.try_get("next_dial_at")?;
-            let planned = planned.filter(|_| running).map(|due_at| due_at.max(pace));
-            let asked: Option<i64> = row.try_get("asked_at")?;
-            for at in planned.into_iter().chain(asked) {
-                let at = instant(at)?;
-                next = Some(next.map_or(at, |next| next.min(at)));
-            }
-        }
-        Ok(next)
     }
 
     async fn look_at(
@@ -295,69 +225,6 @@ fn open_call(row: &CallRow) -> OpenCall {
         carrier_call_id: row.call.progress.carrier_call_id.clone(),
         events: row.events.iter().cloned().collect(),
     }
-}
-
-/// The calls a claim gets, in order.
-async fn claimable(
-    conn: &mut SqliteConnection,
-    settings: &SettingsCache,
-    request: ClaimRequest,
-) -> Result<Vec<CallId>, Fail> {
-    let rows = sqlx::query(
-        "select id, state, settings_version, next_dial_at,
-             (select count(*) from in_flight
-                 where in_flight.campaign = campaigns.id and begun_at > ?1)
-             + (select count(*) from due
-                 where due.campaign = campaigns.id and lease_until is not null) as held
-         from campaigns where state in ('running', 'paused', 'finished')
-             and (exists (select 1 from due where due.campaign = campaigns.id
-                     and planned = 1 and due_at <= ?2)
-                 or exists (select 1 from due where due.campaign = campaigns.id
-                     and planned = 0 and due_at <= ?2))",
-    )
-    .bind(micros(request.now - SLOT_HOLD))
-    .bind(micros(request.now))
-    .fetch_all(&mut *conn)
-    .await?;
-    let mut found: BTreeSet<(i64, bool, i64, CallId)> = BTreeSet::new();
-    for row in rows {
-        let id = CampaignId::from_uuid(row.try_get("id")?);
-        let settings = settings.load(conn, id, row.try_get("settings_version")?).await?;
-        let settings = settings.ok_or(Fail::Corrupt("settings"))?;
-        let held: i64 = row.try_get("held")?;
-        let mut slots =
-            (i64::from(settings.pacing.max_concurrent) - held).clamp(0, i64::from(request.limit));
-        let running = row.try_get::<&str, _>("state")? == RunState::Running.as_str();
-        let next_dial = instant(row.try_get("next_dial_at")?)?;
-        let pace = dials_allowed(next_dial, request.now, settings.pacing.calls_per_second);
-        for planned in [false, true] {
-            let most = match planned {
-                false => slots,
-                true if running => slots.min(i64::from(pace)),
-                true => 0,
-            };
-            if most == 0 {
-                continue;
-            }
-            let calls = sqlx::query(
-                "select id, due_at from due where campaign = ?1 and planned = ?2
-                     and due_at <= ?3 and lease_until is null order by due_at, id limit ?4",
-            )
-            .bind(id.uuid())
-            .bind(planned)
-            .bind(micros(request.now))
-            .bind(most)
-            .fetch_all(&mut *conn)
-            .await?;
-            for call in calls {
-                let (due_at, call) = (call.try_get("due_at")?, call.try_get("id")?);
-                let rank = -i64::from(settings.priority);
-                found.insert((rank, planned, due_at, CallId::from_uuid(call)));
-                slots -= 1;
-            }
-        }
-    }
-    Ok(found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect())
 }
 
 /// Which of these numbers have a live call.

@@ -209,7 +209,9 @@ impl Work<'_> {
             row.stored = Some(stored);
             row.changed = false;
         }
-        leave[Table::Due as usize].extend(std::mem::take(&mut self.out.withdrawn));
+        for (call, table) in self.out.withdrawn.drain(..) {
+            leave[table as usize].push(call);
+        }
         for (sql, calls) in [DELETE_DUE, DELETE_IN_FLIGHT, DELETE_HISTORY].into_iter().zip(leave) {
             if !calls.is_empty() {
                 sqlx::query(sql).bind(ids(calls)).execute(self.conn()).await?;

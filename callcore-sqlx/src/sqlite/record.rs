@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{Call, CallRef, Direction, InboundRing, Intent, Progress, Report, Review};
+use callcore::call::{Call, CallRef, Direction, InboundRing, Progress, Report};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::id::{CallId, ClientId};
 use callcore::phone::PhoneNumber;
@@ -303,28 +303,8 @@ impl Work<'_> {
             .bind(ring.new_id.uuid())
             .execute(self.conn())
             .await?;
-        self.add_call(CallRow::new(Call {
-            id: ring.new_id,
-            campaign,
-            client,
-            phone: ring.from,
-            direction: Direction::Inbound,
-            attempt: 0,
-            retry_of: None,
-            intent: Intent::Person,
-            by: Actor::Client,
-            due_at: at,
-            claimed: false,
-            begun_at: None,
-            settings_version: 0,
-            zone: None,
-            decision: Vec::new(),
-            retired: None,
-            progress: Progress::default(),
-            review: Review::Unreviewed,
-            disposition: None,
-            notes: Vec::new(),
-        }));
+        let call = Call::inbound(ring.new_id, ring.from, at);
+        self.add_call(CallRow::new(Call { campaign, client, ..call }));
         self.notify(now, NoticeKind::InboundCall(ring.new_id));
         Ok(())
     }

@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use callcore::actor::Actor;
-use callcore::call::{
-    Call, CancelReason, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
-};
+use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
 use callcore::campaign::{RunState, Settings};
 use callcore::client::{ClientStatus, ClientZone, Standing};
 use callcore::dnc::DncScope;
@@ -24,8 +22,7 @@ use sqlx::{Row, Sqlite, SqliteConnection, Transaction};
 
 use super::fail::Fail;
 use super::open::{Machine, SettingsCache};
-use super::read;
-use super::row::{self, CallRow, Table, ids, instant, micros, numbers, word};
+use super::row::{self, CallRow, Table, micros};
 
 /// How long an idempotency record is kept, on the wall clock.
 pub(super) const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -47,8 +44,9 @@ pub(super) struct Work<'s> {
 /// What a unit of work adds, beside the rows it changes.
 #[derive(Default)]
 pub(super) struct Out {
-    /// Retries that are no longer owed; they never began.
-    pub(super) withdrawn: BTreeSet<CallId>,
+    /// Retries that are no longer owed, and where they are stored: one that was taken back is still
+    /// in flight there.
+    pub(super) withdrawn: Vec<(CallId, Table)>,
     pub(super) events: Vec<(CallId, String)>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
@@ -190,150 +188,8 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
-    pub(super) async fn load_campaigns(
-        &mut self,
-        wanted: impl IntoIterator<Item = CampaignId>,
-    ) -> Result<(), Fail> {
-        let missing: BTreeSet<CampaignId> =
-            wanted.into_iter().filter(|id| !self.campaigns.contains_key(id)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let wanted = ids(&missing);
-        let rows = sqlx::query(
-            "select id, state, settings_version, next_dial_at, started_at, ended_at from campaigns
-             where id in (select unhex(value, '-') from json_each(?1))",
-        )
-        .bind(&wanted)
-        .fetch_all(&mut *self.tx)
-        .await?;
-        for row in rows {
-            let id = CampaignId::from_uuid(row.try_get("id")?);
-            let settings_version = row.try_get("settings_version")?;
-            let settings = self.settings.load(&mut self.tx, id, settings_version).await?;
-            let started_at: Option<i64> = row.try_get("started_at")?;
-            let ended_at: Option<i64> = row.try_get("ended_at")?;
-            let campaign = CampaignRow {
-                state: word(row.try_get("state")?, RunState::parse, "run state")?,
-                settings_version,
-                settings: settings.ok_or(Fail::Corrupt("settings"))?,
-                next_dial_at: instant(row.try_get("next_dial_at")?)?,
-                started_at: started_at.map(instant).transpose()?,
-                ended_at: ended_at.map(instant).transpose()?,
-                clients: BTreeMap::new(),
-                moved: BTreeMap::new(),
-                changed: false,
-            };
-            self.campaigns.insert(id, campaign);
-        }
-        let counts = sqlx::query(
-            "select campaign, status, clients from client_counts
-             where campaign in (select unhex(value, '-') from json_each(?1))",
-        )
-        .bind(&wanted)
-        .fetch_all(&mut *self.tx)
-        .await?;
-        for row in counts {
-            let id = CampaignId::from_uuid(row.try_get("campaign")?);
-            let status = word(row.try_get("status")?, ClientStatus::parse, "client status")?;
-            if let Some(campaign) = self.campaigns.get_mut(&id) {
-                campaign.clients.insert(status, row.try_get("clients")?);
-            }
-        }
-        Ok(())
-    }
-
     pub(super) fn campaign(&self, id: CampaignId) -> Result<&CampaignRow, Refused> {
         self.campaigns.get(&id).ok_or(Refused::NotFound)
-    }
-
-    /// Loads clients with what their standing follows from: their calls, their campaigns, and the
-    /// DNC entries of their numbers.
-    pub(super) async fn load_clients(
-        &mut self,
-        wanted: impl IntoIterator<Item = ClientId>,
-    ) -> Result<(), Fail> {
-        let missing: BTreeSet<ClientId> =
-            wanted.into_iter().filter(|id| !self.clients.contains_key(id)).collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let wanted = ids(&missing);
-        let rows = sqlx::query(
-            "select id, campaign, phone, zones, active, tags, status, attempts, voicemails,
-                 last_outcome, last_call_at
-             from clients where id in (select unhex(value, '-') from json_each(?1))",
-        )
-        .bind(&wanted)
-        .fetch_all(&mut *self.tx)
-        .await?;
-        let (mut campaigns, mut phones) = (BTreeSet::new(), BTreeSet::new());
-        for row in rows {
-            let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
-            let phone = row::phone(row.try_get("phone")?)?;
-            campaigns.insert(campaign);
-            phones.insert(phone);
-            let client = ClientRow {
-                campaign,
-                phone,
-                zones: row::document(row.try_get("zones")?, "zones")?,
-                active: row.try_get("active")?,
-                tags: row::document(row.try_get("tags")?, "tags")?,
-                standing: row::standing(&row)?,
-                calls: BTreeMap::new(),
-                changed: false,
-            };
-            self.clients.insert(ClientId::from_uuid(row.try_get("id")?), client);
-        }
-        let briefs = sqlx::query(
-            "select client, id, attempt, retry_of, intent, direction, due_at, stage, outcome,
-                 ended_at, permanent, end_reason, retired
-             from calls where client in (select unhex(value, '-') from json_each(?1))",
-        )
-        .bind(&wanted)
-        .fetch_all(&mut *self.tx)
-        .await?;
-        for row in briefs {
-            let client = self.clients.get_mut(&ClientId::from_uuid(row.try_get("client")?));
-            if let (Some(client), Some(brief)) = (client, row::brief(&row)?) {
-                client.calls.insert(brief.id, brief);
-            }
-        }
-        // Calls that changed before their client was loaded are newer here than in the database.
-        for call in self.calls.values().map(|row| &row.call) {
-            let client = call.client.and_then(|id| self.clients.get_mut(&id));
-            if let (Some(client), Some(brief)) = (client, CallBrief::of(call)) {
-                client.calls.insert(brief.id, brief);
-            }
-        }
-        self.load_dnc(&phones).await?;
-        self.load_campaigns(campaigns).await
-    }
-
-    pub(super) async fn load_dnc(&mut self, phones: &BTreeSet<PhoneNumber>) -> Result<(), Fail> {
-        let rows = sqlx::query(
-            "select phone, campaign from dnc where phone in (select value from json_each(?1))",
-        )
-        .bind(numbers(phones))
-        .fetch_all(self.conn())
-        .await?;
-        for row in rows {
-            let scope = read::scope(row.try_get("campaign")?)?;
-            self.dnc.insert((row::phone(row.try_get("phone")?)?, scope));
-        }
-        Ok(())
-    }
-
-    /// Loads calls with their events.
-    pub(super) async fn load_calls(
-        &mut self,
-        wanted: impl IntoIterator<Item = CallId>,
-    ) -> Result<(), Fail> {
-        let missing: BTreeSet<CallId> =
-            wanted.into_iter().filter(|id| !self.calls.contains_key(id)).collect();
-        let rows = read::call_rows(&mut self.tx, self.settings, &missing).await?;
-        self.calls.extend(rows.into_iter().map(|row| (row.call.id, row)));
-        Ok(())
     }
 
     /// The entry that covers a number in a campaign.
@@ -425,10 +281,11 @@ impl<'s> Work<'s> {
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {
-        let known = self.calls.remove(&id);
-        if known.is_none_or(|row| row.stored.is_some()) {
-            self.out.withdrawn.insert(id);
-        }
+        let stored = match self.calls.remove(&id) {
+            Some(row) => row.stored.map(|(table, _)| table),
+            None => Some(Table::Due),
+        };
+        self.out.withdrawn.extend(stored.map(|table| (id, table)));
         if let Some(row) = self.clients.get_mut(&client) {
             row.calls.remove(&id);
         }
@@ -443,28 +300,9 @@ impl<'s> Work<'s> {
     /// Schedules a call for a client, whose standing has to follow.
     pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
         let Some(row) = self.clients.get(&client) else { return };
-        let call = Call {
-            id: next.id,
-            campaign: Some(row.campaign),
-            client: Some(client),
-            phone: Some(row.phone),
-            direction: Direction::Outbound,
-            attempt: next.attempt,
-            retry_of: next.retry_of,
-            intent,
-            by,
-            due_at: next.due_at,
-            claimed: false,
-            begun_at: None,
-            settings_version: 0,
-            zone: None,
-            decision: Vec::new(),
-            retired: None,
-            progress: Progress::default(),
-            review: Review::Unreviewed,
-            disposition: None,
-            notes: Vec::new(),
-        };
+        let number = (row.campaign, client, row.phone);
+        let planned = Call::scheduled(next.id, number, next.attempt, next.due_at);
+        let call = Call { retry_of: next.retry_of, intent, by, ..planned };
         self.add_call(CallRow::new(call));
     }
 

@@ -38,7 +38,8 @@ callcore::store_conformance!(Fresh);
 
 #[tokio::test]
 async fn random_histories_go_as_in_the_reference_store() {
-    for seed in 0..10 {
+    // In 59 a retry is taken back and withdrawn by one act.
+    for seed in [0, 1, 2, 59] {
         let (_directory, store) = fresh().await;
         callcore::testing::compare(&MemoryStore::default(), &store, seed).await;
     }

@@ -3,7 +3,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::campaigns::page;
-use super::{MemoryStore, State, is_waiting, matches, scheduled_call};
+use super::{MemoryStore, State, call_to, is_waiting, matches};
 use crate::call::{Call, CallEvent, Intent, Retirement, Skip};
 use crate::campaign::RunState;
 use crate::client::Client;
@@ -109,9 +109,12 @@ impl Calls for MemoryStore {
         let new = json!({"reason": skip.reason, "note": skip.note});
         state.retire(id, by.now, by.actor, Retirement::Skipped(skip));
         if let SkipThen::Next(next) = then {
-            let plan = Intent::Rescheduled;
-            let (by, due_at) = (by.actor.clone(), next.due_at);
-            state.schedule(scheduled_call(next.id, &client, attempt, Some(id), plan, by, due_at));
+            state.schedule(Call {
+                retry_of: Some(id),
+                intent: Intent::Rescheduled,
+                by: by.actor.clone(),
+                ..call_to(&client, next.id, attempt, next.due_at)
+            });
         }
         state.call_changed(by, "call.skip", id, None, Some(new))
     }
@@ -159,11 +162,14 @@ impl Calls for MemoryStore {
             return Err(Refused::AlreadyScheduled(*open).into());
         }
         let attempt = client.standing.attempts + 1;
-        let (actor, due_at) = (by.actor.clone(), new.due_at);
-        let call =
-            scheduled_call(new.id, &client, attempt, Some(id), Intent::Person, actor, due_at);
+        let call = Call {
+            retry_of: Some(id),
+            intent: Intent::Person,
+            by: by.actor.clone(),
+            ..call_to(&client, new.id, attempt, new.due_at)
+        };
         state.schedule(call);
-        let body = json!({"retry_of": id, "due_at": due_at});
+        let body = json!({"retry_of": id, "due_at": new.due_at});
         state.call_changed(by, "call.retry", new.id, None, Some(body))
     }
 }

@@ -5,10 +5,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches, scheduled_call};
-use crate::actor::Actor;
+use super::{CampaignRow, ClientRow, MemoryStore, State, call_to, is_waiting, matches};
 use crate::analytics::Totals;
-use crate::call::{CancelReason, Intent, Retirement};
+use crate::call::{CancelReason, Retirement};
 use crate::campaign::{Campaign, RunState, Settings, Transition};
 use crate::client::{Client, ClientStatus, Note, Standing};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
@@ -390,8 +389,7 @@ impl State {
             debt_key: new.debt_key.clone(),
             standing: Standing::default(),
         };
-        let call =
-            scheduled_call(new.call, &client, 1, None, Intent::Plan, Actor::System, new.due_at);
+        let call = call_to(&client, new.call, 1, new.due_at);
         self.by_number.insert((new.phone, campaign), new.id);
         let row = ClientRow { client, place: self.places, calls: BTreeSet::new() };
         self.clients.insert(new.id, row);

@@ -4,8 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{CallRow, MemoryStore, State, due_key};
 use crate::actor::Actor;
 use crate::call::{
-    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Intent, Progress, Report,
-    Retirement, Review,
+    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Progress, Report, Retirement,
 };
 use crate::campaign::RunState;
 use crate::dnc::{DncEntry, DncScope, DncSource};
@@ -414,28 +413,7 @@ impl State {
         });
         let campaign = client.map(|client| self.clients[&client].client.campaign);
         let id = ring.new_id;
-        let call = Call {
-            id,
-            campaign,
-            client,
-            phone: ring.from,
-            direction: Direction::Inbound,
-            attempt: 0,
-            retry_of: None,
-            intent: Intent::Person,
-            by: Actor::Client,
-            due_at: at,
-            claimed: false,
-            begun_at: None,
-            settings_version: 0,
-            zone: None,
-            decision: Vec::new(),
-            retired: None,
-            progress: Progress::default(),
-            review: Review::Unreviewed,
-            disposition: None,
-            notes: Vec::new(),
-        };
+        let call = Call { campaign, client, ..Call::inbound(id, ring.from, at) };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
         self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {

@@ -65,7 +65,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         wall: Arc::clone(&wall),
         entropy: Arc::clone(&entropy),
     };
-    let mut state = ApiState::new(ports).with_zone(config.time_zone.clone());
+    let speed = config.sim_speed;
+    let banner =
+        format!("Simulated carrier: nobody's phone rings. Time passes {speed} times as fast.");
+    let mut state =
+        ApiState::new(ports).with_zone(config.time_zone.clone()).with_banner(Some(banner));
     if let Some(token) = &config.api_token {
         state = state.with_token("CALLCORE_API_TOKEN", token.reveal(), Role::Admin);
     }

@@ -1,0 +1,5 @@
+//! Migrations are read at compile time: a new one must make the crate compile again.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}
