@@ -29,7 +29,7 @@ struct Scripted {
 
 impl Scripted {
     fn asked(&self) -> Vec<CallId> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().expect("unpoisoned").clone()
     }
 }
 
@@ -44,8 +44,8 @@ impl Telephony for Scripted {
     }
 
     async fn place_call(&self, ticket: Ticket) -> Placement {
-        self.asked.lock().unwrap().push(ticket.call());
-        self.answers.lock().unwrap().pop().unwrap_or(Placement::Unknown)
+        self.asked.lock().expect("unpoisoned").push(ticket.call());
+        self.answers.lock().expect("unpoisoned").pop().unwrap_or(Placement::Unknown)
     }
 
     async fn hang_up(&self, _: CallId, _: Option<&str>) -> Result<(), TelephonyError> {

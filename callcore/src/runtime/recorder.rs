@@ -102,7 +102,7 @@ async fn run(
 
 /// Stores a group; returns whether a call ended with it.
 async fn commit(group: &mut Vec<Job>, store: &dyn Dispatch, clock: &dyn Clock) -> bool {
-    let jobs: Vec<Job> = std::mem::take(group);
+    let jobs = std::mem::take(group);
     let reports: Vec<Report> = jobs.iter().flat_map(|job| job.reports.iter().cloned()).collect();
     match store.record(By::new(&Actor::System, clock.now()), &reports).await {
         Ok(recorded) => {
@@ -137,9 +137,7 @@ async fn commit(group: &mut Vec<Job>, store: &dyn Dispatch, clock: &dyn Clock) -
 /// Tells a sender what became of its events; returns whether a call ended with them.
 fn answer(job: Job, result: Result<Vec<Recorded>, Arc<StoreError>>) -> bool {
     let ended = match &result {
-        Ok(recorded) => {
-            recorded.iter().any(|one| matches!(one, Recorded::New { ended: true, .. }))
-        }
+        Ok(recorded) => recorded.iter().any(|one| matches!(one, Recorded::New { ended: true, .. })),
         Err(error) => {
             tracing::warn!(error = &**error as &dyn std::error::Error, "events were not stored");
             false

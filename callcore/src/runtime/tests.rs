@@ -305,6 +305,22 @@ async fn a_call_whose_row_is_damaged_keeps_nobody_elses_events_out() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dispatcher_that_died_is_not_ready() {
+    let (clock, wall) = clocks();
+    let store = Arc::new(MemoryStore::default());
+    let carrier = Arc::new(DeafCarrier::default());
+    let runtime = Runtime::builder(store.clone(), carrier.clone(), clock, wall).start();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(runtime.handle().health().is_ready());
+    carrier.panics.store(true, Ordering::Relaxed);
+    campaign(&store, 1).await;
+    runtime.handle().wake();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!runtime.handle().health().is_ready());
+    runtime.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_carrier_that_is_away_halts_the_dispatcher_and_its_return_goes_on() {
     let (clock, wall) = clocks();
     let store = Arc::new(MemoryStore::default());
@@ -399,6 +415,7 @@ impl Dispatch for SlowStore {
 #[derive(Debug, Default)]
 struct DeafCarrier {
     answers: AtomicBool,
+    panics: AtomicBool,
     asked: AtomicU32,
 }
 
@@ -413,6 +430,7 @@ impl Telephony for DeafCarrier {
     }
 
     async fn place_call(&self, _: Ticket) -> Placement {
+        assert!(!self.panics.load(Ordering::Relaxed), "an adapter's bug");
         self.asked.fetch_add(1, Ordering::Relaxed);
         Placement::Unknown
     }
