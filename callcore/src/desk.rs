@@ -86,7 +86,9 @@ impl Desk {
         csv: &[u8],
     ) -> Result<ImportReport, ImportCsvError> {
         let mapping = Mapping::default();
-        let mut importer = Importer::new(csv, settings.default_region, &mapping)?;
+        let importer = Importer::new(csv, settings.default_region, &mapping)?;
+        // The store knows them anyway, and a set of all numbers would grow with the file.
+        let mut importer = importer.leaving_duplicates_to_store();
         let new = BeginImport {
             id: ImportId::new(by.now, &*self.entropy),
             campaign,
@@ -94,6 +96,8 @@ impl Desk {
             columns: importer.columns().to_vec(),
         };
         let import = self.store.begin_import(by, new).await?;
+        // The key is spent: what follows belongs to the same request.
+        let by = By { idempotency: None, ..by };
         let mut report = ImportReport::default();
         let mut rows = Vec::new();
         loop {

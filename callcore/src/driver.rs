@@ -121,15 +121,15 @@ impl Driver {
             }
         }
         let tickets = self.begin(permits, &mut settlements).await?;
-        // Tickets first: a store that fails now must not leave them unplaced, or nobody would know
-        // whether they were dialled. A claim that stays unsettled only runs out.
-        let placed = self.place(tickets).await?;
+        // Dials first, whatever becomes of the rest: a ticket lasts for seconds, and an intent whose
+        // ticket is lost is a call that nobody hears of for a day.
+        let placed = self.place(tickets).await;
         if !settlements.is_empty() {
             self.store.settle(By::new(&Actor::System, now), &settlements).await?;
         }
         Ok(Tick {
             claimed,
-            placed,
+            placed: placed?,
             settled: count(settlements.len()),
             next_due_at: self.store.next_due(self.clock.now()).await?,
             halted: None,
@@ -163,7 +163,7 @@ impl Driver {
             if self.carrier.check().await.is_err() {
                 return Ok(Some(Halt::CarrierAway));
             }
-            self.doubt.store(0, Ordering::Relaxed);
+            self.carrier_reads();
         }
         Ok(None)
     }
@@ -198,12 +198,21 @@ impl Driver {
     }
 
     async fn place(&self, tickets: Vec<Ticket>) -> Result<u32, StoreError> {
-        let answers = join_all(tickets.into_iter().map(|ticket| self.place_one(ticket))).await;
+        let mut tickets = tickets.into_iter();
+        let mut answers = Vec::new();
+        // A carrier in doubt gets one dial at a time: one that answers reads and loses dials would
+        // else burn a batch after each read.
+        while self.doubt.load(Ordering::Relaxed) > 0
+            && let Some(ticket) = tickets.next()
+        {
+            answers.push(self.place_one(ticket).await);
+        }
+        answers.extend(join_all(tickets.map(|ticket| self.place_one(ticket))).await);
         let now = self.clock.now();
         let (mut reports, mut back, mut placed) = (Vec::new(), Vec::new(), 0);
         for Placed { call, lease, answer } in answers {
             let kind = match answer {
-                Answer::Expired => {
+                Answer::NotAsked => {
                     back.push(TakeBack { call, lease, due_at: None });
                     continue;
                 }
@@ -212,45 +221,58 @@ impl Driver {
                     continue;
                 }
                 Answer::Carrier(Placement::Placed { carrier_call_id }) => {
-                    self.doubt.store(0, Ordering::Relaxed);
                     EventKind::Placed { carrier_call_id }
                 }
                 Answer::Carrier(Placement::Refused { reason, permanent }) => {
                     EventKind::NotPlaced { reason, permanent }
                 }
-                Answer::Carrier(Placement::Unknown) => {
-                    self.doubt.fetch_add(1, Ordering::Relaxed);
-                    EventKind::Unclear
-                }
+                Answer::Carrier(Placement::Unknown) => EventKind::Unclear,
             };
             placed += 1;
             reports.push(Report::ours(call, now, kind));
         }
         let by = By::new(&Actor::System, now);
-        if !reports.is_empty() {
-            self.store.record(by, &reports).await?;
-        }
+        let recorded = match reports.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.store.record(by, &reports).await,
+        };
+        // What was not dialled goes back also if what was could not be stored.
         if !back.is_empty() {
             self.store.take_back(by, &back).await?;
         }
-        Ok(placed)
+        recorded.map(|_| placed)
     }
 
     async fn place_one(&self, ticket: Ticket) -> Placed {
         let (call, lease) = (ticket.call(), ticket.lease());
-        let answer = if ticket.is_good(self.clock.now(), self.wall.now()) {
-            Answer::Carrier(self.carrier.place_call(ticket).await)
-        } else {
-            Answer::Expired
-        };
-        Placed { call, lease, answer }
+        let is_good = ticket.is_good(self.clock.now(), self.wall.now());
+        if !is_good || self.doubt.load(Ordering::Relaxed) >= MAX_DOUBT {
+            return Placed { call, lease, answer: Answer::NotAsked };
+        }
+        let placement = self.carrier.place_call(ticket).await;
+        match placement {
+            Placement::Placed { .. } | Placement::Refused { .. } => {
+                self.doubt.store(0, Ordering::Relaxed);
+            }
+            Placement::Unknown => {
+                self.doubt.fetch_add(1, Ordering::Relaxed);
+            }
+            Placement::Later { .. } => {}
+        }
+        Placed { call, lease, answer: Answer::Carrier(placement) }
+    }
+
+    /// The carrier answered a read-only request: it may be asked for a dial again, but one more
+    /// unclear answer stops placing once more.
+    fn carrier_reads(&self) {
+        self.doubt.fetch_min(MAX_DOUBT - 1, Ordering::Relaxed);
     }
 
     async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
         let id = call.carrier_call_id.as_deref();
         let mut reports: Vec<Report> = match self.carrier.find_call(call.call, id).await {
             Ok(Found::Events(events)) => {
-                self.doubt.store(0, Ordering::Relaxed);
+                self.carrier_reads();
                 events
                     .into_iter()
                     .map(|event| Report::ours(call.call, event.at, event.kind))
@@ -279,8 +301,8 @@ struct Placed {
 
 enum Answer {
     Carrier(Placement),
-    /// The ticket was no longer good, so the carrier was not asked.
-    Expired,
+    /// The ticket was no longer good, or the carrier is in doubt.
+    NotAsked,
 }
 
 fn count(len: usize) -> u32 {

@@ -66,7 +66,7 @@ pub struct Handle {
 /// How the loops are, for readiness probes and pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// When the last tick ended, on the wall clock; none before the first.
+    /// When the last tick ended, on the wall clock; none before the first, and once the loop died.
     pub ticked_at: Option<DateTime<Utc>>,
     /// Whether the store answered in the last tick.
     pub store_answers: bool,
@@ -300,8 +300,22 @@ impl Shared {
     }
 }
 
+/// Says that nothing is dispatched any more should the loop die: a server that looks ready and
+/// calls nobody would be found out by its clients.
+struct DeathNotice(Arc<Shared>);
+
+impl Drop for DeathNotice {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("the dispatcher died: nothing is dispatched until a restart");
+            self.0.health(|health| health.ticked_at = None);
+        }
+    }
+}
+
 /// A tick is never cut off: draining waits for it.
 async fn dispatch(shared: Arc<Shared>) {
+    let _notice = DeathNotice(Arc::clone(&shared));
     while !shared.stop.is_cancelled() {
         let result = shared.driver.tick().await;
         #[cfg(feature = "sim")]

@@ -159,7 +159,9 @@ impl Zone {
     /// What a wall clock in this zone shows at an instant.
     #[must_use]
     pub fn local(&self, at: DateTime<Utc>) -> NaiveDateTime {
-        at.naive_utc() + TimeDelta::seconds(i64::from(self.offset_seconds(at)))
+        let offset = TimeDelta::seconds(i64::from(self.offset_seconds(at)));
+        // Instants come from requests: the last hours of representable time must not panic.
+        at.naive_utc().checked_add_signed(offset).unwrap_or(at.naive_utc())
     }
 
     /// The date a calendar on the wall shows at an instant.
@@ -248,6 +250,16 @@ mod tests {
         let zone: Zone = "America/Vancouver".parse().unwrap();
         let december: DateTime<Utc> = "2026-12-01T12:00:00Z".parse().unwrap();
         assert_eq!(zone.offset_seconds(december), -7 * 3600);
+    }
+
+    #[test]
+    fn the_ends_of_representable_time_have_a_local_time() {
+        for zone in ["Pacific/Kiritimati", "Pacific/Pago_Pago"] {
+            let zone: Zone = zone.parse().unwrap();
+            for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                assert!((zone.local(at) - at.naive_utc()).abs() <= TimeDelta::hours(14));
+            }
+        }
     }
 
     #[test]

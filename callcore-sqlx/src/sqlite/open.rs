@@ -211,3 +211,28 @@ impl Entropy for Machine {
         let _: Result<(), getrandom::Error> = getrandom::fill(dest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn pragma(store: &SqliteStore, name: &'static str) -> String {
+        let mut work = store.write().await.expect("a turn to write");
+        let row = sqlx::query(name).fetch_one(work.conn()).await.expect("a pragma");
+        sqlx::Row::try_get_unchecked::<String, _>(&row, 0).expect("its value")
+    }
+
+    #[tokio::test]
+    async fn the_writer_syncs_every_commit_unless_told_not_to() {
+        const FULL: &str = "2";
+        const NORMAL: &str = "1";
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("callcore.db").display());
+        let options = OpenOptions::new(&url);
+        let store = SqliteStore::open(options.clone()).await.expect("a store");
+        assert_eq!(pragma(&store, "pragma synchronous").await, FULL);
+        assert_eq!(pragma(&store, "pragma journal_mode").await, "wal");
+        let store = SqliteStore::open(options.durability(Durability::Normal)).await;
+        assert_eq!(pragma(&store.expect("a store"), "pragma synchronous").await, NORMAL);
+    }
+}

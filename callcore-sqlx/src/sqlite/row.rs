@@ -127,9 +127,12 @@ impl CallRow {
     }
 
     /// Whether the carrier has to be asked about it: nothing was heard, or nobody knows whether it
-    /// dialled.
+    /// dialled. Only a live call can be; a row that waits or is over would else be written anew
+    /// whenever it was read.
     pub(super) fn doubtful(&self) -> bool {
-        self.events.is_empty() || self.call.progress.status == callcore::call::CallStatus::Unknown
+        let in_doubt = self.events.is_empty()
+            || self.call.progress.status == callcore::call::CallStatus::Unknown;
+        in_doubt && Table::of(&self.call) == Table::InFlight
     }
 
     /// Reads a row of the view `calls`; its events are not part of it.

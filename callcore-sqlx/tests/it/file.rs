@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use callcore::call::{CallEvent, CallRef, EventKind, InboundRing, Report};
+use callcore::call::{CallEvent, CallRef, CallStatus, Ending, EventKind, InboundRing, Report};
 use callcore::id::CallId;
 use callcore::port::{
-    Access, Added, AuditEntry, CallQuery, Calls, Campaigns, ClientQuery, Dispatch, NewClient,
-    Recorded, StoreErrorKind,
+    Access, Added, AuditEntry, CallQuery, Calls, Campaigns, ClaimRequest, ClientQuery, Dispatch,
+    NewClient, Recorded, StoreErrorKind,
 };
-use callcore::testing::fixtures::{Scene, number, person};
+use callcore::testing::fixtures::{Scene, ended, number, person};
 use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
+use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::{Connection, Row, SqliteConnection};
 use tempfile::TempDir;
@@ -262,4 +263,69 @@ async fn a_call_is_found_by_its_keys_in_whatever_table_it_is() {
             assert!(!steps.iter().any(walks), "{steps:#?}");
         }
     }
+}
+
+#[tokio::test]
+async fn two_processes_on_one_file_never_hold_or_begin_one_call_twice() {
+    let (directory, first) = fresh().await;
+    let second = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let scene = Scene::new(&first);
+    // As many slots as half of the clients, so that they compete for those too.
+    scene.running(json!({"pacing": {"max_concurrent": 20, "calls_per_second": 1000}}), 40).await;
+    let (now, wall) = (scene.now(), scene.wall());
+    let request = ClaimRequest { now, wall, lease_for: TimeDelta::seconds(60), limit: 3 };
+    let work = async |store: &SqliteStore| {
+        let mut begun = Vec::new();
+        loop {
+            let facts = store.claim_due(request).await.unwrap();
+            if facts.is_empty() {
+                return begun;
+            }
+            let permits: Vec<_> = facts.into_iter().map(|facts| scene.permit(facts)).collect();
+            let answers = store.begin(scene.by(), wall, &permits).await.unwrap();
+            let taken = permits.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
+            begun.extend(taken.map(|(permit, _)| permit.call()));
+        }
+    };
+    let (of_first, of_second) = tokio::join!(work(&first), work(&second));
+    let mut begun = [of_first, of_second].concat();
+    assert_eq!(begun.len(), 20, "every slot is taken once");
+    begun.sort_unstable();
+    begun.dedup();
+    assert_eq!(begun.len(), 20, "no call was begun twice");
+    assert_eq!(second.live(100).await.unwrap().len(), 20);
+    // What one was told, the other knows.
+    let ended = Report::ours(begun[0], now, ended(Ending::Busy, 0));
+    first.record(scene.by(), std::slice::from_ref(&ended)).await.unwrap();
+    let again = second.record(scene.by(), &[ended]).await.unwrap();
+    assert_eq!(again, [Recorded::Known { call: begun[0] }]);
+}
+
+#[tokio::test]
+async fn a_mutation_that_is_dropped_half_way_happened_whole_or_not_at_all() {
+    let (_directory, store) = fresh().await;
+    let scene = Scene::new(&store);
+    let (campaign, _) = scene.running(json!({}), 60).await;
+    let (now, wall) = (scene.now(), scene.wall());
+    for patience in 0..60_u64 {
+        let request = ClaimRequest { now, wall, lease_for: TimeDelta::seconds(60), limit: 1 };
+        let wait = std::time::Duration::from_micros(patience * 40);
+        drop(tokio::time::timeout(wait, store.claim_due(request)).await);
+        let Some(facts) = store.claim_due(request).await.unwrap().pop() else { break };
+        let call = facts.call;
+        let permits = [scene.permit(facts)];
+        drop(tokio::time::timeout(wait, store.begin(scene.by(), wall, &permits)).await);
+        let live = store.live(100).await.unwrap().iter().any(|open| open.call == call);
+        let status = store.call(call).await.unwrap().unwrap().call.status();
+        assert_eq!(status == CallStatus::Dialing, live, "{status:?}");
+        if live {
+            let end = [Report::ours(call, now, ended(Ending::NoAnswer, 0))];
+            drop(tokio::time::timeout(wait, store.record(scene.by(), &end)).await);
+            store.record(scene.by(), &end).await.unwrap();
+        }
+    }
+    let view = store.campaign(campaign).await.unwrap().unwrap();
+    assert!(view.progress.totals.attempted() > 0, "some got as far as their end");
+    // Counters equal a recount, also after mutations that came to nothing.
+    scene.check().await;
 }

@@ -1,6 +1,8 @@
 //! The one integration test binary.
 
 #[cfg(feature = "sqlite")]
+mod driver;
+#[cfg(feature = "sqlite")]
 mod file;
 #[cfg(feature = "sqlite")]
 mod sqlite;

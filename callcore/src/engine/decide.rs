@@ -18,6 +18,10 @@ use crate::time::Zone;
 /// How long a call waits when another call to its number is live.
 const NUMBER_BUSY_WAIT: TimeDelta = TimeDelta::minutes(2);
 
+/// How long a person's wish passes the campaign's hours. Whoever asks for a call looks at the clock;
+/// nobody does when it is dialled hours later, after an outage or once a cap is free again.
+const WISH_LIFE: TimeDelta = TimeDelta::minutes(30);
+
 /// Everything the rules need to know about a claimed call, as the store saw it when it leased it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
@@ -284,7 +288,8 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.defer(free_at, Rule::Caps);
     }
 
-    let window_end = hours(facts, now, person, &mut answer, sink);
+    let fresh_wish = person && now - facts.due_at <= WISH_LIFE;
+    let window_end = hours(facts, now, fresh_wish, &mut answer, sink);
     answer.verdict(window_end)
 }
 
@@ -293,7 +298,7 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
 fn hours(
     facts: &Facts,
     now: DateTime<Utc>,
-    person: bool,
+    fresh_wish: bool,
     answer: &mut Answer,
     sink: &mut impl Sink,
 ) -> Option<DateTime<Utc>> {
@@ -304,9 +309,17 @@ fn hours(
         answer.retire(CancelReason::NoZone);
         return None;
     }
-    if person {
+    if fresh_wish {
         // What a person's dial may pass is in the HTTP contract; the campaign's own hours are.
         sink.hear(Rule::Hours, true, || "a person asked for the call".to_owned());
+        // Not so a dial that is put off for long: it waits for the window after that.
+        if let Some(from) = answer.until()
+            && from > now + NUMBER_BUSY_WAIT
+            && let NextAllowed::At(at) = settings.hours.next_allowed(from, &zones)
+            && at > from
+        {
+            answer.defer(at, Rule::Hours);
+        }
         return None;
     }
     let open_now = settings.hours.next_allowed(now, &zones);

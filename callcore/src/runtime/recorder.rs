@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::Actor;
 use crate::call::Report;
-use crate::port::{By, Dispatch, Recorded, StoreError};
+use crate::port::{By, Dispatch, Recorded, StoreError, StoreErrorKind};
 use crate::time::Clock;
 
 /// How many senders share one commit at most.
@@ -102,30 +102,48 @@ async fn run(
 
 /// Stores a group; returns whether a call ended with it.
 async fn commit(group: &mut Vec<Job>, store: &dyn Dispatch, clock: &dyn Clock) -> bool {
-    let mut reports: Vec<Report> = Vec::new();
-    let mut waiting = Vec::with_capacity(group.len());
-    for job in group.drain(..) {
-        waiting.push((job.reports.len(), job.answer));
-        reports.extend(job.reports);
-    }
-    let result = store.record(By::new(&Actor::System, clock.now()), &reports).await;
-    // Whoever no longer waits for the answer asks again, and hears that the events are known.
-    match result {
+    let jobs = std::mem::take(group);
+    let reports: Vec<Report> = jobs.iter().flat_map(|job| job.reports.iter().cloned()).collect();
+    match store.record(By::new(&Actor::System, clock.now()), &reports).await {
         Ok(recorded) => {
-            let ended = recorded.iter().any(|one| matches!(one, Recorded::New { ended: true, .. }));
             let mut recorded = recorded.into_iter();
-            for (count, answer) in waiting {
-                answer.send(Ok(recorded.by_ref().take(count).collect())).ok();
+            let mut ended = false;
+            for job in jobs {
+                let count = job.reports.len();
+                ended |= answer(job, Ok(recorded.by_ref().take(count).collect()));
+            }
+            ended
+        }
+        // A call whose row can't be read must not keep the others' events out: each by itself.
+        Err(error) if error.kind() != StoreErrorKind::Unavailable && jobs.len() > 1 => {
+            let mut ended = false;
+            for job in jobs {
+                let by = By::new(&Actor::System, clock.now());
+                let result = store.record(by, &job.reports).await;
+                ended |= answer(job, result.map_err(Arc::new));
             }
             ended
         }
         Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "events were not stored");
             let error = Arc::new(error);
-            for (_, answer) in waiting {
-                answer.send(Err(RecordError::Store(Arc::clone(&error)))).ok();
+            for job in jobs {
+                answer(job, Err(Arc::clone(&error)));
             }
             false
         }
     }
+}
+
+/// Tells a sender what became of its events; returns whether a call ended with them.
+fn answer(job: Job, result: Result<Vec<Recorded>, Arc<StoreError>>) -> bool {
+    let ended = match &result {
+        Ok(recorded) => recorded.iter().any(|one| matches!(one, Recorded::New { ended: true, .. })),
+        Err(error) => {
+            tracing::warn!(error = &**error as &dyn std::error::Error, "events were not stored");
+            false
+        }
+    };
+    // Whoever no longer waits for the answer asks again, and hears that the events are known.
+    job.answer.send(result.map_err(RecordError::Store)).ok();
+    ended
 }

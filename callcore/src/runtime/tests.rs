@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::actor::Actor;
-use crate::call::{CallStatus, EventKind, Report};
+use crate::call::{CallRef, CallStatus, EventKind, Report};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::engine::{Facts, Permit, Settlement, Ticket};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
@@ -282,6 +282,45 @@ async fn senders_that_wait_share_one_commit_and_are_answered_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_whose_row_is_damaged_keeps_nobody_elses_events_out() {
+    let store = Arc::new(SlowStore::default());
+    let clock = Arc::new(ManualClock::new(start()));
+    let (recorder, task) = recorder::start(store.clone(), clock, Arc::default());
+    let entropy = SeededEntropy::new(4);
+    let calls: Vec<CallId> = (0..3).map(|_| CallId::new(start(), &entropy)).collect();
+    *store.damaged.lock().unwrap() = Some(calls[1]);
+    let send = |call: CallId| {
+        let recorder = recorder.clone();
+        let report = Report::ours(call, start(), EventKind::Ringing);
+        tokio::spawn(async move { recorder.record(vec![report]).await })
+    };
+    let sent: Vec<_> = calls.into_iter().map(send).collect();
+    let mut stored = Vec::new();
+    for sender in sent {
+        stored.push(sender.await.unwrap().is_ok());
+    }
+    assert_eq!(stored, [true, false, true]);
+    recorder.close();
+    task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatcher_that_died_is_not_ready() {
+    let (clock, wall) = clocks();
+    let store = Arc::new(MemoryStore::default());
+    let carrier = Arc::new(DeafCarrier::default());
+    let runtime = Runtime::builder(store.clone(), carrier.clone(), clock, wall).start();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(runtime.handle().health().is_ready());
+    carrier.panics.store(true, Ordering::Relaxed);
+    campaign(&store, 1).await;
+    runtime.handle().wake();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!runtime.handle().health().is_ready());
+    runtime.shutdown().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_carrier_that_is_away_halts_the_dispatcher_and_its_return_goes_on() {
     let (clock, wall) = clocks();
     let store = Arc::new(MemoryStore::default());
@@ -306,6 +345,7 @@ async fn a_carrier_that_is_away_halts_the_dispatcher_and_its_return_goes_on() {
 struct SlowStore {
     groups: Mutex<Vec<usize>>,
     fails: AtomicBool,
+    damaged: Mutex<Option<CallId>>,
     inner: MemoryStore,
 }
 
@@ -315,6 +355,10 @@ impl Dispatch for SlowStore {
         tokio::time::sleep(Duration::from_secs(1)).await;
         if self.fails.load(Ordering::Relaxed) {
             return Err(StoreError::new(StoreErrorKind::Unavailable, "record"));
+        }
+        let damaged = self.damaged.lock().unwrap().map(CallRef::Ours);
+        if reports.iter().any(|report| Some(&report.call) == damaged.as_ref()) {
+            return Err(StoreError::new(StoreErrorKind::Corrupt, "record"));
         }
         self.groups.lock().unwrap().push(reports.len());
         self.inner.record(by, reports).await
@@ -371,6 +415,7 @@ impl Dispatch for SlowStore {
 #[derive(Debug, Default)]
 struct DeafCarrier {
     answers: AtomicBool,
+    panics: AtomicBool,
     asked: AtomicU32,
 }
 
@@ -385,6 +430,7 @@ impl Telephony for DeafCarrier {
     }
 
     async fn place_call(&self, _: Ticket) -> Placement {
+        assert!(!self.panics.load(Ordering::Relaxed), "an adapter's bug");
         self.asked.fetch_add(1, Ordering::Relaxed);
         Placement::Unknown
     }

@@ -213,6 +213,20 @@ fn hours_closed_hours_wait_for_the_next_window_and_people_do_not() {
 }
 
 #[test]
+fn hours_bind_a_persons_wish_that_is_no_longer_fresh() {
+    let night = at("2026-03-03T03:00:00Z");
+    let asked = |due_at: &str| Facts { due_at: at(due_at), ..by_person(plain()) };
+    assert_eq!(verdict(asked("2026-03-03T02:30:00Z"), night), PERSONS_DIAL);
+    let opens = defer("2026-03-03T09:00:00Z", Rule::Hours);
+    assert_eq!(verdict(asked("2026-03-03T02:29:59Z"), night), opens, "the server was down");
+    // A cap is free again at night: the dial waits for the morning after.
+    let capped = facts(&json!({"caps": [{"max": 1, "per": "PT12H"}]}));
+    let number_dials = vec![at(NOW)];
+    let wait = verdict(Facts { number_dials, ..by_person(capped) }, at(NOW));
+    assert_eq!(wait, opens);
+}
+
+#[test]
 fn hours_that_never_open_again_end_the_call() {
     let over = facts(&json!({"end_on": "2026-03-01"}));
     check(over.clone(), Verdict::Retire(CancelReason::HoursOver));
@@ -397,7 +411,8 @@ proptest! {
             && !facts.number_live
             && caps
             && !zones.is_empty()
-            && (person || settings.hours.allowed(now, &zones));
+            && ((person && now <= facts.due_at + TimeDelta::minutes(30))
+                || settings.hours.allowed(now, &zones));
         let dials = matches!(verdict(facts.clone(), now), Verdict::Dial { .. });
         prop_assert_eq!(dials, allowed);
     }
@@ -408,7 +423,8 @@ proptest! {
             prop_assert!(until >= now);
             let zones = facts.settings.zones_of(&facts.zones);
             let open = facts.settings.hours.allowed(until, &zones);
-            prop_assert!(open || facts.intent == Intent::Person);
+            let soon = until <= now + TimeDelta::minutes(2);
+            prop_assert!(open || (facts.intent == Intent::Person && soon), "{until}");
         }
     }
 

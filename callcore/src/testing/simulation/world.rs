@@ -31,8 +31,9 @@ const DISPATCHERS: usize = 2;
 const MAX_STEPS: u64 = 400_000;
 
 /// How long after the trouble ended everything must have come to rest: candidate zones may have no
-/// common window until a clock changes, and hours are looked up 400 days ahead.
-const REST: TimeDelta = TimeDelta::days(450);
+/// common window until a clock changes, hours are looked up 400 days ahead, and each of a client's
+/// dials, five at most, may have to wait so long.
+const REST: TimeDelta = TimeDelta::days(5 * 400 + 50);
 
 /// Weeks before clocks change: in autumn in Lord Howe, Europe, Egypt and America, in spring in
 /// America and Europe.

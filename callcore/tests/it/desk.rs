@@ -1,0 +1,42 @@
+//! What people do at the desk, over the reference store.
+
+use std::sync::Arc;
+
+use callcore::desk::Desk;
+use callcore::memory::MemoryStore;
+use callcore::port::{Access, By, Effect, Idempotency, SavedReply};
+use callcore::sim::{SimModel, SimTelephony};
+use callcore::testing::fixtures::{Scene, person, settings};
+use callcore::time::{ManualClock, SeededEntropy};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_list_comes_in_whole_under_an_idempotency_key() {
+    let store = Arc::new(MemoryStore::default());
+    let scene = Scene::new(&*store);
+    let campaign = scene.draft(json!({})).await;
+    let clock = Arc::new(ManualClock::new(scene.now()));
+    let carrier = Arc::new(SimTelephony::new(1, SimModel::default(), clock));
+    let desk = Desk::new(store.clone(), carrier, Arc::new(SeededEntropy::new(2)));
+    let record = Idempotency {
+        scope: "user:operator POST /import".to_owned(),
+        key: "upload".to_owned(),
+        body_hash: [7; 32],
+        wall: scene.wall(),
+        reply: Arc::new(|effect| {
+            let is_import = matches!(effect, Effect::Import(_));
+            SavedReply { status: 202, body: is_import.to_string() }
+        }),
+    };
+    let operator = person();
+    let by = By { actor: &operator, now: scene.now(), idempotency: Some(&record) };
+    let csv = "Phone\n2125550101\n2125550102\n212-555-0101\n";
+    let settings = settings(&json!({}));
+    let import = || desk.import_csv(by, campaign, &settings, "clients.csv", csv.as_bytes());
+    let report = import().await.expect("the list comes in");
+    assert_eq!((report.accepted, report.duplicates), (2, 1));
+    assert_eq!((report.duplicate_of[0].line, report.duplicate_of[0].of_line), (4, Some(2)));
+    assert!(import().await.is_err(), "the same request does nothing a second time");
+    let saved = store.saved_reply(&record.scope, "upload", scene.wall()).await.unwrap();
+    assert_eq!(saved.map(|(_, reply)| reply.body).as_deref(), Some("true"));
+}
