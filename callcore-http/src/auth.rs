@@ -282,8 +282,13 @@ mod tests {
             assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{path}");
             assert_eq!(world.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
         }
-        let wrong = world.request("PUT", "/api/campaigns").send().await;
-        assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
+        for path in ["/api/campaigns", "/api/dashboard"] {
+            let wrong = world.request("PUT", path).send().await;
+            assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            assert!(wrong.headers.contains_key("allow"), "{path}");
+            let stranger = world.request("PUT", path).anonymous().send().await;
+            assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{path}");
+        }
     }
 
     #[tokio::test]

@@ -77,7 +77,7 @@ pub use state::{ApiState, Ports};
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
@@ -123,8 +123,18 @@ async fn unknown(State(state): State<ApiState>, request: Request) -> Response {
     }
 }
 
-async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method")
+/// The same holds for what a path takes.
+async fn wrong_method(State(state): State<ApiState>, request: Request) -> Problem {
+    let (mut parts, _) = request.into_parts();
+    // Nothing is done, so it does not matter where the request comes from.
+    parts.method = Method::GET;
+    match auth::authenticate(&state, &parts).await {
+        Ok(_) => {
+            let detail = "not with this method";
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        }
+        Err(problem) => problem,
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,11 @@ impl Problem {
         let malformed = errors.iter().any(|error| MALFORMED.contains(&&*error.code));
         let status =
             if malformed { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-        let names: Vec<&str> = errors.iter().map(|error| &*error.field).collect();
+        let name = |error: &'_ FieldError| match &*error.field {
+            "" => "the document as a whole".to_owned(),
+            field => field.to_owned(),
+        };
+        let names: Vec<String> = errors.iter().map(name).collect();
         let detail = format!("bad fields: {}", names.join(", "));
         Self::new(status, "invalid_fields", detail).naming(errors)
     }

@@ -125,6 +125,9 @@ impl Query {
     pub fn instants(&mut self, zone: &Zone) -> Instants {
         let from = self.one("from", |text| instant(text, zone, false));
         let to = self.one("to", |text| instant(text, zone, true));
+        if from.zip(to).is_some_and(|(from, to)| to <= from) {
+            self.refuse("to", "must be after from");
+        }
         Instants { from, to }
     }
 
@@ -182,6 +185,19 @@ mod tests {
         let Instants { from, to } = query.instants(&Zone::utc());
         assert_eq!(from, Some("2026-11-23T07:00:00Z".parse().unwrap()));
         assert_eq!(to, Some("2026-11-23T09:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_stretch_that_ends_before_it_begins_is_refused() {
+        for (text, good) in [
+            ("from=2026-11-24&to=2026-11-23", false),
+            ("from=2026-11-23T09:00:00Z&to=2026-11-23T08:00:00Z", false),
+            ("from=2026-11-23&to=2026-11-23", true),
+        ] {
+            let mut query = query(text);
+            query.instants(&Zone::utc());
+            assert_eq!(query.finish().is_ok(), good, "{text}");
+        }
     }
 
     #[test]

@@ -166,6 +166,11 @@ impl Fields {
         self.errors.push(FieldError::new(field, code, message));
     }
 
+    /// Whether something is known to be wrong with a field.
+    pub(crate) fn is_refused(&self, field: &str) -> bool {
+        self.errors.iter().any(|error| error.field == field)
+    }
+
     /// The end: nothing may be wrong, and nothing may be left.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for field in self.object.keys() {

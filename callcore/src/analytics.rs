@@ -83,7 +83,7 @@ pub enum Bucket {
 }
 
 /// Calls over time as a wall clock in `zone` shows it, in order; stretches without calls are
-/// absent. Each bucket is named by the instant its first quarter of an hour began.
+/// absent. Each bucket is named by the instant it begins, whether there was a call then or not.
 #[must_use]
 pub fn over_time(rows: &[TallyRow], bucket: Bucket, zone: &Zone) -> Vec<(DateTime<Utc>, Totals)> {
     let mut buckets: BTreeMap<(NaiveDateTime, i32), (DateTime<Utc>, Totals)> = BTreeMap::new();
@@ -98,9 +98,12 @@ pub fn over_time(rows: &[TallyRow], bucket: Bucket, zone: &Zone) -> Vec<(DateTim
             Bucket::Hour => -zone.offset_seconds(row.quarter),
             Bucket::Day => 0,
         };
-        let (first, totals) =
-            buckets.entry((start, offset)).or_insert_with(|| (row.quarter, Totals::default()));
-        *first = row.quarter.min(*first);
+        let begins = match bucket {
+            Bucket::Hour => row.quarter - (local - start),
+            Bucket::Day => zone.start_of(local.date()),
+        };
+        let (_, totals) =
+            buckets.entry((start, offset)).or_insert_with(|| (begins, Totals::default()));
         totals.add(row.outcome, row.calls, row.talk_seconds);
     }
     buckets.into_values().collect()
@@ -138,6 +141,8 @@ mod tests {
         let days = over_time(&rows, Bucket::Day, &zone);
         let counts: Vec<u64> = days.iter().map(|(_, totals)| totals.answered()).collect();
         assert_eq!(counts, [1, 2]);
+        let begins: Vec<String> = days.iter().map(|(at, _)| at.to_rfc3339()).collect();
+        assert_eq!(begins, ["2026-11-22T05:00:00+00:00", "2026-11-23T05:00:00+00:00"]);
     }
 
     #[test]
@@ -147,6 +152,8 @@ mod tests {
             row("2026-11-01T06:30:00Z", Outcome::Answered, 2),
         ];
         let zone: Zone = "America/New_York".parse().unwrap();
-        assert_eq!(over_time(&rows, Bucket::Hour, &zone).len(), 2);
+        let hours = over_time(&rows, Bucket::Hour, &zone);
+        let begins: Vec<String> = hours.iter().map(|(at, _)| at.to_rfc3339()).collect();
+        assert_eq!(begins, ["2026-11-01T05:00:00+00:00", "2026-11-01T06:00:00+00:00"]);
     }
 }

@@ -238,6 +238,7 @@ impl State {
             campaign_name: campaign.map(|row| row.campaign.settings.name.clone()),
             client_name: client.map(|client| client.name.clone()),
             tags: client.map(|client| client.tags.clone()).unwrap_or_default(),
+            client_zones: client.map(|client| client.zones.clone()).unwrap_or_default(),
             call,
         })
     }

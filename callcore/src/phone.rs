@@ -139,8 +139,11 @@ impl FromStr for Region {
     fn from_str(text: &str) -> Result<Self, RegionError> {
         let upper = text.trim().to_ascii_uppercase();
         let bytes: [u8; 2] = upper.as_bytes().try_into().map_err(|_| RegionError)?;
-        rlibphonenumber::Region::from_str(&upper).map_err(|_| RegionError)?;
-        Ok(Self(bytes))
+        let region = rlibphonenumber::Region::from_str(&upper).map_err(|_| RegionError)?;
+        // The library reads any two letters as a code; it has numbers for these only.
+        let known =
+            rlibphonenumber::PHONE_NUMBER_UTIL.get_supported_regions().any(|it| it == region);
+        if known { Ok(Self(bytes)) } else { Err(RegionError) }
     }
 }
 
@@ -192,6 +195,16 @@ mod tests {
         for text in ["", "555-0167", "n/a", "+1 212 555", "212 555 0123 x5", "1.2125550E+10", "911"]
         {
             assert_eq!(PhoneNumber::parse(text, &Region::US), Err(PhoneNumberError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_a_country_that_has_phone_numbers() {
+        for text in ["US", "gb", " DE ", "JM"] {
+            assert!(text.parse::<Region>().is_ok(), "{text}");
+        }
+        for text in ["XX", "ZZ", "QQ", "UK", "USA", "U", "", "1A"] {
+            assert_eq!(text.parse::<Region>(), Err(RegionError), "{text}");
         }
     }
 

@@ -118,7 +118,7 @@ impl CallDto {
             outcome: call.outcome().map(callcore::call::Outcome::as_str),
             end_reason: call.end_reason().map(str::to_owned),
             due_at: instant(call.due_at),
-            client_time_zone: call.zone.as_ref().map(|zone| zone.name().to_owned()),
+            client_time_zone: view.client_zone().map(|zone| zone.name().to_owned()),
             started_at: progress.started_at.map(instant),
             answered_at: progress.answered_at.map(instant),
             ended_at: call.ended_at().map(instant),

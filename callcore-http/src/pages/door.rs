@@ -1,10 +1,10 @@
 //! Signing in and out.
 
 use askama::Template;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 
 use super::assets::Assets;
 use super::form::Form;
@@ -45,25 +45,23 @@ impl DoorPage {
     }
 }
 
-#[derive(Debug, Deserialize)]
-pub(super) struct Wanted {
-    #[serde(default)]
-    link: String,
-    #[serde(default)]
-    next: String,
-}
+/// What stands in the address.
+type Wanted = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 const LINK_IS_OVER: &str = "This sign-in link was used already, or its 15 minutes are over. A restart of the server prints a new one.";
 
 /// The door. Opening a sign-in link does not use it up: its button does.
-pub(super) async fn show(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Response {
-    let mut door = DoorPage { next: wanted.next, ..DoorPage::new(&state) };
-    if wanted.link.is_empty() {
+pub(super) async fn show(State(state): State<ApiState>, query: Wanted) -> Response {
+    // An address that was mangled on its way still leads to the door.
+    let wanted = query.map(|Query(pairs)| pairs).unwrap_or_default();
+    let value = |key: &str| wanted.iter().find(|(name, _)| name == key).map(|(_, it)| it.clone());
+    let mut door = DoorPage { next: value("next").unwrap_or_default(), ..DoorPage::new(&state) };
+    let Some(link) = value("link").filter(|link| !link.is_empty()) else {
         return page_with(StatusCode::OK, &door);
-    }
-    match sign_in::link_is_good(&state, &wanted.link).await {
+    };
+    match sign_in::link_is_good(&state, &link).await {
         Ok(true) => {
-            door.link = Some(wanted.link);
+            door.link = Some(link);
             page_with(StatusCode::OK, &door)
         }
         Ok(false) => page_with(StatusCode::GONE, &door.with_trouble(LINK_IS_OVER)),

@@ -308,9 +308,11 @@ fn back_of(headers: &HeaderMap) -> Option<String> {
     (ours && is_local(path)).then(|| path.to_owned())
 }
 
-/// Whether a path stays on this server.
+/// Whether a path stays on this server. Browsers drop tabs and line breaks before they read an
+/// address: `/<tab>/elsewhere` leads elsewhere.
 pub(super) fn is_local(path: &str) -> bool {
-    path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n'])
+    let strange = |c: char| c == '\\' || c.is_control();
+    path.starts_with('/') && !path.starts_with("//") && !path.contains(strange)
 }
 
 fn viewer_zone(jar: &CookieJar) -> Option<Zone> {

@@ -58,9 +58,8 @@ impl CallRow {
             (None, Direction::Outbound) => shown(""),
         };
         let talk = u64::from(call.progress.talk_seconds);
-        let client_time = call
-            .zone
-            .as_ref()
+        let client_time = view
+            .client_zone()
             .map(|zone| format!("{} {}", zone.local(call.due_at).format("%a %H:%M"), zone.name()));
         Self {
             id: call.id,

@@ -161,7 +161,13 @@ async fn a_stranger_is_sent_to_the_door_and_back_again() {
     assert!(wrong.text().contains("value=\"ada\""), "what was typed is kept");
     let right = knock("name=ada&password=correct+horse&next=%2Fdnc").await;
     assert_eq!((right.status, to(&right)), (StatusCode::SEE_OTHER, "/dnc"));
-    for elsewhere in ["%2F%2Fevil.example", "https%3A%2F%2Fevil.example", "%2F%5Cevil.example"] {
+    for elsewhere in [
+        "%2F%2Fevil.example",
+        "https%3A%2F%2Fevil.example",
+        "%2F%5Cevil.example",
+        "%2F%09%2Fevil.example",
+        "%2F%0D%0A%2Fevil.example",
+    ] {
         let answer = knock(&format!("name=ada&password=correct+horse&next={elsewhere}")).await;
         assert_eq!(to(&answer), "/dashboard", "{elsewhere}");
     }
@@ -190,6 +196,8 @@ async fn a_link_is_redeemed_by_its_button_and_only_from_our_own_page() {
     assert_eq!(redeem("https://calls.example.com").await.status, StatusCode::GONE);
     let over = world.request("GET", &path).anonymous().send().await;
     assert_eq!(over.status, StatusCode::GONE);
+    let mangled = world.request("GET", &format!("{path}&link=twice")).anonymous().send().await;
+    assert!(mangled.text().contains("<html"), "{}", mangled.text());
 }
 
 #[tokio::test]

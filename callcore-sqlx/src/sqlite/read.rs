@@ -6,7 +6,7 @@ use callcore::actor::Actor;
 use callcore::analytics::Totals;
 use callcore::call::{Call, Outcome, Progress};
 use callcore::campaign::{Campaign, RunState};
-use callcore::client::{ClientStatus, Note};
+use callcore::client::{ClientStatus, ClientZone, Note};
 use callcore::dnc::DncScope;
 use callcore::id::{CallId, CampaignId, ClientId};
 use callcore::phone::PhoneNumber;
@@ -82,6 +82,13 @@ pub(super) async fn call_rows(
     Ok(calls)
 }
 
+/// What pages show of a call's client.
+struct Person {
+    name: String,
+    tags: BTreeSet<String>,
+    zones: Vec<ClientZone>,
+}
+
 /// Calls with what pages show beside them, in the order asked for; unknown ones are left out.
 pub(super) async fn call_views(
     conn: &mut SqliteConnection,
@@ -93,16 +100,20 @@ pub(super) async fn call_views(
         rows.into_iter().map(|row| (row.call.id, row.call)).collect();
     let clients: BTreeSet<ClientId> = calls.values().filter_map(|call| call.client).collect();
     let rows = sqlx::query(
-        "select id, name, tags from clients
+        "select id, name, tags, zones from clients
          where id in (select unhex(value, '-') from json_each(?1))",
     )
     .bind(ids(clients))
     .fetch_all(&mut *conn)
     .await?;
-    let mut people: BTreeMap<ClientId, (String, BTreeSet<String>)> = BTreeMap::new();
+    let mut people: BTreeMap<ClientId, Person> = BTreeMap::new();
     for row in rows {
-        let tags = document(row.try_get("tags")?, "tags")?;
-        people.insert(ClientId::from_uuid(row.try_get("id")?), (row.try_get("name")?, tags));
+        let person = Person {
+            name: row.try_get("name")?,
+            tags: document(row.try_get("tags")?, "tags")?,
+            zones: document(row.try_get("zones")?, "zones")?,
+        };
+        people.insert(ClientId::from_uuid(row.try_get("id")?), person);
     }
     let campaigns: BTreeSet<CampaignId> = calls.values().filter_map(|call| call.campaign).collect();
     let names = campaign_names(conn, settings, &campaigns).await?;
@@ -115,8 +126,9 @@ pub(super) async fn call_views(
         let person = call.client.and_then(|client| people.get(&client));
         CallView {
             campaign_name: call.campaign.and_then(|campaign| names.get(&campaign).cloned()),
-            client_name: person.map(|(name, _)| name.clone()),
-            tags: person.map(|(_, tags)| tags.clone()).unwrap_or_default(),
+            client_name: person.map(|person| person.name.clone()),
+            tags: person.map(|person| person.tags.clone()).unwrap_or_default(),
+            client_zones: person.map(|person| person.zones.clone()).unwrap_or_default(),
             call,
         }
     });

@@ -98,6 +98,7 @@ mod tests {
             campaign_name: Some("Renewals".to_owned()),
             client_name: Some("Ada".to_owned()),
             tags: BTreeSet::new(),
+            client_zones: Vec::new(),
         };
         let zone: Zone = "America/New_York".parse().unwrap();
         assert_eq!(

@@ -49,6 +49,8 @@ mod tests {
         assert_eq!(items("").await, 3);
         assert_eq!(items("q=client%201&limit=10").await, 1);
         assert_eq!(items(&format!("campaign={id}&limit=2")).await, 2);
+        let first = world.get("/api/calls/upcoming?limit=1").await.json["items"][0].clone();
+        assert_eq!(first["client_time_zone"], "America/New_York", "also before it is dialled");
         assert_eq!(world.get("/api/calls/upcoming?outcome=busy").await.fields(), ["outcome"]);
     }
 }

@@ -40,6 +40,7 @@ pub(crate) async fn handle(
     let scope = match (scope.as_deref().unwrap_or("global"), campaign) {
         ("global", None) => Some(DncScope::Global),
         ("campaign", Some(id)) => Some(DncScope::Campaign(id)),
+        ("campaign", None) if fields.is_refused("campaign_id") => None,
         ("campaign", None) => {
             fields.refuse("campaign_id", "required", "is required with this scope");
             None
@@ -76,6 +77,13 @@ mod tests {
     use serde_json::json;
 
     use crate::testing::World;
+
+    #[tokio::test]
+    async fn an_id_that_is_none_is_told_once() {
+        let world = World::new();
+        let body = json!({"phone": "+12125550100", "scope": "campaign", "campaign_id": "x"});
+        assert_eq!(world.post("/api/dnc", body).await.fields(), ["campaign_id"]);
+    }
 
     #[tokio::test]
     async fn a_number_on_the_list_loses_its_scheduled_calls() {

@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 
 use super::{By, Cursor, Page};
 use crate::call::{Call, CallEvent, Direction, Outcome, Review, Skip};
+use crate::client::ClientZone;
 use crate::engine::Facts;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::port::{ActError, StoreError};
+use crate::time::Zone;
 
 /// The calls' side: reading them, and what people do to scheduled and ended ones.
 ///
@@ -109,6 +111,21 @@ pub struct CallView {
     pub client_name: Option<String>,
     /// Its client's tags.
     pub tags: BTreeSet<String>,
+    /// Where its client may be, as it is known now; a call that was dialled has the zone of then.
+    pub client_zones: Vec<ClientZone>,
+}
+
+impl CallView {
+    /// The clock its client lives by: the one it was dialled under, else the client's own, if it
+    /// can only be one.
+    #[must_use]
+    pub fn client_zone(&self) -> Option<&Zone> {
+        match (&self.call.zone, &*self.client_zones) {
+            (Some(zone), _) => Some(zone),
+            (None, [only]) => Some(&only.zone),
+            (None, _) => None,
+        }
+    }
 }
 
 /// A call a person schedules.
