@@ -98,7 +98,8 @@ struct CampaignRow {
     totals: Totals,
     due: BTreeSet<DueKey>,
     leased: BTreeSet<CallId>,
-    live: BTreeSet<CallId>,
+    /// Calls begun and not ended, the oldest first.
+    live: BTreeSet<(DateTime<Utc>, CallId)>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -335,7 +336,9 @@ impl State {
     fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
         let Some(row) = self.calls.get_mut(&id) else { return };
         let (tally, ended, live) = (Tally::of(&row.call), row.call.ended_at(), row.call.is_live());
+        let begun_at = row.call.begun_at;
         change(row);
+        let begun_at = begun_at.or(row.call.begun_at);
         let (new_tally, new_ended) = (Tally::of(&row.call), row.call.ended_at());
         let (campaign, phone) = (row.call.campaign, row.call.phone);
         let outbound = row.call.direction == Direction::Outbound;
@@ -352,13 +355,19 @@ impl State {
             // Somebody who calls in takes no slot, and may be called back.
             let numbers =
                 phone.filter(|_| outbound).map(|p| self.live_numbers.entry(p).or_default());
-            let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
-            let campaign = campaign.map(|row| &mut row.live);
-            for set in [Some(&mut self.live), numbers, campaign].into_iter().flatten() {
+            for set in [Some(&mut self.live), numbers].into_iter().flatten() {
                 if now_live {
                     set.insert(id)
                 } else {
                     set.remove(&id)
+                };
+            }
+            let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
+            if let (Some(row), Some(at)) = (campaign, begun_at) {
+                if now_live {
+                    row.live.insert((at, id))
+                } else {
+                    row.live.remove(&(at, id))
                 };
             }
         }

@@ -337,7 +337,7 @@ fn hours(
         NextAllowed::At(_) => {}
         NextAllowed::Never => answer.retire(CancelReason::HoursOver),
     }
-    settings.hours.window_end(now, &zones)
+    if answer.is_yes() { settings.hours.window_end(now, &zones) } else { None }
 }
 
 fn names(zones: &[Zone]) -> String {
@@ -368,6 +368,10 @@ impl Answer {
         if self.defer.is_none_or(|known| until > known.until) {
             self.defer = Some(Defer { until, why });
         }
+    }
+
+    const fn is_yes(&self) -> bool {
+        self.retire.is_none() && self.defer.is_none()
     }
 
     fn until(&self) -> Option<DateTime<Utc>> {

@@ -160,10 +160,9 @@ fn open_call(row: &CallRow) -> OpenCall {
 
 impl State {
     fn slots_held(&self, campaign: CampaignId, now: DateTime<Utc>) -> u32 {
-        let live = self.campaigns.get(&campaign).into_iter().flat_map(|row| &row.live);
-        let held = live
-            .filter(|id| self.calls[id].call.begun_at.is_some_and(|begun| begun + SLOT_HOLD > now));
-        u32::try_from(held.count()).unwrap_or(u32::MAX)
+        let Some(row) = self.campaigns.get(&campaign) else { return 0 };
+        let given_up = row.live.iter().take_while(|(begun, _)| *begun + SLOT_HOLD <= now).count();
+        u32::try_from(row.live.len() - given_up).unwrap_or(u32::MAX)
     }
 
     /// The calls a claim gets, in order; leases that ran out come back into the queue first.

@@ -28,6 +28,10 @@ use week::Window;
 /// How far ahead an allowed instant is looked for.
 pub const HORIZON: TimeDelta = TimeDelta::days(400);
 
+/// How far ahead the end of a window is looked for: nobody asks further, and hours that never close
+/// would be walked through day by day.
+pub const LONGEST_WINDOW: TimeDelta = TimeDelta::days(7);
+
 /// The hours of one party: weekly windows, dates without calls, first and last date.
 ///
 /// ```
@@ -226,14 +230,14 @@ impl<'a> Layers<'a> {
         }
     }
 
-    /// The first later instant that is not allowed, at most [`HORIZON`] ahead; `None` if `at` is
-    /// not allowed itself.
+    /// The first later instant that is not allowed, at most [`LONGEST_WINDOW`] ahead; `None` if
+    /// `at` is not allowed itself.
     #[must_use]
     pub fn window_end(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if !self.allowed(at) {
             return None;
         }
-        let limit = horizon(at);
+        let limit = ahead(at, LONGEST_WINDOW);
         let mut end = at;
         while end < limit && self.allowed(end) {
             let open_until = self
@@ -311,7 +315,11 @@ impl<'a> Reading<'a> {
 }
 
 fn horizon(at: DateTime<Utc>) -> DateTime<Utc> {
-    at.checked_add_signed(HORIZON).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    ahead(at, HORIZON)
+}
+
+fn ahead(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
+    at.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn minute_of(local: NaiveDateTime) -> u16 {
