@@ -1,49 +1,42 @@
 //! callcore inside another program: a CSV goes in, people are called, results come out.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use callcore::campaign::{Settings, Transition};
+use callcore::campaign::{RunState, Settings, Transition};
 use callcore::port::{By, Campaigns, NewCampaign};
 use callcore::runtime::{OsEntropy, Runtime, SystemClock};
+use callcore::sim::{SimModel, SimTelephony};
+use callcore::time::{Clock, FastClock};
 use callcore::{actor::Actor, desk::Desk, id::CampaignId, memory::MemoryStore};
-use callcore::{sim::SimModel, sim::SimTelephony, time::Clock, time::FastClock};
-
-const CSV: &str = "Name,Phone,Balance\nAda,212-555-0123,12.50\nGrace,(303) 555-0188,7.00\n";
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let store = Arc::new(MemoryStore::default());
     // An hour of the campaign passes in a second, so that retries are seen.
-    let clock = Arc::new(FastClock::new(SystemClock, SystemClock.now(), 3600));
-    let carrier = SimTelephony::new(7, SimModel::default(), clock.clone());
-    let desk = Desk::new(store.clone(), Arc::new(carrier.clone()), Arc::new(OsEntropy));
-    let calls = Runtime::builder(
-        store.clone(),
-        Arc::new(carrier.clone()),
-        clock.clone(),
-        Arc::new(SystemClock),
-    )
-    .simulated(carrier)
-    .start();
+    let (wall, store) = (Arc::new(SystemClock), Arc::new(MemoryStore::default()));
+    let clock = Arc::new(FastClock::new(SystemClock, wall.now(), 3600));
+    let sim = SimTelephony::new(7, SimModel::default(), clock.clone());
+    let carrier = Arc::new(sim.clone());
+    let desk = Desk::new(store.clone(), carrier.clone(), Arc::new(OsEntropy));
+    let calls =
+        Runtime::builder(store.clone(), carrier, clock.clone(), wall).simulated(sim).start();
 
     let day = serde_json::json!([["08:00", "21:00"]]);
     let settings = Arc::new(Settings::from_json(&serde_json::json!({
-        "name": "Renewals", "hours": {"mon": day, "tue": day, "wed": day, "thu": day, "fri": day},
-        "script": {"steps": [{"say": "Hello {{name|there}}, your balance is {{balance}}."}]},
+        "name": "Renewals", "time_zone": "America/New_York",
+        "hours": {"mon": day, "tue": day, "wed": day, "thu": day, "fri": day, "sat": day, "sun": day},
     }))?);
     let (id, by) = (CampaignId::new(clock.now(), &OsEntropy), By::new(&Actor::System, clock.now()));
     store.create_campaign(by, NewCampaign { id, settings: settings.clone() }).await?;
-    let report = desk.import_csv(by, id, &settings, "clients.csv", CSV.as_bytes()).await?;
+    let csv = "Name,Phone\nAda,212-555-0123\nGrace,(303) 555-0188\n";
+    let report = desk.import_csv(by, id, &settings, "clients.csv", csv.as_bytes()).await?;
     println!("{} clients, {} rejected", report.accepted, report.rejected);
     store.change_state(by, id, Transition::Start).await?;
 
-    loop {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        let view = store.campaign(id).await?.ok_or("the campaign is there")?;
-        println!("{:?} {:?}", view.campaign.state, view.progress.totals.outcomes);
-        if view.campaign.state == callcore::campaign::RunState::Finished {
-            break;
-        }
+    while let Some(view) = store.campaign(id).await?
+        && view.campaign.state != RunState::Finished
+    {
+        println!("{:.0} % {:?}", view.progress.percent(), view.progress.totals.outcomes);
+        tokio::time::sleep(Duration::from_secs(2)).await;
     }
     calls.shutdown().await;
     Ok(())

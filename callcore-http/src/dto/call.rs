@@ -41,7 +41,7 @@ pub(crate) struct CallDto {
     transcript: Option<Vec<LineDto>>,
     has_recording: bool,
     carrier: CarrierDto,
-    settings_version: u32,
+    settings_version: Option<u32>,
     test: bool,
 }
 
@@ -134,7 +134,7 @@ impl CallDto {
                 .then(|| progress.transcript.iter().map(line).collect()),
             has_recording: progress.recording.is_some(),
             carrier: CarrierDto { name: carrier, call_id: progress.carrier_call_id.clone() },
-            settings_version: call.settings_version,
+            settings_version: call.begun_at.map(|_| call.settings_version),
             // Test calls are a thing of their own; whatever is kept as a call is none.
             test: false,
         }

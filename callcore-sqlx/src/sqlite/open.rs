@@ -102,6 +102,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256);
+        keep_private(connect.get_filename());
         let file = connect.get_filename().display().to_string();
         let pool = |connections| {
             SqlitePoolOptions::new()
@@ -211,6 +212,17 @@ impl Entropy for Machine {
         let _: Result<(), getrandom::Error> = getrandom::fill(dest);
     }
 }
+
+/// Creates a missing file for its owner alone: it will hold people's numbers. SQLite gives its
+/// companions the same mode. A file that can't be created is reported by opening it.
+#[cfg(unix)]
+fn keep_private(file: &std::path::Path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    drop(std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file));
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &std::path::Path) {}
 
 #[cfg(test)]
 mod tests {

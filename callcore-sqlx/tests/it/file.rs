@@ -329,3 +329,18 @@ async fn a_mutation_that_is_dropped_half_way_happened_whole_or_not_at_all() {
     // Counters equal a recount, also after mutations that came to nothing.
     scene.check().await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_its_owner_reads_the_file_and_its_companions() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    Scene::new(&store).running(json!({}), 1).await;
+    let files: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+    assert!(files.len() >= 2, "the database and its log");
+    for file in files {
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.path().display());
+    }
+}
