@@ -38,6 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{:.0} % {:?}", view.progress.percent(), view.progress.totals.outcomes);
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
+    println!("finished");
     calls.shutdown().await;
     Ok(())
 }
