@@ -18,7 +18,7 @@ use crate::port::{
     ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
     Refused, SkipThen, Store, Telephony,
 };
-use crate::rules::hours::{Layer, Layers, NextAllowed};
+use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
 use crate::time::Entropy;
 use crate::zones::{Candidates, candidate_zones};
@@ -249,6 +249,7 @@ impl Desk {
         id: CallId,
         due_at: DateTime<Utc>,
     ) -> Result<CallView, ActError> {
+        not_too_far(by.now, due_at)?;
         let (settings, zones) = self.hours_of(id).await?;
         match settings.hours.next_allowed(due_at, &zones) {
             NextAllowed::At(at) if at == due_at => self.store.reschedule(by, id, due_at).await,
@@ -268,7 +269,9 @@ impl Desk {
         id: CallId,
         due_at: Option<DateTime<Utc>>,
     ) -> Result<CallView, ActError> {
-        let new = self.new_call(by.now, due_at.unwrap_or(by.now));
+        let due_at = due_at.unwrap_or(by.now);
+        not_too_far(by.now, due_at)?;
+        let new = self.new_call(by.now, due_at);
         self.store.retry(by, id, new).await
     }
 
@@ -304,6 +307,11 @@ impl Desk {
     fn new_call(&self, now: DateTime<Utc>, due_at: DateTime<Utc>) -> NewCall {
         NewCall { id: CallId::new(now, &*self.entropy), due_at }
     }
+}
+
+/// A call in the far future would keep its client from ever being done.
+fn not_too_far(now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<(), Refused> {
+    if due_at - now > HORIZON { Err(Refused::TooFar) } else { Ok(()) }
 }
 
 /// Every zone a row's person may be in: what the file says, and what the number says.

@@ -232,10 +232,15 @@ impl Driver {
             reports.push(Report::ours(call, now, kind));
         }
         let by = By::new(&Actor::System, now);
-        let recorded = match reports.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.store.record(by, &reports).await,
-        };
+        let mut recorded = Ok(Vec::new());
+        if !reports.is_empty() {
+            recorded = self.store.record(by, &reports).await;
+        }
+        if recorded.is_err() {
+            // A refusal is heard only here: lost, it would be a call that nobody knows of for a day.
+            // Events are a set, so that saying them again changes nothing.
+            recorded = self.store.record(by, &reports).await;
+        }
         // What was not dialled goes back also if what was could not be stored.
         if !back.is_empty() {
             self.store.take_back(by, &back).await?;

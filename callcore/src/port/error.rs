@@ -114,6 +114,9 @@ pub enum Refused {
         /// The next instant they allow.
         next_allowed: Option<DateTime<Utc>>,
     },
+    /// The instant is further ahead than hours are looked for.
+    #[error("more than {} days ahead", crate::rules::hours::HORIZON.num_days())]
+    TooFar,
     /// A request under the same idempotency key is being carried out.
     #[error("a request with this idempotency key is in progress")]
     InProgress,

@@ -54,6 +54,8 @@ mod tests {
         let world = World::new();
         world.loaded(1).await;
         let path = format!("/api/calls/{}/reschedule", world.calls().await.remove(0));
+        let far = world.post(&path, json!({"due_at": "2099-01-05T16:00:00Z"})).await;
+        assert_eq!((far.status, far.code()), (StatusCode::UNPROCESSABLE_ENTITY, "too_far"));
         let past = world.post(&path, json!({"due_at": "2026-01-01T16:00:00Z"})).await;
         assert_eq!(
             (past.status, past.fields()),

@@ -71,6 +71,10 @@ async fn a_server_killed_fifty_times_forgets_nobody_and_dials_nobody_twice() {
     let ended = ended_calls(&api, &id).await;
     let unheard_of: Vec<&String> = dialled.iter().filter(|id| !ended.contains_key(*id)).collect();
     assert!(unheard_of.is_empty(), "dialled and not in the history: {unheard_of:?}");
+    let lost = ended.iter().filter(|(call, how)| *how == "failed" && !dialled.contains(*call));
+    let lost = lost.count() as u64;
+    println!("{lost} of {accepted} intents were stored and never dialled");
+    assert!(lost * 2 < accepted, "a kill loses the tickets of a moment, not the campaign");
     for (call, outcome) in &ended {
         let needs_a_dial =
             matches!(outcome.as_str(), "answered" | "voicemail" | "no_answer" | "busy");
