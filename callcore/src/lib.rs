@@ -40,7 +40,7 @@
 //! ```
 //!
 //! Features: `sim` has a simulated carrier, `tokio` the loops around the driver, `testing` the
-//! conformance suites for stores and carriers and the simulation with faults.
+//! conformance suite for stores and the simulation with faults.
 
 pub mod actor;
 pub mod analytics;

@@ -1,7 +1,8 @@
 //! The ports: what callcore asks of a store, a carrier and a webhook decoder.
 //!
 //! Every method of [`Store`] is one atomic unit; no transaction type crosses the port. The clauses
-//! of each trait are numbered, and the conformance suite (feature `testing`) has a case for each.
+//! of each trait are numbered; those of the store's have a case each in the conformance suite
+//! (feature `testing`).
 
 mod error;
 mod store;
