@@ -1,6 +1,7 @@
 //! The server: store, carrier, clocks, loops and router put together, and taken down again.
 
 use std::error::Error;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         format!("can't listen on {}: {error}; CALLCORE_BIND chooses another address", config.bind)
     })?;
     let address = listener.local_addr()?;
+    let _alone = alone_with(&config.database)?;
     let database = open(&config.database).await?;
     let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&database);
     let wall: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -119,6 +121,22 @@ async fn serve_until_drained(
         ended??;
     }
     Ok(())
+}
+
+/// Keeps a second server off the same file, as long as the answer lives: each would take the other's
+/// imports for failed and claim from one queue by its own clock.
+fn alone_with(url: &str) -> Result<File, Failure> {
+    let file = url.trim_start_matches("sqlite://").split('?').next().unwrap_or_default();
+    let lock = format!("{file}.lock");
+    let held = File::create(&lock).map_err(|error| format!("can't create {lock}: {error}"))?;
+    match held.try_lock() {
+        Ok(()) => Ok(held),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "another callcore server uses {url}: stop it, or set DATABASE_URL to another file"
+        )
+        .into()),
+        Err(TryLockError::Error(error)) => Err(format!("can't lock {lock}: {error}").into()),
+    }
 }
 
 async fn open(url: &str) -> Result<Arc<SqliteStore>, Failure> {

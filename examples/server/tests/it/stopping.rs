@@ -4,7 +4,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::harness::{Api, PATIENCE, Server, TOKEN};
+use crate::harness::{Api, PATIENCE, Server, TOKEN, run};
 use crate::job::{any_hour, assert_counts_agree, started};
 
 const LIST: &[u8] = include_bytes!("../../../../callcore/tests/data/clients.csv");
@@ -40,6 +40,18 @@ async fn sigterm_drains_and_a_restart_goes_on_with_everything() {
     let after = api.get(&format!("/api/campaigns/{id}")).await;
     assert!(after["attempted"].as_u64() >= before["attempted"].as_u64(), "{after}");
     assert_counts_agree(&api, &id, report["accepted"].as_u64().unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_second_server_keeps_off_a_database_that_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Server::start(directory.path(), &SETTINGS);
+    let (code, said) = run(directory.path(), &["--bind", "127.0.0.1:0"], &SETTINGS);
+    assert_ne!(code, Some(0));
+    assert!(said.contains("another callcore server uses"), "{said}");
+    first.kill();
+    // The lock goes with the process, however it went.
+    Server::start(directory.path(), &SETTINGS);
 }
 
 #[tokio::test]
