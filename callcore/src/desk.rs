@@ -186,7 +186,11 @@ impl Desk {
     ) -> NewClient {
         NewClient {
             id: ClientId::new(now, &*self.entropy),
-            call: CallId::new(now, &*self.entropy),
+            call: CallId::in_order(
+                now,
+                u32::try_from(row.line).unwrap_or(u32::MAX),
+                &*self.entropy,
+            ),
             due_at,
             line: row.line,
             phone: row.phone,

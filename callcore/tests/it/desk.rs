@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use callcore::actor::Actor;
+use callcore::campaign::Transition;
 use callcore::desk::Desk;
 use callcore::memory::MemoryStore;
-use callcore::port::{Access, By, Effect, Idempotency, SavedReply};
+use callcore::port::{Access, By, CallQuery, Calls, Campaigns, Effect, Idempotency, SavedReply};
 use callcore::sim::{SimModel, SimTelephony};
 use callcore::testing::fixtures::{Scene, person, settings};
 use callcore::time::{ManualClock, SeededEntropy};
@@ -39,4 +41,24 @@ async fn a_list_comes_in_whole_under_an_idempotency_key() {
     assert!(import().await.is_err(), "the same request does nothing a second time");
     let saved = store.saved_reply(&record.scope, "upload", scene.wall()).await.unwrap();
     assert_eq!(saved.map(|(_, reply)| reply.body).as_deref(), Some("true"));
+}
+
+#[tokio::test]
+async fn a_list_is_called_in_its_own_order() {
+    let store = Arc::new(MemoryStore::default());
+    let scene = Scene::new(&*store);
+    let campaign = scene.draft(json!({})).await;
+    let clock = Arc::new(ManualClock::new(scene.now()));
+    let carrier = Arc::new(SimTelephony::new(1, SimModel::default(), clock));
+    let desk = Desk::new(store.clone(), carrier, Arc::new(SeededEntropy::new(2)));
+    let csv = (0..100).fold("Phone\n".to_owned(), |csv, n| format!("{csv}21255501{n:02}\n"));
+    let settings = settings(&json!({}));
+    let by = By::new(&Actor::System, scene.now());
+    desk.import_csv(by, campaign, &settings, "clients.csv", csv.as_bytes()).await.unwrap();
+    store.change_state(by, campaign, Transition::Start).await.unwrap();
+    let query = CallQuery { limit: 200, ..CallQuery::default() };
+    let due = store.upcoming(&query).await.unwrap().items;
+    let numbers: Vec<u64> = due.iter().filter_map(|view| Some(view.call.phone?.digits())).collect();
+    assert_eq!(numbers.len(), 100);
+    assert!(numbers.is_sorted(), "{numbers:?}");
 }
