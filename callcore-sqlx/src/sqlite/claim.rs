@@ -69,8 +69,8 @@ impl SqliteStore {
         for row in rows {
             let id = CampaignId::from_uuid(row.try_get("id")?);
             let version = row.try_get("settings_version")?;
-            let settings = self.settings.load(&mut conn, id, version).await?;
-            let settings = settings.ok_or(Fail::Corrupt("settings"))?;
+            let readable = self.settings.load_readable(&mut conn, id, version).await?;
+            let Some(settings) = readable else { continue };
             let held: i64 = row.try_get("held")?;
             if held >= i64::from(settings.pacing.max_concurrent) {
                 continue;
@@ -114,8 +114,8 @@ async fn claimable(
     let mut found: BTreeSet<(i64, bool, i64, CallId)> = BTreeSet::new();
     for row in rows {
         let id = CampaignId::from_uuid(row.try_get("id")?);
-        let settings = settings.load(conn, id, row.try_get("settings_version")?).await?;
-        let settings = settings.ok_or(Fail::Corrupt("settings"))?;
+        let version = row.try_get("settings_version")?;
+        let Some(settings) = settings.load_readable(conn, id, version).await? else { continue };
         let held: i64 = row.try_get("held")?;
         let mut slots =
             (i64::from(settings.pacing.max_concurrent) - held).clamp(0, i64::from(request.limit));

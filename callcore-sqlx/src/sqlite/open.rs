@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -164,7 +164,11 @@ fn unusable(file: &str, error: sqlx::Error) -> Fail {
 
 /// Settings by version. A version never changes once it is committed, so nothing here gets old.
 #[derive(Debug, Default)]
-pub(super) struct SettingsCache(Mutex<BTreeMap<(CampaignId, u32), Arc<Settings>>>);
+pub(super) struct SettingsCache {
+    known: Mutex<BTreeMap<(CampaignId, u32), Arc<Settings>>>,
+    /// Campaigns whose settings were found to be unreadable, each told once.
+    unreadable: Mutex<BTreeSet<CampaignId>>,
+}
 
 impl SettingsCache {
     /// The settings of a version; none if there is no such version.
@@ -175,7 +179,7 @@ impl SettingsCache {
         version: u32,
     ) -> Result<Option<Arc<Settings>>, Fail> {
         let key = (campaign, version);
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         if known.is_some() {
             return Ok(known);
         }
@@ -190,14 +194,35 @@ impl SettingsCache {
         let document = serde_json::from_str(&document).map_err(|_| Fail::Corrupt("settings"))?;
         let settings = Settings::from_json(&document).map_err(|_| Fail::Corrupt("settings"))?;
         let settings = Arc::new(settings);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, settings.clone());
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, settings.clone());
         Ok(Some(settings))
+    }
+
+    /// The settings of a version, for a loop over campaigns: one that can't be read, such as by an
+    /// older program, is passed over and told once, so that the others are called.
+    pub(super) async fn load_readable(
+        &self,
+        conn: &mut SqliteConnection,
+        campaign: CampaignId,
+        version: u32,
+    ) -> Result<Option<Arc<Settings>>, Fail> {
+        match self.load(conn, campaign, version).await {
+            Ok(Some(settings)) => Ok(Some(settings)),
+            Ok(None) | Err(Fail::Corrupt(_)) => {
+                let mut told = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+                if told.insert(campaign) {
+                    tracing::error!(%campaign, version, "unreadable settings: nobody is called");
+                }
+                Ok(None)
+            }
+            Err(fail) => Err(fail),
+        }
     }
 
     /// Forgets everything: a unit of work that did not commit may have shown a version that never
     /// came to be.
     pub(super) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

@@ -344,3 +344,26 @@ async fn only_its_owner_reads_the_file_and_its_companions() {
         assert_eq!(mode, 0o600, "{}", file.path().display());
     }
 }
+
+#[tokio::test]
+async fn a_campaign_whose_settings_can_not_be_read_stops_no_other() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let scene = Scene::new(&store);
+    let (broken, _) = scene.running(json!({}), 1).await;
+    let (whole, seed) = scene.running_one(json!({})).await;
+    let now = scene.now();
+    store.close().await.unwrap();
+    sqlx::query("update campaign_settings set document = '{}' where campaign = ?1")
+        .bind(broken.uuid())
+        .execute(&mut raw(&directory).await)
+        .await
+        .unwrap();
+
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let request = ClaimRequest { now, wall: now, lease_for: TimeDelta::seconds(30), limit: 10 };
+    assert!(store.next_due(now).await.unwrap().is_some());
+    let claimed = store.claim_due(request).await.unwrap();
+    let calls: Vec<_> = claimed.iter().map(|facts| (facts.campaign, facts.call)).collect();
+    assert_eq!(calls, [(whole, seed.call)]);
+}
