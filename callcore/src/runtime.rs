@@ -144,14 +144,15 @@ impl Builder {
             }),
             failures: AtomicU32::new(0),
         });
-        let mut tasks = vec![
+        let loops = [
             tokio::spawn(dispatch(Arc::clone(&shared))),
             tokio::spawn(sweep(Arc::clone(&shared), self.sweep_every)),
         ];
         #[cfg(feature = "sim")]
-        if let Some(carrier) = self.simulated {
-            tasks.push(tokio::spawn(pump(Arc::clone(&shared), carrier)));
-        }
+        let pumps = self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier)));
+        #[cfg(not(feature = "sim"))]
+        let pumps = None;
+        let tasks = loops.into_iter().chain(pumps).collect();
         Runtime { shared, tasks, recorder: recording }
     }
 }
