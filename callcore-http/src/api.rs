@@ -10,37 +10,87 @@ pub(crate) mod imports;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
+use callcore::actor::Role;
 
 use crate::auth;
 use crate::state::ApiState;
 
+/// One operation of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The method, in capitals.
+    pub method: &'static str,
+    /// The path, with its places in braces.
+    pub path: &'static str,
+    /// The least role it takes; none where something else than a person's role lets in, such as a
+    /// call's own token.
+    pub role: Option<Role>,
+}
+
+/// Makes the router and the list of what it serves from one table, so that they can't drift apart.
+macro_rules! routes {
+    ($($method:ident $path:literal $role:ident $handler:expr;)*) => {
+        /// Every operation of the API.
+        pub const ROUTES: &[Route] = &[$(
+            Route { method: verb(stringify!($method)), path: $path, role: routes!(@role $role) },
+        )*];
+
+        fn handlers() -> Router<ApiState> {
+            Router::new()$(.route($path, $method($handler)))*
+        }
+    };
+    (@role None) => { None };
+    (@role $role:ident) => { Some(Role::$role) };
+}
+
+routes! {
+    get "/api/campaigns" Viewer campaigns::list::handle;
+    post "/api/campaigns" Admin campaigns::create::handle;
+    get "/api/campaigns/{id}" Viewer campaigns::read::handle;
+    patch "/api/campaigns/{id}" Admin campaigns::change::handle;
+    post "/api/campaigns/{id}/start" Operator campaigns::run::start;
+    post "/api/campaigns/{id}/pause" Operator campaigns::run::pause;
+    post "/api/campaigns/{id}/resume" Operator campaigns::run::resume;
+    post "/api/campaigns/{id}/stop" Operator campaigns::run::stop;
+    post "/api/campaigns/{id}/import" Operator imports::upload::handle;
+    get "/api/campaigns/{id}/analytics" Viewer campaigns::analytics::handle;
+    get "/api/campaigns/{id}/export" Viewer campaigns::export::handle;
+    get "/api/campaigns/{id}/clients" Viewer clients::list::handle;
+
+    get "/api/clients/{id}" Viewer clients::read::handle;
+
+    get "/api/imports/{id}" Viewer imports::read::handle;
+
+    get "/api/calls/history" Viewer calls::history::handle;
+    get "/api/calls/upcoming" Viewer calls::upcoming::handle;
+    get "/api/calls/{id}" Viewer calls::read::handle;
+    get "/api/calls/{id}/transcript.txt" Viewer calls::transcript::handle;
+    get "/api/calls/{id}/recording" Viewer calls::recording::handle;
+    post "/api/calls/{id}/call-now" Operator calls::call_now::handle;
+    post "/api/calls/{id}/skip" Operator calls::skip::handle;
+    post "/api/calls/{id}/reschedule" Operator calls::reschedule::handle;
+    post "/api/calls/{id}/retry" Operator calls::retry::handle;
+
+    get "/api/dnc" Viewer dnc::list::handle;
+    post "/api/dnc" Operator dnc::add::handle;
+    delete "/api/dnc/{phone}" Admin dnc::remove::handle;
+
+    get "/api/dashboard" Viewer dashboard::handle;
+}
+
+const fn verb(method: &str) -> &'static str {
+    match method.as_bytes() {
+        b"get" => "GET",
+        b"post" => "POST",
+        b"patch" => "PATCH",
+        b"delete" => "DELETE",
+        _ => panic!("the table has a method without a verb"),
+    }
+}
+
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
-    Router::new()
-        .route("/api/campaigns", post(campaigns::create::handle).get(campaigns::list::handle))
-        .route("/api/campaigns/{id}", get(campaigns::read::handle).patch(campaigns::change::handle))
-        .route("/api/campaigns/{id}/start", post(campaigns::run::start))
-        .route("/api/campaigns/{id}/pause", post(campaigns::run::pause))
-        .route("/api/campaigns/{id}/resume", post(campaigns::run::resume))
-        .route("/api/campaigns/{id}/stop", post(campaigns::run::stop))
-        .route("/api/campaigns/{id}/import", post(imports::upload::handle))
-        .route("/api/campaigns/{id}/analytics", get(campaigns::analytics::handle))
-        .route("/api/campaigns/{id}/export", get(campaigns::export::handle))
-        .route("/api/campaigns/{id}/clients", get(clients::list::handle))
-        .route("/api/clients/{id}", get(clients::read::handle))
-        .route("/api/imports/{id}", get(imports::read::handle))
-        .route("/api/calls/history", get(calls::history::handle))
-        .route("/api/calls/upcoming", get(calls::upcoming::handle))
-        .route("/api/calls/{id}", get(calls::read::handle))
-        .route("/api/calls/{id}/transcript.txt", get(calls::transcript::handle))
-        .route("/api/calls/{id}/recording", get(calls::recording::handle))
-        .route("/api/calls/{id}/call-now", post(calls::call_now::handle))
-        .route("/api/calls/{id}/skip", post(calls::skip::handle))
-        .route("/api/calls/{id}/reschedule", post(calls::reschedule::handle))
-        .route("/api/calls/{id}/retry", post(calls::retry::handle))
-        .route("/api/dnc", get(dnc::list::handle).post(dnc::add::handle))
-        .route("/api/dnc/{phone}", delete(dnc::remove::handle))
-        .route("/api/dashboard", get(dashboard::handle))
+    handlers()
         // Each handler has a limit of its own, said in words.
         .layer(DefaultBodyLimit::disable())
         .route_layer(from_fn_with_state(state.clone(), auth::guard))

@@ -217,61 +217,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::api::{ROUTES, Route};
     use crate::sign_in;
     use crate::testing::World;
-
-    /// Every route, with the least role it takes.
-    const ROUTES: &[(&str, &str, Role)] = &[
-        ("POST", "/api/campaigns", Role::Admin),
-        ("GET", "/api/campaigns", Role::Viewer),
-        ("GET", "/api/campaigns/x", Role::Viewer),
-        ("PATCH", "/api/campaigns/x", Role::Admin),
-        ("POST", "/api/campaigns/x/start", Role::Operator),
-        ("POST", "/api/campaigns/x/pause", Role::Operator),
-        ("POST", "/api/campaigns/x/resume", Role::Operator),
-        ("POST", "/api/campaigns/x/stop", Role::Operator),
-        ("POST", "/api/campaigns/x/import", Role::Operator),
-        ("GET", "/api/campaigns/x/analytics", Role::Viewer),
-        ("GET", "/api/campaigns/x/export", Role::Viewer),
-        ("GET", "/api/campaigns/x/clients", Role::Viewer),
-        ("GET", "/api/clients/x", Role::Viewer),
-        ("GET", "/api/imports/x", Role::Viewer),
-        ("GET", "/api/calls/history", Role::Viewer),
-        ("GET", "/api/calls/upcoming", Role::Viewer),
-        ("GET", "/api/calls/x", Role::Viewer),
-        ("GET", "/api/calls/x/transcript.txt", Role::Viewer),
-        ("GET", "/api/calls/x/recording", Role::Viewer),
-        ("POST", "/api/calls/x/call-now", Role::Operator),
-        ("POST", "/api/calls/x/skip", Role::Operator),
-        ("POST", "/api/calls/x/reschedule", Role::Operator),
-        ("POST", "/api/calls/x/retry", Role::Operator),
-        ("GET", "/api/dnc", Role::Viewer),
-        ("POST", "/api/dnc", Role::Operator),
-        ("DELETE", "/api/dnc/x", Role::Admin),
-        ("GET", "/api/dashboard", Role::Viewer),
-    ];
 
     #[tokio::test]
     async fn every_route_takes_its_role_and_none_takes_strangers() {
         let world = World::new();
-        for (method, path, least) in ROUTES {
+        for Route { method, path, role: least } in ROUTES {
+            let path = &path.replace('{', "").replace('}', "");
             let stranger = world.request(method, path).anonymous().send().await;
             assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{method} {path}");
             for role in [Role::Viewer, Role::Operator, Role::Admin] {
                 let answer = world.request(method, path).role(role).send().await;
                 let forbidden = answer.status == StatusCode::FORBIDDEN;
-                assert_eq!(forbidden, role < *least, "{method} {path} {role:?}");
+                assert_eq!(
+                    forbidden,
+                    least.is_some_and(|least| role < least),
+                    "{method} {path} {role:?}"
+                );
                 assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
                 assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
             }
         }
-    }
-
-    #[test]
-    fn the_table_above_has_every_route() {
-        // One line a path; its verbs are counted by the handlers named on it.
-        let source = include_str!("api.rs");
-        assert_eq!(source.matches("::handle)").count() + 4, ROUTES.len(), "4 are transitions");
     }
 
     #[tokio::test]

@@ -69,6 +69,7 @@ mod webhooks;
 #[cfg(test)]
 mod testing;
 
+pub use api::{ROUTES, Route};
 pub use auth::Principal;
 pub use events::EventSink;
 pub use problem::Problem;
