@@ -225,7 +225,7 @@ mod tests {
     async fn every_route_takes_its_role_and_none_takes_strangers() {
         let world = World::new();
         for Route { method, path, role: least } in ROUTES {
-            let path = &path.replace('{', "").replace('}', "");
+            let path = &path.replace(['{', '}'], "");
             let stranger = world.request(method, path).anonymous().send().await;
             assert_eq!(stranger.status, StatusCode::UNAUTHORIZED, "{method} {path}");
             for role in [Role::Viewer, Role::Operator, Role::Admin] {
