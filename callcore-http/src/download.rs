@@ -26,19 +26,19 @@ pub(crate) async fn csv(
     mut pages: impl Pages,
 ) -> Result<Response, StoreError> {
     let first = pages.next().await?;
-    let more = first.is_some();
+    let pages = first.is_some().then_some(pages);
     let text = header + &first.unwrap_or_default();
-    let body = stream::try_unfold((Some(text), more, pages), async |(text, more, mut pages)| {
+    let body = stream::try_unfold((Some(text), pages), async |(text, mut pages)| {
         if let Some(text) = text {
-            return Ok::<_, StoreError>(Some((Bytes::from(text), (None, more, pages))));
+            return Ok::<_, StoreError>(Some((Bytes::from(text), (None, pages))));
         }
-        while more {
-            let next = pages.next().await;
+        while let Some(walk) = &mut pages {
+            let next = walk.next().await;
             match next.inspect_err(|error| tracing::error!(%error, "an export broke off"))? {
                 // Nothing of a page may be wanted; an empty chunk would end the body.
                 Some(text) if text.is_empty() => {}
-                Some(text) => return Ok(Some((text.into(), (None, true, pages)))),
-                None => break,
+                Some(text) => return Ok(Some((text.into(), (None, pages)))),
+                None => pages = None,
             }
         }
         Ok(None)
