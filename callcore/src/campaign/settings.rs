@@ -7,13 +7,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
+use crate::id::AudioId;
 use crate::phone::Region;
 use crate::rules;
 use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
-use crate::script::Script;
+use crate::script::{Script, Template, missing};
 use crate::time::Zone;
 
 /// The longest name of a campaign, in characters.
@@ -61,6 +63,8 @@ pub struct Settings {
     pub pacing: Pacing,
     /// What the person hears.
     pub script: Script,
+    /// What a client hears who calls in; none has the call only recorded.
+    pub inbound: Option<Script>,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
     /// Whether a client without a recorded consent is left alone.
@@ -104,7 +108,7 @@ pub struct Voicemail {
     pub policy: VoicemailPolicy,
     /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
     #[serde(default)]
-    pub message: Option<crate::script::Template>,
+    pub message: Option<Template>,
 }
 
 /// What to do when a voicemail answers.
@@ -199,7 +203,8 @@ impl Settings {
                 fields.out_of_range(field, &format!("must be from 1 to {MAX_PACING}"));
             }
         }
-        let script = fields.or_default("script");
+        let script = fields.script("script").unwrap_or_default();
+        let inbound = fields.script("inbound");
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
         let consent_required = fields.or_default("consent_required");
         let priority = fields.or_default("priority");
@@ -216,6 +221,7 @@ impl Settings {
                 voicemail,
                 pacing,
                 script,
+                inbound,
                 caps,
                 consent_required,
                 priority,
@@ -258,10 +264,38 @@ impl Settings {
             "voicemail": self.voicemail,
             "pacing": self.pacing,
             "script": self.script,
+            "inbound": self.inbound,
             "caps": self.caps,
             "consent_required": self.consent_required,
             "priority": self.priority,
         })
+    }
+
+    /// The fields that what a client hears asks for and that no client of a list with these columns
+    /// has: script, voicemail message and inbound script together.
+    #[must_use]
+    pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
+        let message = self.voicemail.message.iter().flat_map(Template::places);
+        let inbound = self.inbound.iter().flat_map(Script::places);
+        missing(self.script.places().chain(message).chain(inbound), columns)
+    }
+
+    /// The audio that script and inbound script play, each with the field that names it.
+    pub fn audio(&self) -> impl Iterator<Item = (String, AudioId)> {
+        let scripts =
+            [Some(("script", &self.script)), self.inbound.as_ref().map(|it| ("inbound", it))];
+        scripts.into_iter().flatten().flat_map(|(field, script)| {
+            script.audio().map(move |(step, audio)| (format!("{field}.steps[{step}].play"), audio))
+        })
+    }
+
+    /// The script of calls in one direction.
+    #[must_use]
+    pub fn script_of(&self, direction: Direction) -> Option<&Script> {
+        match direction {
+            Direction::Outbound => Some(&self.script),
+            Direction::Inbound => self.inbound.as_ref(),
+        }
     }
 
     /// The zones in which the hours must all allow a call; empty means that none is known and the
@@ -333,6 +367,12 @@ impl Fields {
         T::try_from(self.optional::<D>(field)?)
             .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
             .ok()
+    }
+
+    /// A script; each bad part of it has its own path.
+    fn script(&mut self, field: &str) -> Option<Script> {
+        let document = self.object.shift_remove(field).filter(|value| !value.is_null())?;
+        Script::read(&document, field).map_err(|errors| self.errors.extend(errors)).ok()
     }
 
     fn refuse(&mut self, error: &impl rules::FieldError) {
