@@ -36,8 +36,16 @@ macro_rules! routes {
             Route { method: verb(stringify!($method)), path: $path, role: routes!(@role $role) },
         )*];
 
-        fn handlers() -> Router<ApiState> {
-            Router::new()$(.route($path, $method($handler)))*
+        /// The handlers a person's role lets in, or else those with another key.
+        fn handlers(by_role: bool) -> Router<ApiState> {
+            let mut router = Router::new();
+            $(
+                let role: Option<Role> = routes!(@role $role);
+                if role.is_some() == by_role {
+                    router = router.route($path, $method($handler));
+                }
+            )*
+            router
         }
     };
     (@role None) => { None };
@@ -89,9 +97,12 @@ const fn verb(method: &str) -> &'static str {
     }
 }
 
+/// Whoever has no role at all asks for one of `ROUTES` in vain: the guard stands before those with a
+/// role, the others look for their own key.
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
-    handlers()
+    handlers(true)
+        .route_layer(from_fn_with_state(state.clone(), auth::guard))
+        .merge(handlers(false))
         // Each handler has a limit of its own, said in words.
         .layer(DefaultBodyLimit::disable())
-        .route_layer(from_fn_with_state(state.clone(), auth::guard))
 }
