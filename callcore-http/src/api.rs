@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod dashboard;
 pub(crate) mod dnc;
 pub(crate) mod imports;
+pub(crate) mod settings;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -85,6 +86,9 @@ routes! {
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;
+
+    get "/api/settings" Viewer settings::read::handle;
+    patch "/api/settings" Admin settings::change::handle;
 }
 
 const fn verb(method: &str) -> &'static str {
