@@ -254,7 +254,7 @@ impl Campaigns for MemoryStore {
 
 fn wanted(query: &ClientQuery, row: &ClientRow) -> bool {
     let client = &row.client;
-    query.q.as_ref().is_none_or(|q| matches(q, &client.name, Some(client.phone)))
+    query.q.as_ref().is_none_or(|q| matches(q, &client.name, client.phone))
         && (query.statuses.is_empty() || query.statuses.contains(&client.standing.status))
         && (query.tags.is_empty() || query.tags.iter().any(|tag| client.tags.contains(tag)))
 }
@@ -369,7 +369,7 @@ impl State {
             campaign,
             import,
             line: new.line,
-            phone: new.phone,
+            phone: Some(new.phone),
             name: new.name.clone(),
             external_id: new.external_id.clone(),
             email: new.email.clone(),
@@ -382,6 +382,7 @@ impl State {
             person_key: new.person_key.clone(),
             debt_key: new.debt_key.clone(),
             standing: Standing::default(),
+            erased: None,
         };
         let call = call_to(&client, new.call, 1, new.due_at);
         self.by_number.insert((new.phone, campaign), new.id);
