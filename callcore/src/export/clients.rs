@@ -75,7 +75,7 @@ impl ClientExport {
         }
         let ours: [String; OURS.len()] = [
             client.id.to_string(),
-            client.phone.to_string(),
+            client.phone.map(|phone| phone.to_string()).unwrap_or_default(),
             standing.status.as_str().to_owned(),
             standing.last_outcome.map(|outcome| outcome.as_str().to_owned()).unwrap_or_default(),
             standing.attempts.to_string(),

@@ -39,7 +39,7 @@ fn client(import: &Import, entropy: &SeededEntropy, fields: &[&str]) -> ExportRo
         campaign: import.campaign,
         import: import.id,
         line: 2,
-        phone: "+12125550123".parse().unwrap(),
+        phone: Some("+12125550123".parse().unwrap()),
         name: String::new(),
         external_id: None,
         email: None,
@@ -59,6 +59,7 @@ fn client(import: &Import, entropy: &SeededEntropy, fields: &[&str]) -> ExportRo
             last_call_at: Some(at()),
             next_call: Some(NextCall { call: CallId::new(at(), entropy), due_at: at() }),
         },
+        erased: None,
     };
     ExportRow { place: 1, client, on_dnc: false }
 }
@@ -157,7 +158,7 @@ fn read(file: &str) -> (Vec<String>, Vec<Row>) {
 fn exported(import: &Import, entropy: &SeededEntropy, row: &Row) -> ExportRow {
     let cells: Vec<&str> = row.fields.iter().map(String::as_str).collect();
     let mut exported = client(import, entropy, &cells);
-    exported.client.phone = row.phone;
+    exported.client.phone = Some(row.phone);
     exported.client.name.clone_from(&row.name);
     exported.client.tags = row.tags.iter().cloned().collect();
     exported.client.notes = row.notes.iter().map(|text| note(text)).collect();
@@ -201,7 +202,7 @@ fn what_was_added_since_an_import_comes_in_with_its_export() {
     let export = ClientExport::new(std::slice::from_ref(&import));
     let row = client(&import, &entropy, &["2125550123", "2125550199", "old", ""]);
     let (_, back) = read(&(export.header() + &export.row(&row).unwrap()));
-    assert_eq!(back[0].phone, row.client.phone);
+    assert_eq!(Some(back[0].phone), row.client.phone);
     assert_eq!(back[0].tags, ["a", "vip"]);
     assert_eq!(back[0].notes.as_deref(), Some("first\n=second"));
     assert_eq!(back[0].fields[..4], row.client.fields);

@@ -9,7 +9,7 @@ use axum::response::Response;
 use callcore::campaign::FieldError;
 use callcore::export::CallExport;
 use callcore::id::CallId;
-use callcore::port::{ActError, AuditEntry, By, CallQuery, HistoryOrder, StoreError};
+use callcore::port::{ActError, AuditEntry, By, CallOrder, CallQuery, StoreError};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -49,10 +49,10 @@ pub(crate) async fn filtered(
 /// Calls end while an export runs. Whoever reads the newest first leaves them behind; in any other
 /// order the walk ends at the call that was the newest when it began.
 async fn bounded(state: &ApiState, wanted: CallQuery) -> Result<CallQuery, StoreError> {
-    if wanted.order == HistoryOrder::NewestFirst {
+    if wanted.order.is_none_or(|order| order == CallOrder::NEWEST_FIRST) {
         return Ok(wanted);
     }
-    let newest = CallQuery { order: HistoryOrder::NewestFirst, limit: 1, ..wanted.clone() };
+    let newest = CallQuery { order: None, limit: 1, ..wanted.clone() };
     let newest = state.store().history(&newest).await?.items.pop();
     let to = newest.map(|view| view.call.date() + TimeDelta::microseconds(1));
     Ok(CallQuery { to: to.or(wanted.to), ..wanted })
