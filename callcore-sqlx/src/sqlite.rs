@@ -28,6 +28,7 @@ mod fail;
 mod flush;
 mod import;
 mod load;
+mod numbers;
 mod open;
 mod read;
 mod record;

@@ -9,6 +9,7 @@ mod campaigns;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod numbers;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,15 +25,16 @@ use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
 
 use crate::actor::Actor;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account + Numbers {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account + Numbers> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///

@@ -44,6 +44,7 @@ pub mod endings;
 pub mod events;
 pub mod finding;
 pub mod lists;
+pub mod numbers;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -201,6 +202,13 @@ macro_rules! store_conformance {
                 n4_whoever_came_in_while_listed_stays_out_after_removal
                 n3_entries_come_newest_first_and_are_found
             }
+            numbers {
+                c5_tallies_count_no_more_than_their_bounds_hold
+                m1_numbers_of_a_tag_are_those_of_its_clients_each_once
+                m1_numbers_of_a_tag_follow_late_news_and_new_tags
+                m2_attention_names_what_nobody_has_seen_to
+                m3_every_waiting_call_comes_once_in_the_order_of_the_list
+            }
             access {
                 a1_a_link_is_redeemed_once
                 a1_a_link_that_ended_is_no_link
@@ -253,6 +261,7 @@ mod tests {
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+        include_str!("../port/store/numbers.rs"),
     ];
 
     const MODULES: &[&str] = &[
@@ -269,6 +278,7 @@ mod tests {
         include_str!("store/events.rs"),
         include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
+        include_str!("store/numbers.rs"),
     ];
 
     /// The names the macro lists.
