@@ -7,6 +7,7 @@ mod client;
 mod dnc;
 mod import;
 mod numbers;
+mod preview;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +23,7 @@ pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
+pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {

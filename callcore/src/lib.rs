@@ -59,6 +59,7 @@ pub mod import;
 pub mod memory;
 pub mod phone;
 pub mod port;
+pub mod preview;
 pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;
