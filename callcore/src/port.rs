@@ -11,12 +11,12 @@ mod webhook;
 
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery,
-    CallView, Calls, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery,
-    ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder,
-    Idempotency, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind,
-    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack,
-    TallyRow, User,
+    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By,
+    CallQuery, CallView, Calls, CampaignProgress, CampaignView, Campaigns, ClaimRequest,
+    ClientQuery, ClientView, Cursor, Dispatch, Dnc, DncAdded, DncBatch, DncImport, DncQuery,
+    Effect, Erased, ExportRow, HistoryOrder, Idempotency, Import, ImportStatus, NewCall,
+    NewCampaign, NewClient, Notice, NoticeKind, OpenCall, Page, Privacy, Recorded, Refusals, Reply,
+    Retained, SavedReply, Session, SkipThen, Store, TakeBack, TallyRow, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};
