@@ -19,7 +19,7 @@ pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
-pub(crate) use dnc::{DncAddedDto, DncDto};
+pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
@@ -35,8 +35,10 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
+        Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
+        Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
 
@@ -51,7 +53,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }

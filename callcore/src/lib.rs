@@ -54,6 +54,7 @@ pub mod driver;
 pub mod engine;
 pub mod erase;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
 pub mod memory;
@@ -67,5 +68,6 @@ pub mod script;
 pub mod sim;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

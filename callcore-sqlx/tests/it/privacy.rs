@@ -6,7 +6,7 @@ use callcore::call::{AnsweredBy, EventKind, Speaker};
 use callcore::dnc::DncScope;
 use callcore::id::ImportId;
 use callcore::phone::PhoneNumber;
-use callcore::port::{BeginDncImport, By, Campaigns, Dnc, DncQuery, NewClient, Privacy};
+use callcore::port::{BeginDncImport, By, Dnc, DncQuery, NewClient, Privacy};
 use callcore::testing::fixtures::{Scene, number, person};
 use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
 use serde_json::json;
