@@ -212,7 +212,7 @@ impl State {
             strip_call(&mut row.call);
         });
         let count = count(recordings.len());
-        self.to_be_deleted(recordings);
+        self.have_deleted(recordings);
         count
     }
 
@@ -229,11 +229,11 @@ impl State {
         all.insert(event.clone());
         let left = impersonal(&all, &script);
         let news = left.difference(known).cloned().collect();
-        self.to_be_deleted(recording_of(event).map(str::to_owned));
+        self.have_deleted(recording_of(event).map(str::to_owned));
         news
     }
 
-    fn to_be_deleted(&mut self, recordings: impl IntoIterator<Item = String>) {
+    fn have_deleted(&mut self, recordings: impl IntoIterator<Item = String>) {
         for reference in recordings {
             self.deletions.entry(reference).or_insert((0, DateTime::UNIX_EPOCH));
         }
