@@ -11,12 +11,13 @@ mod webhook;
 
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, Attention, AuditEntry, AuditRow, BeginImport, By,
-    CallOrder, CallQuery, CallSort, CallView, Calls, CampaignProgress, CampaignView, Campaigns,
-    ClaimRequest, ClientQuery, ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect,
-    ExportRow, Idempotency, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice,
-    NoticeKind, Numbers, OpenCall, Page, Recorded, Refusals, Rejects, Reply, SavedReply, Session,
-    SkipThen, SortKey, Store, Tagged, TakeBack, TallyRow, User, Waiting, name_order,
+    Access, Account, AccountView, Added, Attention, AuditEntry, AuditRow, BeginDncImport,
+    BeginImport, By, CallOrder, CallQuery, CallSort, CallView, Calls, CampaignProgress,
+    CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor, Dispatch, Dnc,
+    DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Idempotency, Import,
+    ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind, Numbers, OpenCall, Page,
+    Privacy, Recorded, Refusals, Rejects, Reply, Retained, SavedReply, Session, SkipThen, SortKey,
+    Store, Tagged, TakeBack, TallyRow, User, Waiting, name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};
