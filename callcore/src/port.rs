@@ -15,8 +15,8 @@ pub use store::{
     CallView, Calls, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery,
     ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder,
     Idempotency, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind,
-    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack,
-    TallyRow, User,
+    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, StoppedAll, Store,
+    TakeBack, TallyRow, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
-pub use account::{Account, AccountView};
+pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -89,8 +89,12 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed, stopped or resumed.
+    /// The account was changed or resumed.
     Account(Box<AccountView>),
+    /// All dialling was stopped.
+    Stopped(Box<StoppedAll>),
+    /// These campaigns were paused.
+    Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
     /// A DNC entry was added.

@@ -81,7 +81,7 @@ macro_rules! store_conformance {
                 d1_only_due_calls_of_running_campaigns_are_claimed
                 d1_a_claim_brings_every_fact
                 d1_a_call_a_person_asked_for_is_claimed_while_paused
-                d1_claims_come_by_priority_wish_due_time_and_id
+                d1_claims_come_by_wish_priority_due_time_and_id
                 d1_a_limit_takes_the_first_of_the_order
                 d1_free_slots_hold_over_several_claimers
                 d1_the_pace_holds_over_several_claimers
