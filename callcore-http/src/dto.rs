@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use account::AccountDto;
+pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
@@ -33,6 +33,11 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
+        Effect::Stopped(stopped) => json!(StoppedAllDto::from(&**stopped)),
+        Effect::Paused(views) => {
+            let paused: Vec<CampaignDto> = views.iter().map(CampaignDto::from).collect();
+            json!({"paused": paused})
+        }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
@@ -51,7 +56,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 
 use crate::call::Skip;
 use crate::campaign::Settings;
@@ -16,7 +17,7 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
 use crate::port::{
     ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
-    Refused, SkipThen, Store, Telephony,
+    Refused, SkipThen, StoppedAll, Store, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -50,6 +51,9 @@ pub enum ImportCsvError {
 
 /// How many rows go into the store in one transaction.
 const ROWS_AT_ONCE: usize = 500;
+
+/// How many calls the carrier is asked to hang up at the same time.
+const HANG_UPS_AT_ONCE: usize = 20;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,12 +292,37 @@ impl Desk {
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
         for call in &added.in_flight {
-            let view = self.store.call(*call).await?;
-            let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
-            // Best effort: the answer names the call as in flight whether or not this succeeds.
-            drop(self.carrier.hang_up(*call, carrier_call_id.as_deref()).await);
+            // The answer names the call as in flight whether or not this succeeds.
+            self.hang_up(*call).await;
         }
         Ok(added)
+    }
+
+    /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop
+    /// holds even if the carrier can't be asked to hang up.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken.
+    pub async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
+        let stopped = self.store.stop_all(by, reason).await?;
+        let calls = if hang_up { &stopped.in_flight[..] } else { &[] };
+        for some in calls.chunks(HANG_UPS_AT_ONCE) {
+            join_all(some.iter().map(|call| self.hang_up(*call))).await;
+        }
+        Ok(stopped)
+    }
+
+    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    async fn hang_up(&self, call: CallId) {
+        let view = self.store.call(call).await.ok().flatten();
+        let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
+        drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
     }
 
     async fn hours_of(

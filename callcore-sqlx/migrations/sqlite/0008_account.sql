@@ -36,17 +36,16 @@ create table dial_meters (
     primary key (campaign, quarter)
 ) strict, without rowid;
 insert into dial_meters (campaign, quarter, begun, live, minutes)
-with dials (campaign, quarter, live) as (
-    select campaign, begun_at / 900000000 * 900000000, 1 from in_flight
+with dials (campaign, quarter, live, minutes) as (
+    select campaign, begun_at / 900000000 * 900000000, 1, 0 from in_flight
     where direction = 'outbound' and begun_at is not null
     union all
-    select campaign, begun_at / 900000000 * 900000000, 0 from history
+    select campaign, begun_at / 900000000 * 900000000, 0, (talk_seconds + 59) / 60 from history
     where direction = 'outbound' and begun_at is not null
 )
--- What people talked before is not known here: it counts for no day to come.
-select campaign, quarter, count(*), sum(live), 0 from dials group by 1, 2
+select campaign, quarter, count(*), sum(live), sum(minutes) from dials group by 1, 2
 union all
-select x'', quarter, count(*), sum(live), 0 from dials group by 2;
+select x'', quarter, count(*), sum(live), sum(minutes) from dials group by 2;
 
 -- Slots that calls without news no longer hold.
 create index in_flight_by_age on in_flight (begun_at) where begun_at is not null;

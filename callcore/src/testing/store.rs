@@ -33,6 +33,7 @@ use crate::port::Store;
 
 pub mod access;
 pub mod account;
+pub mod brakes;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
@@ -42,6 +43,7 @@ pub mod dispatch;
 pub mod dnc;
 pub mod endings;
 pub mod events;
+pub mod finding;
 pub mod lists;
 
 /// Makes fresh stores.
@@ -180,6 +182,11 @@ macro_rules! store_conformance {
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
             }
+            finding {
+                l2_a_history_is_sorted_by_name_and_by_duration
+                l2_a_late_event_moves_a_call_in_the_order_of_durations
+                l2_calls_are_found_by_tag_and_by_number
+            }
             dnc {
                 n1_a_listed_number_is_never_begun_in_its_scope
                 n1_nothing_follows_a_live_call_of_a_listed_number
@@ -207,6 +214,24 @@ macro_rules! store_conformance {
             account {
                 t1_account_settings_are_versioned_and_stale_changes_refused
                 t2_the_servers_zone_holds_while_the_settings_name_none
+                t3_a_stop_between_claim_and_begin_wins_for_people_too
+                t3_nothing_is_claimed_while_stopped_and_calls_are_given_back
+                t3_begin_and_a_stop_at_once_take_turns
+                t4_pause_all_pauses_what_runs_and_says_which
+                t5_the_accounts_slots_hold_over_campaigns_and_claimers
+                t5_the_accounts_pace_holds_and_people_come_first
+                t5_nothing_is_due_while_the_account_is_full
+            }
+            brakes {
+                t6_a_big_campaign_starves_no_other
+                t7_money_is_reserved_for_calls_in_progress_and_never_passed
+                t7_a_spent_day_waits_for_the_next_and_is_told_once
+                t8_a_budget_holds_in_the_campaigns_own_day
+                t9_meters_follow_what_is_begun_taken_back_and_ended
+                t10_a_campaign_whose_dials_fail_pauses_itself
+                t10_resuming_begins_a_new_count
+                t11_a_cool_down_holds_over_campaigns_and_for_people
+                t11_a_cool_down_is_asked_again_at_begin_and_follows_late_evidence
             }
         }
         $crate::store_conformance! { @orders $factory;
@@ -238,7 +263,7 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 7] = [
+    const PORTS: &[&str] = &[
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
         include_str!("../port/store/account.rs"),
@@ -248,9 +273,10 @@ mod tests {
         include_str!("../port/store/dnc.rs"),
     ];
 
-    const MODULES: [&str; 12] = [
+    const MODULES: &[&str] = &[
         include_str!("store/access.rs"),
         include_str!("store/account.rs"),
+        include_str!("store/brakes.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
@@ -260,6 +286,7 @@ mod tests {
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
     ];
 

@@ -130,6 +130,7 @@ fn when_every_rule_says_yes_a_permit_is_issued_until_the_window_closes() {
     assert_eq!((permit.decided_at(), permit.window_end()), (at(NOW), Some(at(UNTIL_FIVE))));
     let heard: Vec<Rule> = permit.decision().iter().map(|heard| heard.rule).collect();
     let all = [
+        Rule::StopAll,
         Rule::RunState,
         Rule::Dnc,
         Rule::Active,
