@@ -75,7 +75,7 @@ impl FromStr for Cursor {
                 ("n", number) => SortKey::Number(u64::from_str_radix(number, 16).ok()?),
                 ("t", hex) => SortKey::Text(text_of(hex)?),
                 _ => {
-                    let micros = i64::from_str_radix(key, 16).ok()?;
+                    let micros = u64::from_str_radix(key, 16).ok()?.cast_signed();
                     SortKey::At(DateTime::from_timestamp_micros(micros)?)
                 }
             };
@@ -87,7 +87,8 @@ impl FromStr for Cursor {
 
 fn text_of(hex: &str) -> Option<String> {
     let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |pair: &[u8; 2]| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok();
     let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
     // No database keeps a NUL, so none is looked for.
     let text = String::from_utf8(bytes?).ok().filter(|text| !text.contains('\0'));
