@@ -142,6 +142,9 @@ impl Work<'_> {
     }
 }
 
+/// A call's place in a claim: whether it is planned, its campaign's rank and turn, due time and id.
+type Place = (bool, i64, (u32, i64), i64, CallId);
+
 /// The calls a claim gets, in order.
 async fn claimable(
     conn: &mut SqliteConnection,
@@ -172,7 +175,7 @@ async fn claimable(
     .bind(micros(request.now))
     .fetch_all(&mut *conn)
     .await?;
-    let mut found: BTreeSet<(bool, i64, (u32, i64), i64, CallId)> = BTreeSet::new();
+    let mut found: BTreeSet<Place> = BTreeSet::new();
     for row in rows {
         let id = CampaignId::from_uuid(row.try_get("id")?);
         let version = row.try_get("settings_version")?;

@@ -276,12 +276,12 @@ async fn days(
     now: DateTime<Utc>,
     permits: &[Permit],
 ) -> Result<BTreeMap<CampaignId, Day>, Fail> {
+    let bounded = permits.iter().filter(|it| it.settings().budget.calls_per_day.is_some());
+    let bounded: BTreeMap<CampaignId, &Permit> =
+        bounded.map(|permit| (permit.campaign(), permit)).collect();
     let mut days = BTreeMap::new();
-    for permit in permits.iter().filter(|it| it.settings().budget.calls_per_day.is_some()) {
-        let id = permit.campaign();
-        if !days.contains_key(&id) {
-            days.insert(id, campaign_day(conn, id, permit.settings(), now).await?);
-        }
+    for (id, permit) in bounded {
+        days.insert(id, campaign_day(conn, id, permit.settings(), now).await?);
     }
     Ok(days)
 }
