@@ -91,6 +91,9 @@ routes! {
 
     get "/api/settings" Viewer settings::read::handle;
     patch "/api/settings" Admin settings::change::handle;
+    post "/api/stop-all" Operator settings::stop_all::handle;
+    post "/api/resume-all" Admin settings::resume_all::handle;
+    post "/api/campaigns/pause-all" Operator campaigns::pause_all::handle;
 }
 
 const fn verb(method: &str) -> &'static str {

@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use account::AccountDto;
+pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
@@ -33,6 +33,11 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
+        Effect::Stopped(stopped) => json!(StoppedAllDto::from(&**stopped)),
+        Effect::Paused(views) => {
+            let paused: Vec<CampaignDto> = views.iter().map(CampaignDto::from).collect();
+            json!({"paused": paused})
+        }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),

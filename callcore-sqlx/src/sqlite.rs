@@ -18,6 +18,7 @@
 
 mod access;
 mod account;
+mod breaker;
 mod calls;
 mod campaigns;
 mod claim;

@@ -5,7 +5,7 @@ use callcore::port::{
     Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, NoticeKind, Page,
     SavedReply, Session, StoreError, User,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -323,6 +323,12 @@ fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
         "campaign_finished" => NoticeKind::CampaignFinished(CampaignId::from_uuid(object)),
         "inbound_call" => NoticeKind::InboundCall(CallId::from_uuid(object)),
         "call_given_up" => NoticeKind::CallGivenUp(CallId::from_uuid(object)),
+        "breaker_tripped" => NoticeKind::BreakerTripped(CampaignId::from_uuid(object)),
+        "spend_reached" => {
+            let day = i32::try_from(object.as_u128()).ok();
+            let date = day.and_then(NaiveDate::from_num_days_from_ce_opt);
+            NoticeKind::SpendReached(date.ok_or(Fail::Corrupt("notice"))?)
+        }
         _ => return Err(Fail::Corrupt("notice")),
     };
     Ok(Notice {

@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
-pub use account::{Account, AccountView};
+pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -91,8 +91,12 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed, stopped or resumed.
+    /// The account was changed or resumed.
     Account(Box<AccountView>),
+    /// All dialling was stopped.
+    Stopped(Box<StoppedAll>),
+    /// These campaigns were paused.
+    Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
     /// A DNC entry was added.

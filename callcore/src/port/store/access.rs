@@ -1,7 +1,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 
 use super::{By, Cursor, Page, SavedReply};
@@ -218,4 +218,8 @@ pub enum NoticeKind {
     InboundCall(CallId),
     /// A dial's fate stayed unknown for so long that it counts as failed.
     CallGivenUp(CallId),
+    /// A campaign paused itself because its dials failed; told anew each time.
+    BreakerTripped(CampaignId),
+    /// The money of the account's local day is used up, and calls wait for the next one.
+    SpendReached(NaiveDate),
 }
