@@ -5,6 +5,7 @@ mod campaign;
 mod client;
 mod dnc;
 mod import;
+mod mail;
 mod numbers;
 
 use axum::http::{StatusCode, header};
@@ -19,6 +20,7 @@ pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto};
 pub(crate) use import::ImportDto;
+pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
@@ -34,6 +36,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved => Value::Null,
+        Effect::Mail(mail) => json!(MailDto::from(&**mail)),
     }
 }
 

@@ -28,6 +28,7 @@ mod flush;
 mod import;
 mod load;
 mod open;
+mod outbox;
 mod read;
 mod record;
 mod row;

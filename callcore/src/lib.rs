@@ -54,6 +54,8 @@ pub mod engine;
 pub mod export;
 pub mod id;
 pub mod import;
+pub mod mail;
+pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
@@ -63,6 +65,7 @@ pub mod runtime;
 pub mod script;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;

@@ -106,5 +106,9 @@ async fn told(state: &ApiState, notice: &Notice) -> Result<(String, String), Sto
             let who = name.map(|name| shown(&name)).unwrap_or_default();
             (format!("/calls/{id}"), format!("The fate of a call to {who} stayed unknown"))
         }
+        NoticeKind::MailFailing(_) => ("/settings".to_owned(), "Mails do not go out".to_owned()),
+        NoticeKind::MailRunsShort(_) => {
+            ("/settings".to_owned(), "Most of this month's mails are used up".to_owned())
+        }
     })
 }

@@ -1,12 +1,13 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is five traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod outbox;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
+pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeDay, NoticeKind, Session, User};
 pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -22,15 +23,19 @@ pub use campaigns::{
 };
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
 
 use crate::actor::Actor;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Outbox {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Outbox> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -93,6 +98,8 @@ pub enum Effect {
     DncAdded(DncAdded),
     /// DNC entries were removed.
     DncRemoved,
+    /// A mail was queued.
+    Mail(Box<QueuedMail>),
 }
 
 /// An answer as it was given.

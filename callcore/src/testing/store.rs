@@ -42,6 +42,7 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod lists;
+pub mod outbox;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -203,6 +204,18 @@ macro_rules! store_conformance {
                 a5_a_fact_keeps_its_first_value
                 a3_the_systems_own_reads_leave_no_row
             }
+            outbox {
+                o1_notices_of_a_kind_are_one_mail_and_in_no_other
+                o1_that_mails_fail_is_not_mailed
+                o2_a_key_is_queued_once
+                o3_a_mail_is_held_by_one_worker_until_its_lease_ends
+                o4_a_settled_mail_is_never_claimed_again
+                o5_what_was_sent_is_counted_by_day
+                o6_an_erased_person_is_in_no_mail
+                o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased
+                o7_a_day_counts_what_analytics_count
+                o7_a_campaign_that_finished_in_the_day_is_named
+            }
         }
         $crate::store_conformance! { @orders $factory;
             d5_the_order_of_a_voicemails_events_does_not_matter
@@ -233,16 +246,17 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 6] = [
+    const PORTS: [&str; 7] = [
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
         include_str!("../port/store/calls.rs"),
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+        include_str!("../port/store/outbox.rs"),
     ];
 
-    const MODULES: [&str; 11] = [
+    const MODULES: [&str; 12] = [
         include_str!("store/access.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
@@ -254,6 +268,7 @@ mod tests {
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
         include_str!("store/lists.rs"),
+        include_str!("store/outbox.rs"),
     ];
 
     /// The names the macro lists.
