@@ -1,5 +1,6 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
+mod account;
 mod call;
 mod campaign;
 mod client;
@@ -8,13 +9,14 @@ mod import;
 mod mail;
 mod numbers;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use callcore::port::{Effect, Page};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
@@ -32,6 +34,7 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
 pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
+        Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
@@ -59,6 +62,14 @@ impl<T> ListDto<T> {
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     json_text(status, json!(body).to_string())
+}
+
+/// An answer with a version of settings as its entity tag.
+pub(crate) fn tagged(mut response: Response, settings_version: u32) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{settings_version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 /// A JSON answer that is text already.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 
+use crate::account::SummaryAt;
 use crate::actor::Actor;
 use crate::id::MailId;
 use crate::mail::{About, Links, Written, notices};
@@ -111,19 +112,57 @@ impl Mailer {
         Self { store, notifier, clock, wall, entropy, settings }
     }
 
+    /// The settings in force: the account's own, where it has any, before the server's.
+    async fn in_force(&self) -> Result<MailSettings, StoreError> {
+        let account = self.store.account().await?.settings;
+        let own: Vec<MailAddress> =
+            account.mail.to.iter().filter_map(|address| address.parse().ok()).collect();
+        let server = &self.settings;
+        Ok(MailSettings {
+            to: if own.is_empty() { server.to.clone() } else { own },
+            details: account.mail.details.unwrap_or(server.details),
+            links: server.links.clone(),
+            zone: account.time_zone.clone().unwrap_or_else(|| server.zone.clone()),
+            summary_at: match account.mail.summary_at {
+                None => server.summary_at,
+                Some(SummaryAt::Off) => None,
+                Some(SummaryAt::At(at)) => Some(at),
+            },
+            limits: server.limits,
+        })
+    }
+
     /// Writes the mails that are due, the day's summary among them, and sends those that wait.
     ///
     /// # Errors
     ///
     /// The store failed. What the route does is no error of a pass: it is stored with its mail.
     pub async fn pass(&self) -> Result<Pass, StoreError> {
-        let mut pass = Pass::default();
-        pass.queued += u32::from(self.summarise().await?);
+        self.pass_while(&|| true).await
+    }
+
+    /// The same, but no further mail is begun once `goes_on` says no: a mail under way is not cut
+    /// off, for then nobody would know its fate.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn pass_while(
+        &self,
+        goes_on: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Pass, StoreError> {
+        let settings = self.in_force().await?;
+        let queued = u32::from(self.summarise(&settings).await?);
+        let mut pass = Pass { queued, ..Pass::default() };
         for group in self.store.unmailed(self.clock.now() - GATHER, NAMED).await? {
-            pass.queued += u32::from(self.tell(group).await?);
+            pass.queued += u32::from(self.tell(group, &settings).await?);
         }
-        let claimed = self.store.claim_mails(self.wall.now(), LEASE, BATCH).await?;
-        for mail in claimed {
+        for _ in 0..BATCH {
+            if !goes_on() {
+                break;
+            }
+            let claimed = self.store.claim_mails(self.wall.now(), LEASE, 1).await?;
+            let Some(mail) = claimed.into_iter().next() else { break };
             match self.send(mail).await? {
                 Fared::Sent => pass.sent += 1,
                 Fared::InVain => pass.failed += 1,
@@ -141,50 +180,57 @@ impl Mailer {
     ///
     /// The store failed, or the idempotency key is taken.
     pub async fn summary_now(&self, by: By<'_>) -> Result<(NaiveDate, QueuedMail), ActError> {
-        let (date, ..) = day_of(by.now, &self.settings.zone);
-        let at = self.settings.summary_at;
+        let settings = self.in_force().await?;
+        let (date, ..) = day_of(by.now, &settings.zone);
         let mut key = summary_key(date);
         let is_out = self.store.mail(&key).await?.is_some();
-        if is_out || !at.is_some_and(|at| is_due(by.now, at, &self.settings.zone)) {
+        let is_due = settings.summary_at.is_some_and(|at| is_due(by.now, at, &settings.zone));
+        if is_out || !is_due {
             key = format!("{key}/{}", self.wall.now().format("%Y-%m-%dT%H:%M"));
         }
-        let (mail, _) = self.queue_summary(by, key).await?;
+        let (mail, _) = self.queue_summary(by, key, &settings).await?;
         Ok((date, mail))
     }
 
     /// Queues the day's summary if its hour has come and it was not queued before.
-    async fn summarise(&self) -> Result<bool, StoreError> {
-        let Some(at) = self.settings.summary_at else { return Ok(false) };
-        let (now, zone) = (self.clock.now(), &self.settings.zone);
+    async fn summarise(&self, settings: &MailSettings) -> Result<bool, StoreError> {
+        let Some(at) = settings.summary_at else { return Ok(false) };
+        let (now, zone) = (self.clock.now(), &settings.zone);
         let key = summary_key(zone.date(now));
         if !is_due(now, at, zone) || self.store.mail(&key).await?.is_some() {
             return Ok(false);
         }
-        let queued = self.queue_summary(By::new(&Actor::System, now), key).await;
+        let queued = self.queue_summary(By::new(&Actor::System, now), key, settings).await;
         Ok(queued.map_err(store_error)?.1)
     }
 
-    async fn queue_summary(&self, by: By<'_>, key: String) -> Result<(QueuedMail, bool), ActError> {
-        let zone = self.settings.zone.clone();
+    async fn queue_summary(
+        &self,
+        by: By<'_>,
+        key: String,
+        settings: &MailSettings,
+    ) -> Result<(QueuedMail, bool), ActError> {
+        let zone = settings.zone.clone();
         let (date, from, to) = day_of(by.now, &zone);
         let day = self.store.day(from, to).await?;
-        let written = Summary { date, until: by.now, zone, day }.write(&self.settings.links);
-        let queued = self.store.queue_mail(by, self.mail(key, DAILY_SUMMARY, written)).await?;
+        let written = Summary { date, until: by.now, zone, day }.write(&settings.links);
+        let queued =
+            self.store.queue_mail(by, self.mail(key, DAILY_SUMMARY, written, settings)).await?;
         // A mail without notices is either queued now or was before.
         queued
             .ok_or_else(|| StoreError::new(crate::port::StoreErrorKind::Other, "queue_mail").into())
     }
 
     /// Queues the mail about a group of notices; false if another worker was quicker.
-    async fn tell(&self, group: NoticeGroup) -> Result<bool, StoreError> {
-        let (links, zone) = (&self.settings.links, &self.settings.zone);
+    async fn tell(&self, group: NoticeGroup, settings: &MailSettings) -> Result<bool, StoreError> {
+        let (links, zone) = (&settings.links, &settings.zone);
         let Some(newest) = group.last.first() else { return Ok(false) };
         let taken = TakenNotices { count: group.count, through: newest.id };
         let key = format!("notices/{}", group.first.id);
         let bare = notices(&group, &[], links, zone);
-        let mut new = self.mail(key, group.word, bare);
+        let mut new = self.mail(key, group.word, bare, settings);
         new.notices = Some(taken);
-        if self.settings.details {
+        if settings.details {
             let mut details = Vec::new();
             for notice in &group.last {
                 details.push(self.about(notice).await?);
@@ -217,13 +263,13 @@ impl Mailer {
         })
     }
 
-    fn mail(&self, key: String, kind: &str, written: Written) -> NewMail {
+    fn mail(&self, key: String, kind: &str, written: Written, settings: &MailSettings) -> NewMail {
         let queued_at = self.wall.now();
         NewMail {
             id: MailId::new(queued_at, &*self.entropy),
             key,
             kind: kind.to_owned(),
-            to: self.settings.to.iter().map(ToString::to_string).collect(),
+            to: settings.to.iter().map(ToString::to_string).collect(),
             subject: written.subject,
             body: written.body,
             bare: None,

@@ -4,6 +4,7 @@
 //! stores are compared with it.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
 mod dispatch;
@@ -65,6 +66,7 @@ struct State {
     entropy: SeededEntropy,
     latest: Option<DateTime<Utc>>,
     facts: BTreeMap<String, String>,
+    account: account::AccountRow,
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
@@ -133,11 +135,12 @@ struct CallRow {
 }
 
 impl State {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
             entropy: SeededEntropy::new(0),
             latest: None,
             facts: BTreeMap::new(),
+            account: account::AccountRow::new(),
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),

@@ -13,13 +13,13 @@ mod webhook;
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use notifier::{Mail, MailAddress, MailAddressError, Notifier, NotifyError, NotifyErrorKind};
 pub use store::{
-    Access, Added, AuditEntry, AuditRow, BeginImport, Body, By, CallQuery, CallView, Calls,
-    CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClaimedMail, ClientQuery,
-    ClientView, Cursor, Day, Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder,
-    Idempotency, Import, ImportStatus, MailFate, MailSettlement, MailState, MailedNotice, NewCall,
-    NewCampaign, NewClient, NewMail, Notice, NoticeDay, NoticeGroup, NoticeKind, OpenCall, Outbox,
-    Page, QueuedMail, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack,
-    TakenNotices, TallyRow, User,
+    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, Body, By, CallQuery,
+    CallView, Calls, CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest,
+    ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dispatch, Dnc, DncAdded, DncQuery, Effect,
+    ExportRow, HistoryOrder, Idempotency, Import, ImportStatus, MailFate, MailSettlement,
+    MailState, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeDay,
+    NoticeGroup, NoticeKind, OpenCall, Outbox, Page, QueuedMail, Recorded, Refusals, Reply,
+    SavedReply, Session, SkipThen, Store, TakeBack, TakenNotices, TallyRow, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::fields::Fields;
 use crate::client::{ClientZone, ZoneSource};
 use crate::phone::Region;
-use crate::rules;
 use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
@@ -291,61 +290,10 @@ impl Settings {
     }
 }
 
-/// Takes a document apart field by field, so that one bad field does not hide the others.
-struct Fields {
-    object: Map<String, Value>,
-    errors: Vec<FieldError>,
-}
-
 impl Fields {
-    fn of(document: &Value) -> Self {
-        match document {
-            Value::Object(object) => Self { object: object.clone(), errors: Vec::new() },
-            _ => Self {
-                object: Map::new(),
-                errors: vec![FieldError::new("", "invalid", "must be an object")],
-            },
-        }
-    }
-
-    fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
-        match serde_json::from_value(value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.errors.push(FieldError::new(field, "invalid", error.to_string()));
-                None
-            }
-        }
-    }
-
-    fn or_default<T: DeserializeOwned + Default>(&mut self, field: &str) -> T {
-        self.optional(field).unwrap_or_default()
-    }
-
-    /// Reads a document of `rules` and turns it into its rule; each bad part has its own path.
-    fn rule<D, T, E>(&mut self, field: &str) -> Option<T>
-    where
-        D: DeserializeOwned,
-        T: TryFrom<D, Error = rules::Refused<E>>,
-        E: rules::FieldError,
-    {
-        T::try_from(self.optional::<D>(field)?)
-            .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
-            .ok()
-    }
-
-    fn refuse(&mut self, error: &impl rules::FieldError) {
-        let (field, message) = (error.field(), error.to_string());
-        // The path is a field of its own here; in words it would stand there twice.
-        let message = message.strip_prefix(&format!("{field}: ")).unwrap_or(&message).to_owned();
-        self.errors.push(FieldError::new(field, error.code(), message));
-    }
-
     fn hours(&mut self) -> Option<CallingHours> {
-        if self.object.get("hours").is_none_or(Value::is_null) {
-            self.object.shift_remove("hours");
-            self.errors.push(FieldError::new("hours", "required", "is required"));
+        if !self.has("hours") {
+            self.refuse_field("hours", "required", "is required");
         }
         let week = self.rule::<WeekDocument, WeeklyHours, _>("hours");
         let closed: BTreeSet<NaiveDate> = self.or_default("closed_dates");
@@ -358,25 +306,14 @@ impl Fields {
     fn name(&mut self) -> String {
         let name: String = self.optional("name").unwrap_or_default();
         let name = name.trim();
-        if name.is_empty() && !self.errors.iter().any(|error| error.field == "name") {
-            self.errors.push(FieldError::new("name", "required", "is required"));
+        if name.is_empty() && !self.is_refused("name") {
+            self.refuse_field("name", "required", "is required");
         }
         if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
             let message = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
-            self.errors.push(FieldError::new("name", "invalid", message));
+            self.refuse_field("name", "invalid", &message);
         }
         name.to_owned()
-    }
-
-    fn out_of_range(&mut self, field: &str, message: &str) {
-        self.errors.push(FieldError::new(field, "out_of_range", message));
-    }
-
-    fn finish(mut self) -> Vec<FieldError> {
-        for field in self.object.keys() {
-            self.errors.push(FieldError::new(field, "unknown_field", "is not a setting"));
-        }
-        self.errors
     }
 }
 

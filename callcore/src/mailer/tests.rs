@@ -164,11 +164,8 @@ async fn a_mailer_that_died_between_sending_and_marking_sends_the_same_mail_agai
     world.route.fails(&[NotifyErrorKind::Unknown]);
     // The pass ends where the route does not answer any more, and the next finds its lease.
     let claimed = {
-        world
-            .mailer
-            .tell(world.store.unmailed(monday(), 5).await.unwrap().remove(0))
-            .await
-            .unwrap();
+        let group = world.store.unmailed(monday(), 5).await.unwrap().remove(0);
+        world.mailer.tell(group, &settings()).await.unwrap();
         world.store.claim_mails(world.clock.now(), LEASE, 1).await.unwrap()
     };
     let mail = Mail {
@@ -353,4 +350,22 @@ async fn the_summary_has_the_numbers_of_analytics() {
     for hidden in ["Client 2", &seeds[0].phone.to_string()[1..]] {
         assert!(!mail.text.contains(hidden) && !mail.html.contains(hidden), "{hidden}");
     }
+}
+
+#[tokio::test]
+async fn the_accounts_own_settings_come_before_the_servers() {
+    let world = World::new(settings());
+    let own = serde_json::json!({
+        "time_zone": "Asia/Tokyo",
+        "mail": {"to": ["own@example.com"], "summary_at": "00:10", "details": true},
+    });
+    let own = Arc::new(crate::account::AccountSettings::from_json(&own).unwrap());
+    let by = By::new(&Actor::System, world.clock.now());
+    crate::port::Account::change_account(&*world.store, by, 1, own).await.unwrap();
+    // In Tokyo it is ten past midnight.
+    world.clock.advance_to("2026-03-02T15:10:00Z".parse().unwrap());
+    world.pass().await;
+    let mail = world.route.taken().remove(0);
+    assert_eq!(mail.to, MailAddress::list("own@example.com").unwrap());
+    assert!(mail.text.contains("Tuesday, 3 March 2026, until 00:10 (Asia/Tokyo)"), "{}", mail.text);
 }

@@ -117,12 +117,12 @@ impl FromStr for MailAddress {
 /// worth its risks.
 fn is_mailbox(text: &str) -> bool {
     let Some((local, host)) = text.rsplit_once('@') else { return false };
-    let is_atom = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+    let is_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let is_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
     };
     (1..=64).contains(&local.len())
         && local.chars().all(is_atom)
