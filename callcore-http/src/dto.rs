@@ -54,7 +54,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }

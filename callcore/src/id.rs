@@ -91,6 +91,8 @@ typed_id! {
     NoticeId;
     /// A mail.
     MailId;
+    /// An uploaded audio.
+    AudioId;
 }
 
 impl CallId {

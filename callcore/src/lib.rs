@@ -69,5 +69,6 @@ pub mod sim;
 pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

@@ -13,13 +13,14 @@ mod webhook;
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use notifier::{Mail, MailAddress, MailAddressError, Notifier, NotifyError, NotifyErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, Body, By, CallQuery,
-    CallView, Calls, CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest,
-    ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dispatch, Dnc, DncAdded, DncQuery, Effect,
-    ExportRow, HistoryOrder, Idempotency, Import, ImportStatus, MailFate, MailSettlement,
+    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, Body, By, CallOrder,
+    CallQuery, CallSort, CallView, Calls, CampaignDay, CampaignProgress, CampaignView, Campaigns,
+    ClaimRequest, ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dispatch, Dnc, DncAdded,
+    DncQuery, Effect, ExportRow, Idempotency, Import, ImportStatus, MailFate, MailSettlement,
     MailState, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeDay,
     NoticeGroup, NoticeKind, OpenCall, Outbox, Page, QueuedMail, Recorded, Refusals, Reply,
-    SavedReply, Session, SkipThen, Store, TakeBack, TakenNotices, TallyRow, User,
+    SavedReply, Session, SkipThen, SortKey, Store, TakeBack, TakenNotices, TallyRow, User,
+    name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -15,7 +15,7 @@ use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
 use super::row::{document, instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 use super::work::KEPT;
 
 #[async_trait]
@@ -284,14 +284,13 @@ impl SqliteStore {
     async fn audit_page(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, Fail> {
         let mut sql = QueryBuilder::<Sqlite>::new("select * from audit where true");
         if let Some(after) = after {
-            sql.push(" and (at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(at, id) <", &after);
         }
         sql.push(" order by at desc, id desc limit ").push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let rows = rows.iter().map(audit_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(rows, limit, |row| Cursor { at: row.at, id: row.id.uuid() }))
+        Ok(cut(rows, limit, |row| Cursor::at(row.at, row.id.uuid())))
     }
 }
 

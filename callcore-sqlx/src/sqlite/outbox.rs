@@ -17,7 +17,7 @@ use super::access::notice_of;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::row::{digits, document, instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 use super::work::Work;
 
 #[async_trait]
@@ -100,14 +100,13 @@ impl Outbox for SqliteStore {
         let read = async {
             let mut sql = QueryBuilder::<Sqlite>::new("select * from mails where true");
             if let Some(after) = after {
-                sql.push(" and (queued_at, id) < (").push_bind(micros(after.at));
-                sql.push(", ").push_bind(after.id).push(")");
+                push_place(&mut sql, "(queued_at, id) <", &after);
             }
             sql.push(" order by queued_at desc, id desc limit ").push_bind(i64::from(limit) + 1);
             let mut conn = self.read().await?;
             let rows = sql.build().fetch_all(&mut *conn).await?;
             let mails = rows.iter().map(mail_of).collect::<Result<Vec<_>, _>>()?;
-            Ok(cut(mails, limit, |mail| Cursor { at: mail.queued_at, id: mail.id.uuid() }))
+            Ok(cut(mails, limit, |mail| Cursor::at(mail.queued_at, mail.id.uuid())))
         };
         read.await.map_err(|fail: Fail| fail.store("mails"))
     }
@@ -294,8 +293,7 @@ impl SqliteStore {
     ) -> Result<Page<MailedNotice>, Fail> {
         let mut sql = QueryBuilder::<Sqlite>::new("select * from outbox where true");
         if let Some(after) = after {
-            sql.push(" and (at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(at, id) <", &after);
         }
         sql.push(" order by at desc, id desc limit ").push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
@@ -313,7 +311,7 @@ impl SqliteStore {
             };
             notices.push(MailedNotice { notice: notice_of(row)?, mail });
         }
-        Ok(cut(notices, limit, |it| Cursor { at: it.notice.at, id: it.notice.id.uuid() }))
+        Ok(cut(notices, limit, |it| Cursor::at(it.notice.at, it.notice.id.uuid())))
     }
 
     async fn whole_day(&self, from: i64, to: i64) -> Result<Day, Fail> {

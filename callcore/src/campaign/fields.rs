@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::FieldError;
 use crate::rules;
+use crate::script::{Script, Template};
 
 /// Takes a document apart field by field, so that one bad field does not hide the others.
 #[derive(Debug)]
@@ -66,6 +67,21 @@ impl Fields {
     {
         T::try_from(self.optional::<D>(field)?)
             .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
+            .ok()
+    }
+
+    /// A script; each bad part of it has its own path.
+    pub(crate) fn script(&mut self, field: &str) -> Option<Script> {
+        let document = self.object.shift_remove(field).filter(|value| !value.is_null())?;
+        let path = format!("{}{field}", self.path);
+        Script::read(&document, &path).map_err(|errors| self.errors.extend(errors)).ok()
+    }
+
+    /// A text with places.
+    pub(crate) fn template(&mut self, field: &str) -> Option<Template> {
+        let source: String = self.optional(field)?;
+        Template::parse(&source)
+            .map_err(|error| self.refuse_field(field, error.code(), &error.to_string()))
             .ok()
     }
 

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
+use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
+use crate::id::AudioId;
 use crate::phone::Region;
 use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
-use crate::script::Script;
+use crate::script::{Script, Template, missing};
 use crate::time::Zone;
 
 /// The longest name of a campaign, in characters.
@@ -60,6 +62,8 @@ pub struct Settings {
     pub pacing: Pacing,
     /// What the person hears.
     pub script: Script,
+    /// What a client hears who calls in; none has the call only recorded.
+    pub inbound: Option<Script>,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
     /// Whether a client without a recorded consent is left alone.
@@ -103,7 +107,7 @@ pub struct Voicemail {
     pub policy: VoicemailPolicy,
     /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
     #[serde(default)]
-    pub message: Option<crate::script::Template>,
+    pub message: Option<Template>,
 }
 
 /// What to do when a voicemail answers.
@@ -185,10 +189,7 @@ impl Settings {
         let zone_fallback = fields.or_default("zone_fallback");
         let default_region = fields.optional("default_region").unwrap_or(Region::US);
         let retry = fields.rule::<RetryDocument, _, _>("retry").unwrap_or_default();
-        let voicemail: Voicemail = fields.or_default("voicemail");
-        if voicemail.policy == VoicemailPolicy::LeaveMessage && voicemail.message.is_none() {
-            fields.out_of_range("voicemail.message", "is needed to leave a message");
-        }
+        let voicemail = voicemail(&mut fields);
         let pacing: Pacing = fields.or_default("pacing");
         for (field, value) in [
             ("pacing.max_concurrent", pacing.max_concurrent),
@@ -198,7 +199,8 @@ impl Settings {
                 fields.out_of_range(field, &format!("must be from 1 to {MAX_PACING}"));
             }
         }
-        let script = fields.or_default("script");
+        let script = fields.script("script").unwrap_or_default();
+        let inbound = fields.script("inbound");
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
         let consent_required = fields.or_default("consent_required");
         let priority = fields.or_default("priority");
@@ -215,6 +217,7 @@ impl Settings {
                 voicemail,
                 pacing,
                 script,
+                inbound,
                 caps,
                 consent_required,
                 priority,
@@ -257,10 +260,38 @@ impl Settings {
             "voicemail": self.voicemail,
             "pacing": self.pacing,
             "script": self.script,
+            "inbound": self.inbound,
             "caps": self.caps,
             "consent_required": self.consent_required,
             "priority": self.priority,
         })
+    }
+
+    /// The fields that what a client hears asks for and that no client of a list with these columns
+    /// has: script, voicemail message and inbound script together.
+    #[must_use]
+    pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
+        let message = self.voicemail.message.iter().flat_map(Template::places);
+        let inbound = self.inbound.iter().flat_map(Script::places);
+        missing(self.script.places().chain(message).chain(inbound), columns)
+    }
+
+    /// The audio that script and inbound script play, each with the field that names it.
+    pub fn audio(&self) -> impl Iterator<Item = (String, AudioId)> {
+        let scripts =
+            [Some(("script", &self.script)), self.inbound.as_ref().map(|it| ("inbound", it))];
+        scripts.into_iter().flatten().flat_map(|(field, script)| {
+            script.audio().map(move |(step, audio)| (format!("{field}.steps[{step}].play"), audio))
+        })
+    }
+
+    /// The script of calls in one direction.
+    #[must_use]
+    pub fn script_of(&self, direction: Direction) -> Option<&Script> {
+        match direction {
+            Direction::Outbound => Some(&self.script),
+            Direction::Inbound => self.inbound.as_ref(),
+        }
     }
 
     /// The zones in which the hours must all allow a call; empty means that none is known and the
@@ -288,6 +319,18 @@ impl Settings {
             ZoneFallback::Refuse => Vec::new(),
         }
     }
+}
+
+/// What happens when a voicemail answers; a bad message has its own path.
+fn voicemail(fields: &mut Fields) -> Voicemail {
+    let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
+    let (policy, message) = (nested.or_default("policy"), nested.template("message"));
+    let is_broken = nested.is_refused("voicemail.message");
+    fields.end_nested(nested);
+    if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
+        fields.out_of_range("voicemail.message", "is needed to leave a message");
+    }
+    Voicemail { policy, message }
 }
 
 impl Fields {

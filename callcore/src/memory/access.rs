@@ -115,10 +115,8 @@ impl Access for MemoryStore {
 
     async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
         let state = self.lock();
-        let key = |row: &AuditRow| Cursor { at: row.at, id: row.id.uuid() };
-        let before = |row: &&AuditRow| {
-            after.is_none_or(|after| (row.at, row.id.uuid()) < (after.at, after.id))
-        };
+        let key = |row: &AuditRow| Cursor::at(row.at, row.id.uuid());
+        let before = |row: &&AuditRow| after.as_ref().is_none_or(|after| key(row) < *after);
         let mut rows: Vec<&AuditRow> = state.audit.iter().filter(before).collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.at, row.id)));
         Ok(page(rows, limit, |row| key(row)).map(|row| Some(row.clone())))

@@ -221,9 +221,9 @@ impl Outbox for MemoryStore {
         limit: u32,
     ) -> Result<Page<QueuedMail>, StoreError> {
         let state = self.lock();
-        let key = |mail: &QueuedMail| Cursor { at: mail.queued_at, id: mail.id.uuid() };
+        let key = |mail: &QueuedMail| Cursor::at(mail.queued_at, mail.id.uuid());
         let mut mails: Vec<&QueuedMail> = state.mails.values().map(|row| &row.mail).collect();
-        mails.retain(|mail| is_before(key(mail), after));
+        mails.retain(|mail| after.as_ref().is_none_or(|after| key(mail) < *after));
         mails.sort_unstable_by_key(|mail| std::cmp::Reverse((mail.queued_at, mail.id)));
         Ok(page(mails, limit, |mail| key(mail)).map(|mail| Some(mail.clone())))
     }
@@ -240,9 +240,9 @@ impl Outbox for MemoryStore {
         limit: u32,
     ) -> Result<Page<MailedNotice>, StoreError> {
         let state = self.lock();
-        let key = |notice: &Notice| Cursor { at: notice.at, id: notice.id.uuid() };
+        let key = |notice: &Notice| Cursor::at(notice.at, notice.id.uuid());
         let mut notices: Vec<&Notice> = state.notices.iter().collect();
-        notices.retain(|notice| is_before(key(notice), after));
+        notices.retain(|notice| after.as_ref().is_none_or(|after| key(notice) < *after));
         notices.sort_unstable_by_key(|notice| std::cmp::Reverse((notice.at, notice.id)));
         let mail_of = |notice: &Notice| -> Option<QueuedMail> {
             let id: &MailId = state.noticed.get(&notice.id)?;
@@ -288,8 +288,4 @@ impl Outbox for MemoryStore {
         }
         Ok(day)
     }
-}
-
-fn is_before(key: Cursor, after: Option<Cursor>) -> bool {
-    after.is_none_or(|after| (key.at, key.id) < (after.at, after.id))
 }

@@ -42,6 +42,7 @@ pub mod dispatch;
 pub mod dnc;
 pub mod endings;
 pub mod events;
+pub mod finding;
 pub mod lists;
 pub mod outbox;
 
@@ -181,6 +182,11 @@ macro_rules! store_conformance {
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
             }
+            finding {
+                l2_a_history_is_sorted_by_name_and_by_duration
+                l2_a_late_event_moves_a_call_in_the_order_of_durations
+                l2_calls_are_found_by_tag_and_by_number
+            }
             dnc {
                 n1_a_listed_number_is_never_begun_in_its_scope
                 n1_nothing_follows_a_live_call_of_a_listed_number
@@ -251,7 +257,7 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 8] = [
+    const PORTS: &[&str] = &[
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
         include_str!("../port/store/account.rs"),
@@ -262,7 +268,7 @@ mod tests {
         include_str!("../port/store/outbox.rs"),
     ];
 
-    const MODULES: [&str; 13] = [
+    const MODULES: &[&str] = &[
         include_str!("store/access.rs"),
         include_str!("store/account.rs"),
         include_str!("store/by.rs"),
@@ -274,6 +280,7 @@ mod tests {
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
         include_str!("store/outbox.rs"),
     ];
