@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use callcore::port::{Mail, MailAddress, Notifier, NotifyError, NotifyErrorKind};
 use chrono::TimeDelta;
 use reqwest::header::{HeaderMap, HeaderValue};
-use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -61,10 +61,10 @@ pub enum ResendError {
 
 /// A client that follows no redirects: a mail that was sent elsewhere would be a mail lost, and its
 /// words and the key told to whoever is there.
-#[must_use]
 pub fn client() -> ClientBuilder {
     Client::builder()
         .redirect(redirect::Policy::none())
+        .retry(retry::never())
         .connect_timeout(Duration::from_secs(10))
         .timeout(PATIENCE)
 }
@@ -165,14 +165,19 @@ struct Refusal {
 
 async fn judge(answer: Response) -> Result<(), NotifyError> {
     let status = answer.status();
-    if status.is_success() {
-        return Ok(());
-    }
     let wait = wait_of(answer.headers());
     if status.is_redirection() {
         return Err(NotifyError::new(NotifyErrorKind::Misconfigured, "redirected"));
     }
-    let refusal = refusal_of(answer).await;
+    let body = body_of(answer).await;
+    if status.is_success() {
+        // An answer that broke off may be any answer's beginning.
+        return body
+            .map(drop)
+            .ok_or_else(|| NotifyError::new(NotifyErrorKind::Unknown, "no_answer"));
+    }
+    let refusal: Refusal =
+        body.and_then(|body| serde_json::from_slice(&body).ok()).unwrap_or_default();
     let name = if refusal.name.is_empty() {
         format!("http_{}", status.as_u16())
     } else {
@@ -204,15 +209,16 @@ fn kind_of(status: StatusCode, name: &str, message: &str) -> NotifyErrorKind {
     }
 }
 
-async fn refusal_of(mut answer: Response) -> Refusal {
+/// The whole answer; none if it broke off or is no answer of Resend's by its size.
+async fn body_of(mut answer: Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
-    while let Ok(Some(chunk)) = answer.chunk().await {
+    while let Some(chunk) = answer.chunk().await.ok()? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Refusal::default();
+            return None;
         }
         body.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&body).unwrap_or_default()
+    Some(body)
 }
 
 /// How long the answer asks to wait: <https://resend.com/docs/api-reference/rate-limit>.

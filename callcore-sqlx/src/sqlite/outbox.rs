@@ -66,6 +66,18 @@ impl Outbox for SqliteStore {
         settle.await.map_err(|fail| fail.store("settle_mail"))
     }
 
+    async fn release_mails(&self) -> Result<u64, StoreError> {
+        let release = async {
+            let mut work = self.write().await?;
+            let sql = "update mails set lease_until = null
+                 where state = 'waiting' and lease_until is not null";
+            let released = sqlx::query(sql).execute(work.conn()).await?.rows_affected();
+            work.commit().await?;
+            Ok(released)
+        };
+        release.await.map_err(|fail: Fail| fail.store("release_mails"))
+    }
+
     async fn mails_sent(&self, from: NaiveDate, to: NaiveDate) -> Result<u64, StoreError> {
         let read = async {
             let mut conn = self.read().await?;

@@ -202,6 +202,12 @@ impl Outbox for MemoryStore {
         Ok(true)
     }
 
+    async fn release_mails(&self) -> Result<u64, StoreError> {
+        let mut state = self.lock();
+        let leases = state.mails.values_mut().filter_map(|row| row.lease_until.take());
+        Ok(leases.count() as u64)
+    }
+
     async fn mails_sent(&self, from: NaiveDate, to: NaiveDate) -> Result<u64, StoreError> {
         let state = self.lock();
         let days = state.sent.iter().filter(|(day, _)| (from..=to).contains(*day));

@@ -216,6 +216,7 @@ macro_rules! store_conformance {
                 o1_that_mails_fail_is_not_mailed
                 o2_a_key_is_queued_once
                 o3_a_mail_is_held_by_one_worker_until_its_lease_ends
+                o3_leases_of_the_dead_can_be_ended_at_once
                 o4_a_settled_mail_is_never_claimed_again
                 o5_what_was_sent_is_counted_by_day
                 o6_an_erased_person_is_in_no_mail

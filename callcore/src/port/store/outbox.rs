@@ -76,6 +76,14 @@ pub trait Outbox: fmt::Debug + Send + Sync + 'static {
         settlement: &MailSettlement,
     ) -> Result<bool, StoreError>;
 
+    /// Ends every lease, for a process that knows that whoever held one is dead. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    ///
+    /// The store failed; the leases end by themselves.
+    async fn release_mails(&self) -> Result<u64, StoreError>;
+
     /// How many mails were sent from a day on, up to and with another.
     ///
     /// # Errors

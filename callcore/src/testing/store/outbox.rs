@@ -172,6 +172,17 @@ pub async fn o3_a_mail_is_held_by_one_worker_until_its_lease_ends(store: &dyn St
     assert_eq!(claim(&scene).await[0].mail.attempts, 3, "an attempt that was none is not counted");
 }
 
+pub async fn o3_leases_of_the_dead_can_be_ended_at_once(store: &dyn Store) {
+    let scene = Scene::new(store);
+    queue(&scene, mail(&scene, "one")).await;
+    let first = claim(&scene).await.remove(0);
+    assert_eq!(store.release_mails().await.expect("released"), 1);
+    assert_eq!(store.release_mails().await.expect("released"), 0);
+    let second = claim(&scene).await.remove(0);
+    assert_eq!(second.doubt_since, Some(scene.wall()), "it may have been sent");
+    assert!(!settle(&scene, &first, MailFate::Sent).await);
+}
+
 pub async fn o4_a_settled_mail_is_never_claimed_again(store: &dyn Store) {
     let scene = Scene::new(store);
     for (key, fate, state) in [

@@ -414,6 +414,10 @@ impl Outbox for FaultyStore {
         self.inner.settle_mail(by, wall, settlement).await
     }
 
+    async fn release_mails(&self) -> Result<u64, StoreError> {
+        self.inner.release_mails().await
+    }
+
     async fn mails_sent(&self, from: NaiveDate, to: NaiveDate) -> Result<u64, StoreError> {
         self.inner.mails_sent(from, to).await
     }
