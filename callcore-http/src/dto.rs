@@ -38,8 +38,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
         Effect::Mail(mail) => json!(MailDto::from(&**mail)),
+        Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
 

@@ -104,6 +104,8 @@ pub enum Effect {
     DncRemoved,
     /// A mail was queued.
     Mail(Box<QueuedMail>),
+    /// Something was read, and the audit log says so.
+    Read,
 }
 
 /// An answer as it was given.
