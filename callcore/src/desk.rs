@@ -17,7 +17,8 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall, NewClient, Refused, Retained, SkipThen, Store, StoreError, Telephony, StoppedAll,
+    ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
+    NewClient, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;

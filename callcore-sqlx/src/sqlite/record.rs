@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Progress, Report, Outcome};
+use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Outcome, Progress, Report};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::erase::{impersonal, recording_of};
 use callcore::id::{CallId, ClientId};
