@@ -2,7 +2,8 @@
 //!
 //! The rules of a dial are asked about every call to come, so that a preview can't differ from what
 //! happens, as long as nothing else does. When the last one is due is an estimate: it goes by the
-//! hours, the campaign's pace and [`SECONDS_A_CALL`], and leaves retries out.
+//! hours, the campaign's pace and budget and [`SECONDS_A_CALL`]; it leaves out retries, and what the
+//! account's other campaigns take.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,7 +118,8 @@ impl Preview {
     fn foreseen(&mut self, facts: &mut Facts) -> Foreseen {
         // What was due before the campaign starts is due when it does.
         let from = facts.due_at.max(self.now);
-        if facts.intent == Intent::Person || !facts.number_dials.is_empty() {
+        let dialled = !(facts.number_dials.is_empty() && facts.number_ends.is_empty());
+        if facts.intent == Intent::Person || dialled {
             return foresee(facts, from);
         }
         let zone = |zone: &crate::client::ClientZone| {
@@ -203,6 +205,7 @@ fn fields(facts: &Facts) -> ClientFields<'_> {
 fn last(mut starts: BTreeMap<Start, (u64, Facts)>, calls_per_second: f64) -> Option<DateTime<Utc>> {
     let gap = 1.0 / calls_per_second;
     let (mut free_at, mut last) = (DateTime::<Utc>::MIN_UTC, None);
+    let mut days = Days::default();
     for _ in 0..STEPS {
         let Some(((at, window_end, zones), (calls, mut facts))) = starts.pop_first() else {
             return last;
@@ -211,19 +214,44 @@ fn last(mut starts: BTreeMap<Start, (u64, Facts)>, calls_per_second: f64) -> Opt
         let fits = window_end.map_or(calls, |end| {
             if end > begin { calls.min(whole(seconds(end - begin) / gap).max(1)) } else { 0 }
         });
+        let (day_ends, room) = days.room(&facts, begin);
+        let fits = fits.min(room);
+        days.take(day_ends, fits);
         if fits > 0 {
             last = Some(begin + span(count(fits - 1) * gap));
             free_at = begin + span(count(fits) * gap);
         }
         let left = calls - fits;
+        // The rest goes on when the window opens again, or on the next day of the budget.
+        let again = if fits < room { window_end } else { Some(day_ends) };
         if left > 0
-            && let Some(end) = window_end
+            && let Some(end) = again
             && let Foreseen::Dial { at, window_end } = foresee(&mut facts, end)
         {
             starts.entry((at, window_end, zones)).or_insert((0, facts)).0 += left;
         }
     }
     None
+}
+
+/// The dials of a campaign's days, each by when it ends.
+#[derive(Default)]
+struct Days(BTreeMap<DateTime<Utc>, u64>);
+
+impl Days {
+    /// When the day of an instant ends, and how many dials of its budget are left.
+    fn room(&self, facts: &Facts, at: DateTime<Utc>) -> (DateTime<Utc>, u64) {
+        let (_, ends) = facts.settings.time_zone.day(at);
+        let room = facts.settings.budget.calls_per_day.map_or(u64::MAX, |most| {
+            let known = self.0.get(&ends).copied().unwrap_or_default();
+            u64::from(most).saturating_sub(known + facts.campaign_day.at(at).begun)
+        });
+        (ends, room)
+    }
+
+    fn take(&mut self, ends: DateTime<Utc>, dials: u64) {
+        *self.0.entry(ends).or_default() += dials;
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "an estimate needs no 52 bits")]

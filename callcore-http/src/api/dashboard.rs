@@ -9,11 +9,12 @@ use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
 use callcore::port::{
-    Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
+    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, StoreError,
 };
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use super::settings;
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, CampaignDto, NumbersDto};
 use crate::problem::Problem;
@@ -34,6 +35,8 @@ const AHEAD: TimeDelta = TimeDelta::hours(1);
 /// What goes on now; the page and the JSON show the same.
 #[derive(Debug)]
 pub(crate) struct Dashboard {
+    /// The account: whether all dialling is stopped, and what the day has cost.
+    pub(crate) account: AccountView,
     /// Running and paused campaigns, newest first.
     pub(crate) campaigns: Vec<CampaignView>,
     /// Outbound calls that ended today, in the server's zone.
@@ -60,6 +63,7 @@ impl Dashboard {
         let due = CallQuery { to: Some(now + AHEAD), limit: SHOWN, ..CallQuery::default() };
         let due = store.upcoming(&due).await?;
         Ok(Self {
+            account: store.account().await?,
             campaigns: store.campaigns(&active, None, CAMPAIGNS).await?.items,
             today: Totals::of(&store.tallies(None, Some(midnight), None).await?),
             recent: store.history(&recent).await?.items,
@@ -83,7 +87,9 @@ pub(crate) async fn handle(
         calls.iter().map(|view| CallDto::brief(view, carrier)).collect()
     };
     let campaigns: Vec<CampaignDto> = dashboard.campaigns.iter().map(CampaignDto::from).collect();
+    let account = settings::shown(&state, &dashboard.account).await?;
     let body = json!({
+        "account": account,
         "active_campaigns": campaigns,
         "today": NumbersDto::from(&dashboard.today),
         "time_zone": state.zone().name(),
@@ -100,6 +106,19 @@ pub(crate) async fn handle(
 fn attention(dashboard: &Dashboard) -> Vec<Value> {
     let open = &dashboard.attention;
     let mut items = Vec::new();
+    if dashboard.account.stopped.is_some() {
+        items.push(json!({"kind": "all_dialling_stopped", "link": "/settings"}));
+    }
+    for campaign in dashboard.campaigns.iter().map(|view| &view.campaign) {
+        if let Some(reason) = campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref()) {
+            items.push(json!({
+                "kind": "campaign_paused_itself",
+                "campaign_id": campaign.id,
+                "reason": reason,
+                "link": format!("/campaigns/{}", campaign.id),
+            }));
+        }
+    }
     if let Some(first) = open.unknown_calls.first() {
         items.push(json!({
             "kind": "unknown_calls",
@@ -133,21 +152,8 @@ fn attention(dashboard: &Dashboard) -> Vec<Value> {
             "link": format!("/campaigns/{}/imports/{}", rejects.campaign, rejects.import),
         }));
     }
-    items.extend(dashboard.notices.iter().map(notice));
+    items.extend(dashboard.notices.iter().map(dto::notice));
     items
-}
-
-fn notice(notice: &Notice) -> Value {
-    let (kind, object, id, pages) = match notice.kind {
-        NoticeKind::CampaignFinished(id) => {
-            ("campaign_finished", "campaign_id", id.to_string(), "campaigns")
-        }
-        NoticeKind::InboundCall(id) => ("inbound_call", "call_id", id.to_string(), "calls"),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", "call_id", id.to_string(), "calls"),
-    };
-    let link = format!("/{pages}/{id}");
-    let (of, at) = (notice.id.to_string(), dto::instant(notice.at));
-    json!({"kind": kind, "id": of, "at": at, object: id, "link": link})
 }
 
 #[cfg(test)]

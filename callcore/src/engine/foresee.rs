@@ -1,5 +1,7 @@
 //! When a call would be dialled, by the rules as they are.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::decide::{Facts, Rule, Silent, Verdict, evaluate};
@@ -24,7 +26,8 @@ pub enum Foreseen {
 }
 
 /// Asks the rules of [`decide`](super::decide()) when they would first let a call pass, from an instant
-/// on, if nothing else happened: a live call to the number is over once they ask again.
+/// on, if nothing else happened: calls in progress are over once they ask again, and nobody stops
+/// all dialling.
 #[must_use]
 pub fn foresee(facts: &mut Facts, from: DateTime<Utc>) -> Foreseen {
     let mut at = from;
@@ -33,11 +36,15 @@ pub fn foresee(facts: &mut Facts, from: DateTime<Utc>) -> Foreseen {
             Verdict::Dial { window_end } => return Foreseen::Dial { at, window_end },
             Verdict::Retire(reason) => return Foreseen::Retire(reason),
             Verdict::Defer(defer) => {
-                if defer.why == Rule::RunState {
-                    break;
-                }
                 facts.number_live = false;
-                at = defer.until;
+                if defer.until > at {
+                    at = defer.until;
+                } else if defer.why == Rule::RunState {
+                    break;
+                } else {
+                    let account = Arc::make_mut(&mut facts.account);
+                    (account.stopped, account.today.dials.live) = (false, 0);
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -86,10 +87,10 @@ impl Numbers for MemoryStore {
         let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.place);
         let calls = rows.iter().flat_map(|row| &row.calls);
         let waiting = calls.filter(|call| is_waiting(&state.calls[*call].call));
-        Ok(Waiting {
-            facts: waiting.filter_map(|call| state.facts_of(&state.calls[call])).collect(),
-            next,
-        })
+        let now = state.latest.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = Arc::new(state.account_facts(now));
+        let facts = |call| state.facts_of(&state.calls[call], &account, now);
+        Ok(Waiting { facts: waiting.filter_map(facts).collect(), next })
     }
 }
 
