@@ -66,6 +66,7 @@ routes! {
     post "/api/campaigns/{id}/resume" Operator campaigns::run::resume;
     post "/api/campaigns/{id}/stop" Operator campaigns::run::stop;
     post "/api/campaigns/{id}/import" Operator imports::upload::handle;
+    get "/api/campaigns/{id}/preview" Viewer campaigns::preview::handle;
     get "/api/campaigns/{id}/analytics" Viewer campaigns::analytics::handle;
     get "/api/campaigns/{id}/export" Viewer campaigns::export::handle;
     get "/api/campaigns/{id}/clients" Viewer clients::list::handle;

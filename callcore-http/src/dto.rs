@@ -8,6 +8,7 @@ mod dnc;
 mod import;
 mod mail;
 mod numbers;
+mod preview;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,7 @@ pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
 pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
+pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {

@@ -30,6 +30,7 @@ mod fail;
 mod flush;
 mod import;
 mod load;
+mod numbers;
 mod open;
 mod outbox;
 mod privacy;

@@ -14,6 +14,7 @@
 mod account;
 mod admit;
 mod decide;
+mod foresee;
 mod permit;
 mod standing;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tests;
 pub use account::AccountFacts;
 pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
 pub use decide::{Command, Defer, Facts, Heard, Lease, Rule, Settlement, Verdict, decide, explain};
+pub use foresee::{Foreseen, foresee};
 #[cfg(feature = "sim")]
 pub(crate) use permit::client_field;
 pub use permit::{Permit, Ticket};

@@ -95,6 +95,14 @@ typed_id! {
     AudioId;
 }
 
+impl ImportId {
+    /// The first id of an instant, whether or not there is such an import.
+    #[must_use]
+    pub fn earliest(at: DateTime<Utc>) -> Self {
+        Self(v7(at, [0; 10]))
+    }
+}
+
 impl CallId {
     /// A new id among many of one instant: they sort in their `order`, so that calls due at one
     /// instant are made in the order of the uploaded list.

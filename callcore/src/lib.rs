@@ -62,6 +62,7 @@ pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
+pub mod preview;
 pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;

@@ -9,6 +9,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod numbers;
 mod outbox;
 mod privacy;
 

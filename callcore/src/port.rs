@@ -13,14 +13,7 @@ mod webhook;
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use notifier::{Mail, MailAddress, MailAddressError, Notifier, NotifyError, NotifyErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, Body,
-    By, CallOrder, CallQuery, CallSort, CallView, Calls, CampaignDay, CampaignProgress,
-    CampaignView, Campaigns, ClaimRequest, ClaimedMail, ClientQuery, ClientView, Cursor, Day,
-    Dispatch, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Idempotency,
-    Import, ImportStatus, MailFate, MailSettlement, MailState, MailedNotice, NewCall, NewCampaign,
-    NewClient, NewMail, Notice, NoticeDay, NoticeGroup, NoticeKind, OpenCall, Outbox, Page,
-    Privacy, QueuedMail, Recorded, Refusals, Reply, Retained, SavedReply, Session, SkipThen,
-    SortKey, StoppedAll, Store, TakeBack, TakenNotices, TallyRow, User, name_order,
+    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, Body, By, CallOrder, CallQuery, CallSort, CallView, Calls, CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dispatch, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Idempotency, Import, ImportStatus, MailFate, MailSettlement, MailState, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeDay, NoticeGroup, NoticeKind, OpenCall, Outbox, Page, Privacy, QueuedMail, Recorded, Refusals, Reply, Retained, SavedReply, Session, SkipThen, SortKey, StoppedAll, Store, TakeBack, TakenNotices, TallyRow, User, name_order, Attention, Numbers, Rejects, Tagged, Waiting,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

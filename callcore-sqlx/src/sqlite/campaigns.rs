@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use super::fail::Fail;
 use super::import::import_of;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{instant, micros, word};
+use super::row::{instant, micros};
 use super::search::{Needle, cut, push_key, push_place};
 use super::work::Work;
 
@@ -157,7 +157,7 @@ impl Campaigns for SqliteStore {
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
-        self.tally(campaign, from, to).await.map_err(|fail| fail.store("tallies"))
+        self.tally(campaign, (from, to)).await.map_err(|fail| fail.store("tallies"))
     }
 }
 
@@ -293,40 +293,6 @@ impl SqliteStore {
             ExportRow { place, client, on_dnc }
         };
         Ok(views.into_iter().map(row).collect())
-    }
-
-    async fn tally(
-        &self,
-        campaign: Option<CampaignId>,
-        from: Option<DateTime<Utc>>,
-        to: Option<DateTime<Utc>>,
-    ) -> Result<Vec<TallyRow>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "select quarter, outcome, sum(calls) as calls, sum(talk_seconds) as talk_seconds
-             from tallies where true",
-        );
-        if let Some(campaign) = campaign {
-            sql.push(" and campaign = ").push_bind(campaign.uuid());
-        }
-        if let Some(from) = from {
-            sql.push(" and quarter >= ").push_bind(micros(from));
-        }
-        if let Some(to) = to {
-            sql.push(" and quarter < ").push_bind(micros(to));
-        }
-        sql.push(" group by quarter, outcome having sum(calls) > 0");
-        let mut conn = self.read().await?;
-        let mut tallies = BTreeMap::new();
-        for row in sql.build().fetch_all(&mut *conn).await? {
-            let tally = TallyRow {
-                quarter: instant(row.try_get("quarter")?)?,
-                outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,
-                calls: row.try_get::<i64, _>("calls")?.cast_unsigned(),
-                talk_seconds: row.try_get::<i64, _>("talk_seconds")?.cast_unsigned(),
-            };
-            tallies.insert((tally.quarter, tally.outcome), tally);
-        }
-        Ok(tallies.into_values().collect())
     }
 }
 

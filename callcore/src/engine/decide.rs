@@ -217,11 +217,11 @@ pub fn explain(facts: &Facts, now: DateTime<Utc>) -> (Verdict, Vec<Heard>) {
 }
 
 /// Where rules say what they answered. The words are only put together for a sink that keeps them.
-trait Sink {
+pub(super) trait Sink {
     fn hear(&mut self, rule: Rule, passed: bool, words: impl FnOnce() -> String);
 }
 
-struct Silent;
+pub(super) struct Silent;
 
 impl Sink for Silent {
     fn hear(&mut self, _: Rule, _: bool, _: impl FnOnce() -> String) {}
@@ -233,7 +233,7 @@ impl Sink for Vec<Heard> {
     }
 }
 
-fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
+pub(super) fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
     let settings = &*facts.settings;
     let person = facts.intent == Intent::Person;
     let mut answer = Answer::default();

@@ -291,6 +291,12 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The start of the quarter of an hour that an instant is in.
+    #[must_use]
+    pub fn quarter_of(at: DateTime<Utc>) -> DateTime<Utc> {
+        DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0).unwrap_or(at)
+    }
+
     /// What a call adds: nothing before it ended, and nothing for an inbound one.
     #[must_use]
     pub fn of(call: &Call) -> Option<Self> {
@@ -298,7 +304,7 @@ impl Tally {
         if call.direction == Direction::Inbound {
             return None;
         }
-        let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;
+        let quarter = Self::quarter_of(at);
         let talk_seconds = if outcome.reached() { call.progress.talk_seconds } else { 0 };
         Some(Self { quarter, outcome, talk_seconds })
     }

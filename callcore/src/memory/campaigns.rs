@@ -10,6 +10,7 @@ use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
 use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
 use crate::client::{Client, ClientStatus, Note, Standing};
+use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
 use crate::port::{
@@ -235,6 +236,11 @@ impl Campaigns for MemoryStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let state = self.lock();
+        // A counter is a quarter of an hour: what is less is counted from the rows.
+        let whole = |at: Option<DateTime<Utc>>| at.is_none_or(|at| Tally::quarter_of(at) == at);
+        if !whole(from) || !whole(to) {
+            return Ok(state.recounted(campaign, from, to));
+        }
         let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for ((id, quarter, outcome), (calls, talk_seconds)) in &state.tallies {
             let inside = from.is_none_or(|from| *quarter >= from)

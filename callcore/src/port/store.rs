@@ -9,6 +9,7 @@ mod campaigns;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod numbers;
 mod outbox;
 mod privacy;
 
@@ -26,6 +27,7 @@ use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
 pub use outbox::{
     Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
     NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
@@ -37,9 +39,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///

@@ -456,6 +456,18 @@ impl<'a> History<'a> {
             self.same(clients(a, id).await, clients(b, id).await, "clients");
             self.both("imports", |store| store.imports(id)).await;
             self.both("tallies", |store| store.tallies(Some(id), None, None)).await;
+            // An hour and a bit: bounds that cut quarters.
+            let (from, to) = (Some(self.now - TimeDelta::seconds(4_321)), Some(self.now));
+            self.both("tallies of late", |store| store.tallies(Some(id), from, to)).await;
+            let tags = ["tag 0".to_owned(), "tag 1".to_owned()];
+            self.both("tagged", |store| store.tagged(id, &tags, None, None)).await;
+            self.both("tagged of late", |store| store.tagged(id, &tags[..1], from, to)).await;
+            self.both("waiting", async |store: &'a dyn Store| {
+                let waiting = store.waiting(id, None, 1_000).await;
+                let relevant = |facts: Facts| relevant(facts, self.now);
+                waiting.map(|part| part.facts.into_iter().map(relevant).collect::<Vec<_>>())
+            })
+            .await;
             self.both("export_clients", |store| store.export_clients(id, None, 1000)).await;
         }
         let ended = self.same(history(a).await, history(b).await, "history");

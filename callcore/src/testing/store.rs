@@ -45,6 +45,7 @@ pub mod endings;
 pub mod events;
 pub mod finding;
 pub mod lists;
+pub mod numbers;
 pub mod outbox;
 pub mod privacy;
 
@@ -224,6 +225,13 @@ macro_rules! store_conformance {
                 e6_clients_that_come_in_after_a_round_have_theirs_later
                 e7_what_ran_out_is_forgotten_and_nothing_else
             }
+            numbers {
+                c5_tallies_count_no_more_than_their_bounds_hold
+                m1_numbers_of_a_tag_are_those_of_its_clients_each_once
+                m1_numbers_of_a_tag_follow_late_news_and_new_tags
+                m2_attention_names_what_nobody_has_seen_to
+                m3_every_waiting_call_comes_once_in_the_order_of_the_list
+            }
             access {
                 a1_a_link_is_redeemed_once
                 a1_a_link_that_ended_is_no_link
@@ -309,6 +317,7 @@ mod tests {
         include_str!("../port/store/dnc.rs"),
         include_str!("../port/store/privacy.rs"),
         include_str!("../port/store/outbox.rs"),
+        include_str!("../port/store/numbers.rs"),
     ];
 
     const MODULES: &[&str] = &[
@@ -328,6 +337,7 @@ mod tests {
         include_str!("store/lists.rs"),
         include_str!("store/privacy.rs"),
         include_str!("store/outbox.rs"),
+        include_str!("store/numbers.rs"),
     ];
 
     /// The names the macro lists.

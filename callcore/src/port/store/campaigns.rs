@@ -25,7 +25,8 @@ use crate::port::{ActError, StoreError};
 ///   was taken or which line it repeats; a taken client has one scheduled call, unless a DNC entry
 ///   covers its number: then it is `on_dnc` and has none.
 /// - **C4** A finished campaign that gets a client runs again; a stopped one takes none.
-/// - **C5** Counters equal a recount of the rows at every commit.
+/// - **C5** Counters equal a recount of the rows at every commit, whatever bounds `tallies` is given:
+///   a part of a quarter counts only the calls that ended within it.
 /// - **C6** A running campaign whose clients are all in a final state is finished, in the
 ///   transaction that made the last one so.
 #[async_trait]

@@ -3,6 +3,7 @@
 
 mod account;
 mod acts;
+mod numbers;
 
 use std::fmt;
 use std::future::Future;
