@@ -1,5 +1,6 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
+mod access;
 mod call;
 mod campaign;
 mod client;
@@ -14,6 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use access::{AuditDto, TokenDto, UserDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
@@ -34,6 +36,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved => Value::Null,
+        Effect::User(view) => json!(UserDto::from(&**view)),
+        Effect::Token(token) => json!(TokenDto::from(&**token)),
     }
 }
 

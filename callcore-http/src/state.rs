@@ -1,16 +1,21 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
 use callcore::port::{Store, Telephony, WebhookDecoder};
+use callcore::runtime::Health;
 use callcore::time::{Clock, Entropy, Zone};
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::auth::{Principal, digest};
 use crate::events::{EventSink, StraightToStore};
+use crate::feed::Feed;
+use crate::known_tokens::KnownTokens;
+use crate::throttle::Throttle;
 
 /// How many passwords are checked at once: each check takes 19 MiB.
 const PASSWORD_CHECKS: usize = 2;
@@ -56,6 +61,11 @@ struct Inner {
     wake: Arc<dyn Fn() + Send + Sync>,
     draining: Arc<dyn Fn() -> bool + Send + Sync>,
     password_checks: Arc<Semaphore>,
+    throttle: Arc<Throttle>,
+    known_tokens: Arc<KnownTokens>,
+    feed: Arc<Feed>,
+    webhook_events: Arc<AtomicU64>,
+    loops: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
 }
 
 #[derive(Clone)]
@@ -89,6 +99,11 @@ impl ApiState {
             wake: Arc::new(|| ()),
             draining: Arc::new(|| false),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
+            throttle: Arc::default(),
+            known_tokens: Arc::default(),
+            feed: Arc::default(),
+            webhook_events: Arc::default(),
+            loops: None,
         }))
     }
 
@@ -166,6 +181,12 @@ impl ApiState {
     #[must_use]
     pub fn with_draining(self, draining: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.draining = Arc::new(draining))
+    }
+
+    /// Asked by `/metrics`: how the loops around the driver are.
+    #[must_use]
+    pub fn with_loops(self, health: impl Fn() -> Health + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.loops = Some(Arc::new(health)))
     }
 
     /// The store.
@@ -254,6 +275,37 @@ impl ApiState {
 
     pub(crate) fn is_draining(&self) -> bool {
         (self.0.draining)()
+    }
+
+    /// Whether one of the application's own tokens has a name.
+    pub(crate) fn has_token_named(&self, name: &str) -> bool {
+        self.0.tokens.iter().any(|token| token.name == name)
+    }
+
+    /// An address of the application's: whole where its origin is known, else within it.
+    pub(crate) fn address_of(&self, path: &str) -> String {
+        format!("{}{path}", self.0.origins.first().map_or("", String::as_str))
+    }
+
+    pub(crate) fn known_tokens(&self) -> &KnownTokens {
+        &self.0.known_tokens
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.0.feed
+    }
+
+    /// How many events webhooks brought, in this process.
+    pub(crate) fn webhook_events(&self) -> &AtomicU64 {
+        &self.0.webhook_events
+    }
+
+    pub(crate) fn loops(&self) -> Option<Health> {
+        self.0.loops.as_ref().map(|health| health())
     }
 
     pub(crate) fn password_checks(&self) -> Arc<Semaphore> {

@@ -28,11 +28,14 @@ mod flush;
 mod import;
 mod load;
 mod open;
+mod people;
 mod read;
 mod record;
 mod row;
 mod search;
 mod stop;
+mod tokens;
+mod watch;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -8,12 +8,14 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod guard;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use guard::Guard;
 use serde_json::Value;
 
 use crate::actor::Actor;
@@ -23,11 +25,11 @@ use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, TokenId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
-    NoticeKind, Refused, SavedReply, User,
+    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Invitation,
+    Notice, NoticeKind, Refused, SavedReply, Token, User,
 };
 use crate::time::SeededEntropy;
 
@@ -54,8 +56,8 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        Guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -82,7 +84,11 @@ struct State {
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    invitations: BTreeMap<UserId, Invitation>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    tokens: BTreeMap<TokenId, TokenRow>,
+    /// Counts changes, and looks that might have been some.
+    version: u64,
     places: u64,
     /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
     /// same id, and whoever claimed it in its first life must have lost it.
@@ -100,6 +106,14 @@ struct CampaignRow {
     leased: BTreeSet<CallId>,
     /// Calls begun and not ended, the oldest first.
     live: BTreeSet<(DateTime<Utc>, CallId)>,
+}
+
+#[derive(Debug)]
+struct TokenRow {
+    token: Token,
+    secret: [u8; 32],
+    /// The user it belongs to; none if no user made it.
+    owner: Option<UserId>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -149,7 +163,10 @@ impl State {
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),
+            invitations: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            version: 0,
             places: 0,
             claims: 0,
         }

@@ -11,11 +11,12 @@ mod webhook;
 
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
-    Access, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
+    Access, Added, AuditEntry, AuditQuery, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
     CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor,
-    Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder, Idempotency, Import,
-    ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind, OpenCall, Page, Recorded,
-    Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack, TallyRow, User,
+    Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, Gauges, HistoryOrder, Idempotency,
+    Import, ImportStatus, Invitation, NewCall, NewCampaign, NewClient, NewToken, Notice,
+    NoticeKind, OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store,
+    TakeBack, TallyRow, Token, User, UserChange, UserView,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

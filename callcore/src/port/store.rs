@@ -7,6 +7,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod people;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeKind};
 pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -22,6 +23,7 @@ pub use campaigns::{
 };
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 
 use crate::actor::Actor;
 
@@ -93,6 +95,10 @@ pub enum Effect {
     DncAdded(DncAdded),
     /// DNC entries were removed.
     DncRemoved,
+    /// A user was invited or changed.
+    User(Box<UserView>),
+    /// A token was made.
+    Token(Box<Token>),
 }
 
 /// An answer as it was given.

@@ -42,6 +42,8 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod lists;
+pub mod people;
+pub mod watch;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -203,6 +205,20 @@ macro_rules! store_conformance {
                 a5_a_fact_keeps_its_first_value
                 a3_the_systems_own_reads_leave_no_row
             }
+            people {
+                a6_an_invitation_is_accepted_once_and_ends_other_sessions
+                a6_an_invitation_that_ended_or_was_replaced_is_none
+                a6_users_come_in_pages_in_the_order_they_came
+                a7_a_disabled_user_has_no_way_in
+                a7_the_last_enabled_admin_stays
+                a8_a_token_lets_in_until_it_ends_or_is_revoked
+                a8_a_token_may_no_more_than_its_owner_may_now
+            }
+            watch {
+                a3_audit_rows_are_found_by_who_what_and_when
+                a9_the_version_moves_with_every_change_and_rests_without
+                a10_gauges_agree_with_the_lists
+            }
         }
         $crate::store_conformance! { @orders $factory;
             d5_the_order_of_a_voicemails_events_does_not_matter
@@ -242,7 +258,7 @@ mod tests {
         include_str!("../port/store/dnc.rs"),
     ];
 
-    const MODULES: [&str; 11] = [
+    const MODULES: [&str; 13] = [
         include_str!("store/access.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
@@ -254,6 +270,8 @@ mod tests {
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
         include_str!("store/lists.rs"),
+        include_str!("store/people.rs"),
+        include_str!("store/watch.rs"),
     ];
 
     /// The names the macro lists.
