@@ -9,6 +9,7 @@ pub(crate) mod dnc;
 pub(crate) mod events;
 pub(crate) mod imports;
 pub(crate) mod invitations;
+pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod users;
 
@@ -76,6 +77,8 @@ routes! {
     get "/api/imports/{id}" Viewer imports::read::handle;
 
     get "/api/calls/history" Viewer calls::history::handle;
+    get "/api/calls/export" Viewer calls::export::filtered;
+    post "/api/calls/export" Viewer calls::export::chosen;
     get "/api/calls/upcoming" Viewer calls::upcoming::handle;
     get "/api/calls/{id}" Viewer calls::read::handle;
     get "/api/calls/{id}/transcript.txt" Viewer calls::transcript::handle;
@@ -104,6 +107,9 @@ routes! {
 
     get "/api/audit" Admin audit::list::handle;
     get "/api/audit/export" Admin audit::export::handle;
+
+    get "/api/settings" Viewer settings::read::handle;
+    patch "/api/settings" Admin settings::change::handle;
 }
 
 const fn verb(method: &str) -> &'static str {

@@ -1,6 +1,7 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
 mod access;
+mod account;
 mod call;
 mod campaign;
 mod client;
@@ -8,7 +9,7 @@ mod dnc;
 mod import;
 mod numbers;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use callcore::port::{Effect, Page};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use access::{AuditDto, TokenDto, UserDto};
+pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
@@ -32,12 +34,13 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
 pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
+        Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
         Effect::User(view) => json!(UserDto::from(&**view)),
         Effect::Token(token) => json!(TokenDto::from(&**token)),
+        Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
 
@@ -52,7 +55,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }
@@ -60,6 +63,14 @@ impl<T> ListDto<T> {
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     json_text(status, json!(body).to_string())
+}
+
+/// An answer with a version of settings as its entity tag.
+pub(crate) fn tagged(mut response: Response, settings_version: u32) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{settings_version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 /// A JSON answer that is text already.

@@ -70,6 +70,28 @@ impl Change {
         }
     }
 
+    /// The version of the settings that were changed, from `If-Match`.
+    pub(crate) fn settings_version(&self) -> Result<u32, Problem> {
+        let Some(tag) = self.headers.get(header::IF_MATCH) else {
+            let detail = "send the settings_version you changed as If-Match";
+            let status = StatusCode::PRECONDITION_REQUIRED;
+            return Err(Problem::new(status, "if_match_required", detail));
+        };
+        let tag = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+        tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
+    }
+
+    /// A document with the fields in the body laid over its own.
+    pub(crate) fn over(&self, mut document: Value) -> Result<Value, Problem> {
+        let (Value::Object(fields), Value::Object(change)) = (&mut document, self.json()?) else {
+            return Err(Problem::field("", "invalid", "must be an object"));
+        };
+        for (field, value) in change {
+            fields.insert(field, value);
+        }
+        Ok(document)
+    }
+
     /// The JSON document in the body; an empty body is `{}`.
     pub(crate) fn json(&self) -> Result<Value, Problem> {
         if self.body.is_empty() {

@@ -1,10 +1,15 @@
 //! CSV and transcripts out, as pure text: whoever serves them streams.
 
 mod audit;
+mod calls;
 mod clients;
 mod csv_row;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
 pub use audit::{AUDIT_COLUMNS, audit_header, audit_row};
+pub use calls::CallExport;
 pub use clients::ClientExport;
+pub(crate) use clients::OURS;
 pub use transcript::transcript;

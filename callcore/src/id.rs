@@ -91,6 +91,8 @@ typed_id! {
     TokenId;
     /// A notice waiting in the outbox.
     NoticeId;
+    /// An uploaded audio.
+    AudioId;
 }
 
 impl CallId {

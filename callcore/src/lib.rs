@@ -42,6 +42,7 @@
 //! Features: `sim` has a simulated carrier, `tokio` the loops around the driver, `testing` the
 //! conformance suite for stores and the simulation with faults.
 
+pub mod account;
 pub mod actor;
 pub mod analytics;
 pub mod call;
@@ -52,6 +53,7 @@ pub mod dnc;
 pub mod driver;
 pub mod engine;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
 pub mod memory;
@@ -65,5 +67,6 @@ pub mod script;
 pub mod sim;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

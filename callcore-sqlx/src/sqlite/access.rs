@@ -1,8 +1,9 @@
 use async_trait::async_trait;
 use callcore::id::{CallId, CampaignId, NoticeId, TokenId, UserId};
 use callcore::port::{
-    Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Gauges, Invitation, NewToken,
-    Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange, UserView,
+    Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, Invitation,
+    NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange,
+    UserView,
 };
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -218,14 +219,15 @@ impl Access for SqliteStore {
         self.reply(scope, key, wall).await.map_err(|fail| fail.store("saved_reply"))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let append = async {
             let mut work = self.write().await?;
             work.enter(by).await?;
             work.audit(by, entry.action, entry.object, entry.old, entry.new).await?;
+            work.leave(by, &Effect::Read).await?;
             work.commit().await
         };
-        append.await.map_err(|fail: Fail| fail.store("append_audit"))
+        append.await.map_err(|fail: Fail| fail.act("append_audit"))
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, StoreError> {

@@ -63,7 +63,7 @@ impl SqliteStore {
             .fetch_all(&mut *conn)
             .await?;
         let views = rows.iter().map(view_of).collect::<Result<Vec<_>, _>>()?;
-        let key = |view: &UserView| Cursor { at: DateTime::UNIX_EPOCH, id: view.user.id.uuid() };
+        let key = |view: &UserView| Cursor::at(DateTime::UNIX_EPOCH, view.user.id.uuid());
         Ok(cut(views, limit, key))
     }
 

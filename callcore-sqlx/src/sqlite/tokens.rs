@@ -5,14 +5,14 @@ use callcore::id::TokenId;
 use callcore::port::{By, Cursor, Effect, NewToken, Page, Refused, Token};
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::row::{actor, instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 use super::work::Work;
 
 /// Tokens with what their owner may now.
@@ -73,20 +73,17 @@ impl SqliteStore {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Page<Token>, Fail> {
-        let (at, id) = after.map_or((i64::MAX, Uuid::max()), |it| (micros(it.at), it.id));
-        let sql = format!(
-            "{TOKENS} where (created_at, tokens.id) < (?1, ?2)
-             order by created_at desc, tokens.id desc limit ?3"
-        );
+        let mut sql = QueryBuilder::<Sqlite>::new(TOKENS);
+        sql.push(" where true");
+        if let Some(after) = &after {
+            push_place(&mut sql, "(created_at, tokens.id) <", after);
+        }
+        sql.push(" order by created_at desc, tokens.id desc limit ");
+        sql.push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(at)
-            .bind(id)
-            .bind(i64::from(limit) + 1)
-            .fetch_all(&mut *conn)
-            .await?;
+        let rows = sql.build().fetch_all(&mut *conn).await?;
         let tokens = rows.iter().map(token_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(tokens, limit, |token| Cursor { at: token.created_at, id: token.id.uuid() }))
+        Ok(cut(tokens, limit, |token| Cursor::at(token.created_at, token.id.uuid())))
     }
 
     pub(super) async fn use_token(&self, id: TokenId, wall: DateTime<Utc>) -> Result<(), Fail> {
@@ -120,7 +117,7 @@ impl Work<'_> {
         let (sql, name) = match actor {
             Actor::User(name) => ("select id from users where name = ?1", name),
             Actor::Token(name) => ("select owner from tokens where name = ?1", name),
-            Actor::System | Actor::Client => return Ok(None),
+            Actor::Agent | Actor::System | Actor::Client => return Ok(None),
         };
         let owner: Option<Option<Uuid>> =
             sqlx::query_scalar(sql).bind(name).fetch_optional(self.conn()).await?;

@@ -12,7 +12,7 @@ use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
 use super::row::{document, instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 
 impl SqliteStore {
     /// A page of the audit log. Each value of the narrowest filter reads its own stretch of its own
@@ -39,7 +39,7 @@ impl SqliteStore {
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let rows = rows.iter().map(audit_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(rows, query.limit, |row| Cursor { at: row.at, id: row.id.uuid() }))
+        Ok(cut(rows, query.limit, |row| Cursor::at(row.at, row.id.uuid())))
     }
 
     /// SQLite's own word on whether anybody changed the file: a connection hears it of all others,
@@ -117,9 +117,8 @@ fn push_rest(
     if let Some(to) = query.to {
         sql.push(" and at < ").push_bind(micros(to));
     }
-    if let Some(after) = query.after {
-        sql.push(" and (at, id) < (").push_bind(micros(after.at));
-        sql.push(", ").push_bind(after.id).push(")");
+    if let Some(after) = &query.after {
+        push_place(sql, "(at, id) <", after);
     }
 }
 

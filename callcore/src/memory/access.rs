@@ -49,9 +49,9 @@ impl Access for MemoryStore {
 
     async fn users(&self, after: Option<Cursor>, limit: u32) -> Result<Page<UserView>, StoreError> {
         let state = self.lock();
-        let later = |id: &UserId| after.is_none_or(|after| id.uuid() > after.id);
+        let later = |id: &UserId| after.as_ref().is_none_or(|after| id.uuid() > after.id);
         let ids: Vec<UserId> = state.users.keys().copied().filter(later).collect();
-        let key = |id: &UserId| Cursor { at: DateTime::UNIX_EPOCH, id: id.uuid() };
+        let key = |id: &UserId| Cursor::at(DateTime::UNIX_EPOCH, id.uuid());
         Ok(page(ids, limit, key).map(|id| state.user_view(id)))
     }
 
@@ -236,11 +236,8 @@ impl Access for MemoryStore {
 
     async fn tokens(&self, after: Option<Cursor>, limit: u32) -> Result<Page<Token>, StoreError> {
         let state = self.lock();
-        let key = |row: &TokenRow| Cursor { at: row.token.created_at, id: row.token.id.uuid() };
-        let older = |row: &&TokenRow| {
-            let key = key(row);
-            after.is_none_or(|after| (key.at, key.id) < (after.at, after.id))
-        };
+        let key = |row: &TokenRow| Cursor::at(row.token.created_at, row.token.id.uuid());
+        let older = |row: &&TokenRow| after.as_ref().is_none_or(|after| key(row) < *after);
         let mut rows: Vec<&TokenRow> = state.tokens.values().filter(older).collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.token.created_at, row.token.id)));
         Ok(page(rows, limit, |row| key(row)).map(|row| state.bounded(row)))
@@ -275,23 +272,24 @@ impl Access for MemoryStore {
         Ok(fresh.map(|(_, hash, reply)| (*hash, reply.clone())))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let mut state = self.lock();
+        state.enter(by)?;
         state.write_audit(by, entry.action, entry.object, entry.old, entry.new);
-        state.at(by.now);
+        state.leave(by, &Effect::Read);
         Ok(())
     }
 
     async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, StoreError> {
         let state = self.lock();
-        let key = |row: &AuditRow| Cursor { at: row.at, id: row.id.uuid() };
+        let key = |row: &AuditRow| Cursor::at(row.at, row.id.uuid());
         let wanted = |row: &&AuditRow| {
             (query.actors.is_empty() || query.actors.contains(&row.actor))
                 && (query.objects.is_empty() || query.objects.contains(&row.object))
                 && (query.actions.is_empty() || query.actions.contains(&row.action))
                 && query.from.is_none_or(|from| from <= row.at)
                 && query.to.is_none_or(|to| row.at < to)
-                && query.after.is_none_or(|after| (row.at, row.id.uuid()) < (after.at, after.id))
+                && query.after.as_ref().is_none_or(|after| key(row) < *after)
         };
         let mut rows: Vec<&AuditRow> = state.audit.iter().filter(wanted).collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.at, row.id)));
@@ -368,7 +366,7 @@ impl State {
             Actor::Token(name) => {
                 self.tokens.values().find(|row| row.token.name == *name).and_then(|row| row.owner)
             }
-            Actor::System | Actor::Client => None,
+            Actor::Agent | Actor::System | Actor::Client => None,
         }
     }
 

@@ -105,6 +105,9 @@ pub enum Refused {
     /// A DNC entry covers the number.
     #[error("the number is on a do-not-call list")]
     OnDnc,
+    /// The person was erased: there is nobody to call, and nothing to be written down.
+    #[error("the person was erased")]
+    Erased,
     /// There is nobody to call.
     #[error("the campaign has no clients")]
     NoClients,

@@ -1,10 +1,12 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is five traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
+mod cursor;
 mod dispatch;
 mod dnc;
 mod people;
@@ -12,15 +14,15 @@ mod people;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
 pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeKind};
-pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
+pub use account::{Account, AccountView};
+pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
+use chrono::{DateTime, Utc};
+pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
 pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
@@ -30,9 +32,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -89,6 +91,8 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
+    /// The account was changed, stopped or resumed.
+    Account(Box<AccountView>),
     /// An import began.
     Import(Box<Import>),
     /// A DNC entry was added.
@@ -99,6 +103,8 @@ pub enum Effect {
     User(Box<UserView>),
     /// A token was made.
     Token(Box<Token>),
+    /// Something was read, and the audit log says so.
+    Read,
 }
 
 /// An answer as it was given.
@@ -117,36 +123,4 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next part begins; none at the end.
     pub next: Option<Cursor>,
-}
-
-/// A place in a list: after the row with this key. Rows that arrive meanwhile are neither repeated
-/// nor lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The row's instant, or its number in microseconds since 1970 where a list counts instead.
-    pub at: DateTime<Utc>,
-    /// The row's id.
-    pub id: Uuid,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}.{}", self.at.timestamp_micros(), self.id.simple())
-    }
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = crate::id::IdError;
-
-    fn from_str(text: &str) -> Result<Self, crate::id::IdError> {
-        let parse = || {
-            let (at, id) = text.split_once('.')?;
-            let micros = i64::from_str_radix(at, 16).ok()?;
-            Some(Self {
-                at: DateTime::from_timestamp_micros(micros)?,
-                id: Uuid::try_parse(id).ok()?,
-            })
-        };
-        parse().ok_or(crate::id::IdError)
-    }
 }

@@ -32,6 +32,7 @@ use async_trait::async_trait;
 use crate::port::Store;
 
 pub mod access;
+pub mod account;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
@@ -41,6 +42,7 @@ pub mod dispatch;
 pub mod dnc;
 pub mod endings;
 pub mod events;
+pub mod finding;
 pub mod lists;
 pub mod people;
 pub mod watch;
@@ -171,6 +173,7 @@ macro_rules! store_conformance {
             }
             lists {
                 l1_a_call_has_one_id_from_scheduled_to_ended
+                l1_many_calls_are_read_in_the_order_asked_for
                 l1_a_transcript_keeps_its_lines_in_their_order
                 l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
                 l2_history_has_ended_skipped_and_inbound_calls
@@ -180,6 +183,11 @@ macro_rules! store_conformance {
                 d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            finding {
+                l2_a_history_is_sorted_by_name_and_by_duration
+                l2_a_late_event_moves_a_call_in_the_order_of_durations
+                l2_calls_are_found_by_tag_and_by_number
             }
             dnc {
                 n1_a_listed_number_is_never_begun_in_its_scope
@@ -219,6 +227,10 @@ macro_rules! store_conformance {
                 a9_the_version_moves_with_every_change_and_rests_without
                 a10_gauges_agree_with_the_lists
             }
+            account {
+                t1_account_settings_are_versioned_and_stale_changes_refused
+                t2_the_servers_zone_holds_while_the_settings_name_none
+            }
         }
         $crate::store_conformance! { @orders $factory;
             d5_the_order_of_a_voicemails_events_does_not_matter
@@ -249,17 +261,19 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 6] = [
+    const PORTS: &[&str] = &[
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
+        include_str!("../port/store/account.rs"),
         include_str!("../port/store/calls.rs"),
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
     ];
 
-    const MODULES: [&str; 13] = [
+    const MODULES: &[&str] = &[
         include_str!("store/access.rs"),
+        include_str!("store/account.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
@@ -269,6 +283,7 @@ mod tests {
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
         include_str!("store/people.rs"),
         include_str!("store/watch.rs"),
