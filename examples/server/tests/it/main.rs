@@ -8,6 +8,8 @@ mod bad_input;
 mod crash;
 mod first_run;
 mod job;
+mod samples;
 mod settings;
 mod stopping;
+mod sweep;
 mod walk;
