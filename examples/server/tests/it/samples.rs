@@ -39,7 +39,10 @@ impl Body {
         match self {
             Self::Json(json) => {
                 let mut json = json.clone();
-                json["another"] = json!(true);
+                match json.get_mut("ids").and_then(Value::as_array_mut) {
+                    Some(ids) => ids.push(json!(NOBODY)),
+                    None => json["another"] = json!(true),
+                }
                 Self::Json(json)
             }
             Self::File(text) => Self::File(format!("{text}\n")),
