@@ -1,15 +1,20 @@
 //! The JSON API: one operation a file.
 
+pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod campaigns;
 pub(crate) mod clients;
 pub(crate) mod cron;
 pub(crate) mod dashboard;
 pub(crate) mod dnc;
+pub(crate) mod events;
 pub(crate) mod imports;
+pub(crate) mod invitations;
 pub(crate) mod mails;
 pub(crate) mod notices;
 pub(crate) mod settings;
+pub(crate) mod tokens;
+pub(crate) mod users;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -92,6 +97,20 @@ routes! {
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;
+    get "/api/events" Viewer events::handle;
+
+    get "/api/users" Admin users::list::handle;
+    post "/api/users" Admin users::invite::handle;
+    get "/api/users/{id}" Admin users::read::handle;
+    patch "/api/users/{id}" Admin users::change::handle;
+    post "/api/invitations/accept" None invitations::accept::handle;
+
+    get "/api/tokens" Admin tokens::list::handle;
+    post "/api/tokens" Admin tokens::create::handle;
+    delete "/api/tokens/{id}" Admin tokens::revoke::handle;
+
+    get "/api/audit" Admin audit::list::handle;
+    get "/api/audit/export" Admin audit::export::handle;
 
     get "/api/notices" Viewer notices::handle;
     get "/api/mails" Viewer mails::handle;

@@ -1,5 +1,6 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
+mod access;
 mod account;
 mod call;
 mod campaign;
@@ -17,6 +18,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use access::{AuditDto, TokenDto, UserDto};
 pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
@@ -48,6 +50,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::Mail(mail) => json!(MailDto::from(&**mail)),
+        Effect::User(view) => json!(UserDto::from(&**view)),
+        Effect::Token(token) => json!(TokenDto::from(&**token)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }

@@ -55,8 +55,11 @@ pub mod auth;
 mod download;
 mod dto;
 mod events;
+mod feed;
 mod health;
 mod importing;
+mod known_tokens;
+mod metrics;
 #[cfg(feature = "pages")]
 mod pages;
 mod problem;
@@ -64,6 +67,7 @@ mod query;
 mod request;
 pub mod sign_in;
 mod state;
+mod throttle;
 mod upload;
 mod webhooks;
 
@@ -76,6 +80,7 @@ pub use events::EventSink;
 pub use problem::Problem;
 pub use query::{Instants, Query};
 pub use state::{ApiState, Ports};
+pub use throttle::Source;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -96,6 +101,7 @@ pub fn router(state: ApiState) -> Router {
     router
         .merge(api::routes(&state))
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(webhooks::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

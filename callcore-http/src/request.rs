@@ -2,12 +2,12 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use callcore::campaign::FieldError;
-use http_body_util::LengthLimitError;
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -17,6 +17,9 @@ use crate::state::ApiState;
 
 /// The largest JSON body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// How much of a larger body is read before it is refused, in bytes.
+const MAX_DROPPED: usize = 8 * MAX_BODY;
 
 /// An id in the path. One that can't be an id names nothing: 404.
 #[derive(Debug, Clone, Copy)]
@@ -47,11 +50,7 @@ impl FromRequest<ApiState> for Change {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         Query::from_request_parts(&mut parts, state).await?.finish()?;
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-            let cause = std::error::Error::source(&error);
-            let too_large = cause.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
-            if too_large { too_large_body() } else { broken_off() }
-        })?;
+        let body = whole(body).await?;
         Ok(Self {
             method: parts.method.clone(),
             path: path_of(&parts),
@@ -59,6 +58,23 @@ impl FromRequest<ApiState> for Change {
             body,
         })
     }
+}
+
+/// A body as a whole. Of one that is too large some more is read and dropped: whoever is hung up on
+/// while sending does not get to read why.
+async fn whole(body: Body) -> Result<Bytes, Problem> {
+    let (mut body, mut kept, mut len) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes.map_err(|_| broken_off())?;
+        len += bytes.len();
+        if len > MAX_DROPPED {
+            break;
+        }
+        if len <= MAX_BODY {
+            kept.extend_from_slice(&bytes);
+        }
+    }
+    if len > MAX_BODY { Err(too_large_body()) } else { Ok(kept.into()) }
 }
 
 impl Change {
@@ -123,6 +139,16 @@ impl Change {
             .collect();
         if nul.is_empty() { Ok(json) } else { Err(Problem::fields(nul)) }
     }
+}
+
+/// Whether a text is seen as it is: nothing in it is invisible, or turns what stands beside it around.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    !text.contains(hidden)
 }
 
 /// Whether a text in it holds a NUL, which no database keeps.

@@ -17,7 +17,7 @@ use callcore::mail::Links;
 use callcore::mailer::{MailLimits, MailSettings, Mailer};
 use callcore::memory::MemoryStore;
 use callcore::port::{
-    Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
+    Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
 };
 use callcore::port::{Mail, Notifier, NotifyError};
@@ -262,7 +262,7 @@ impl World {
 
     /// Whether the audit log has a row of an action.
     pub(crate) async fn audited(&self, action: &str) -> bool {
-        let rows = self.store.audit(None, 1_000).await.unwrap().items;
+        let rows = self.store.audit(&AuditQuery::newest(1_000)).await.unwrap().items;
         rows.iter().any(|row| row.action == action && row.actor != Actor::System)
     }
 
@@ -286,6 +286,7 @@ impl World {
             role,
             password_hash: password
                 .map(|it| sign_in::hash_password(it, self.state.entropy()).unwrap()),
+            disabled: false,
         };
         let by = By::new(&Actor::System, self.state.now());
         self.store.save_user(by, user).await.unwrap()
@@ -333,6 +334,9 @@ impl Asked {
         let request = request.body(Body::from(self.body)).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        // Events never end.
+        let endless = parts.headers.get("content-type").is_some_and(|it| it == "text/event-stream");
+        let body = if endless { Body::empty() } else { body };
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or_default();
         Answer { status: parts.status, headers: parts.headers, bytes, json }

@@ -33,12 +33,15 @@ mod load;
 mod numbers;
 mod open;
 mod outbox;
+mod people;
 mod privacy;
 mod read;
 mod record;
 mod row;
 mod search;
 mod stop;
+mod tokens;
+mod watch;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -1,5 +1,6 @@
 //! CSV and transcripts out, as pure text: whoever serves them streams.
 
+mod audit;
 mod calls;
 mod clients;
 mod csv_row;
@@ -7,6 +8,7 @@ mod csv_row;
 mod tests;
 mod transcript;
 
+pub use audit::{AUDIT_COLUMNS, audit_header, audit_row};
 pub use calls::CallExport;
 pub use clients::ClientExport;
 pub(crate) use clients::OURS;

@@ -9,15 +9,17 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod guard;
 mod numbers;
 mod outbox;
 mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use guard::Guard;
 use serde_json::Value;
 
 use crate::actor::Actor;
@@ -29,11 +31,11 @@ use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{
     AccountFacts, CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook,
 };
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, UserId};
+use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
-    Notice, NoticeKind, Refused, SavedReply, User,
+    Invitation, Notice, NoticeKind, Refused, SavedReply, Token, User,
 };
 use crate::script::Script;
 use crate::time::SeededEntropy;
@@ -61,8 +63,8 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        Guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -100,7 +102,11 @@ struct State {
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    invitations: BTreeMap<UserId, Invitation>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    tokens: BTreeMap<TokenId, TokenRow>,
+    /// Counts changes, and looks that might have been some.
+    version: u64,
     places: u64,
     /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
     /// same id, and whoever claimed it in its first life must have lost it.
@@ -131,6 +137,14 @@ struct ErasedCall {
     number: bool,
     /// The number that was dialled, and when: what caps look back to.
     dialled: Option<(PhoneNumber, DateTime<Utc>)>,
+}
+
+#[derive(Debug)]
+struct TokenRow {
+    token: Token,
+    secret: [u8; 32],
+    /// The user it belongs to; none if no user made it.
+    owner: Option<UserId>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -187,7 +201,10 @@ impl State {
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),
+            invitations: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            version: 0,
             places: 0,
             claims: 0,
         }

@@ -77,6 +77,10 @@ pub struct Health {
     pub halted: Option<Halt>,
     /// Whether the loops are ending.
     pub draining: bool,
+    /// Ticks so far.
+    pub ticks: u64,
+    /// Those of them that the store failed.
+    pub failed_ticks: u64,
 }
 
 impl Health {
@@ -152,6 +156,8 @@ impl Builder {
                 store_answers: true,
                 halted: None,
                 draining: false,
+                ticks: 0,
+                failed_ticks: 0,
             }),
             failures: AtomicU32::new(0),
         });
@@ -290,6 +296,8 @@ impl Shared {
             health.ticked_at = ticked_at;
             health.store_answers = result.is_ok();
             health.halted = halted;
+            health.ticks += 1;
+            health.failed_ticks += u64::from(result.is_err());
         });
         match result {
             Ok(tick) => {

@@ -120,6 +120,15 @@ pub enum Refused {
     /// The instant is further ahead than hours are looked for.
     #[error("more than {} days ahead", crate::rules::hours::HORIZON.num_days())]
     TooFar,
+    /// Somebody or something else has the name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// No enabled admin would be left.
+    #[error("the last enabled admin can't be disabled or demoted")]
+    LastAdmin,
+    /// The user may not sign in.
+    #[error("the user is disabled")]
+    UserDisabled,
     /// A request under the same idempotency key is being carried out.
     #[error("a request with this idempotency key is in progress")]
     InProgress,

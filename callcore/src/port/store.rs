@@ -11,12 +11,13 @@ mod dispatch;
 mod dnc;
 mod numbers;
 mod outbox;
+mod people;
 mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeDay, NoticeKind, Session, User};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
 pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
@@ -32,6 +33,7 @@ pub use outbox::{
     Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
     NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
 };
+pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
@@ -116,6 +118,10 @@ pub enum Effect {
     Erased(Erased),
     /// A mail was queued.
     Mail(Box<QueuedMail>),
+    /// A user was invited or changed.
+    User(Box<UserView>),
+    /// A token was made.
+    Token(Box<Token>),
     /// Something was read, and the audit log says so.
     Read,
 }

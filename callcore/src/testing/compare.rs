@@ -19,8 +19,8 @@ use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{Command, Facts, Permit, Settlement, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId, splitmix};
 use crate::port::{
-    BeginImport, By, CallOrder, CallQuery, CallSort, ClaimRequest, DncQuery, NewCall, NewCampaign,
-    NewClient, NoticeKind, SkipThen, Store, TakeBack,
+    AuditQuery, BeginImport, By, CallOrder, CallQuery, CallSort, ClaimRequest, DncQuery, NewCall,
+    NewCampaign, NewClient, NoticeKind, SkipThen, Store, TakeBack,
 };
 use crate::time::SeededEntropy;
 
@@ -519,7 +519,7 @@ impl<'a> History<'a> {
         })
         .await;
         self.both("audit", async |store: &'a dyn Store| {
-            let rows = store.audit(None, 200).await;
+            let rows = store.audit(&AuditQuery::newest(200)).await;
             rows.map(|page| {
                 let row = |row: crate::port::AuditRow| (row.at, row.actor, row.action, row.object);
                 page.items.into_iter().map(row).collect::<Vec<_>>()

@@ -47,7 +47,9 @@ pub mod finding;
 pub mod lists;
 pub mod numbers;
 pub mod outbox;
+pub mod people;
 pub mod privacy;
+pub mod watch;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -255,6 +257,20 @@ macro_rules! store_conformance {
                 o7_a_day_counts_what_analytics_count
                 o7_a_campaign_that_finished_in_the_day_is_named
             }
+            people {
+                a6_an_invitation_is_accepted_once_and_ends_other_sessions
+                a6_an_invitation_that_ended_or_was_replaced_is_none
+                a6_users_come_in_pages_in_the_order_they_came
+                a7_a_disabled_user_has_no_way_in
+                a7_the_last_enabled_admin_stays
+                a8_a_token_lets_in_until_it_ends_or_is_revoked
+                a8_a_token_may_no_more_than_its_owner_may_now
+            }
+            watch {
+                a3_audit_rows_are_found_by_who_what_and_when
+                a9_the_version_moves_with_every_change_and_rests_without
+                a10_gauges_agree_with_the_lists
+            }
             account {
                 t1_account_settings_are_versioned_and_stale_changes_refused
                 t2_the_servers_zone_holds_while_the_settings_name_none
@@ -338,6 +354,8 @@ mod tests {
         include_str!("store/privacy.rs"),
         include_str!("store/outbox.rs"),
         include_str!("store/numbers.rs"),
+        include_str!("store/people.rs"),
+        include_str!("store/watch.rs"),
     ];
 
     /// The names the macro lists.

@@ -9,11 +9,9 @@ use serde_json::{Value, json};
 use crate::account::{AccountSettings, Stopped};
 use crate::call::{CallStatus, Ending};
 use crate::campaign::{RunState, Transition};
-use crate::engine::{
-    BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide,
-};
+use crate::engine::{BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide};
 use crate::id::CallId;
-use crate::port::{By, Refused, Store};
+use crate::port::{By, Refused, Store, AuditQuery};
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::time::Zone;
 
@@ -39,7 +37,7 @@ pub async fn t1_account_settings_are_versioned_and_stale_changes_refused(store: 
     let stale = store.change_account(by, 1, settings(&json!({}))).await;
     assert_eq!(refused(stale), Refused::Stale { current: 2 });
     assert_eq!(store.account().await.expect("read"), changed);
-    let audit = store.audit(None, 10).await.expect("read").items;
+    let audit = store.audit(&AuditQuery::newest(10)).await.expect("read").items;
     assert_eq!(
         (audit.len(), &*audit[0].action, &*audit[0].object),
         (1, "account.change", "account")

@@ -9,17 +9,17 @@ use crate::actor::{Actor, Role};
 use crate::call::{Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::dnc::DncScope;
-use crate::id::{CampaignId, UserId};
+use crate::id::{CampaignId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::port::{
-    ActError, AuditEntry, By, Effect, Idempotency, ImportStatus, NewCampaign, Refused, SavedReply,
-    SkipThen, Store, User,
+    ActError, AuditEntry, AuditQuery, By, Effect, Idempotency, ImportStatus, Invitation,
+    NewCampaign, NewToken, Refused, SavedReply, SkipThen, Store, User, UserChange,
 };
 use crate::testing::fixtures::{Scene, person, settings};
 
 /// Asserts that a person's mutation wrote at least one audit row, and all of them are the person's.
 async fn audited(scene: &Scene<'_>, known: &mut usize, what: &str) {
-    let rows = scene.store.audit(None, 200).await.expect("audit rows").items;
+    let rows = scene.store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert!(rows.len() > *known, "{what} writes an audit row");
     for row in &rows[..rows.len() - *known] {
         assert_eq!((&row.actor, row.at), (&person(), scene.now()), "{what}: who and when");
@@ -73,9 +73,25 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
         name: "viewer".to_owned(),
         role: Role::Viewer,
         password_hash: None,
+        disabled: false,
     };
-    store.save_user(by(), user).await.expect("saved");
+    store.save_user(by(), user.clone()).await.expect("saved");
     audited(&scene, &mut known, "save_user").await;
+    let invitation = Invitation { secret: [1; 32], expires: scene.wall() + TimeDelta::days(1) };
+    let id_of_user = UserId::new(scene.now(), scene.entropy());
+    let user = User { id: id_of_user, name: "invited".to_owned(), ..user };
+    store.invite_user(by(), user, invitation).await.expect("invited");
+    audited(&scene, &mut known, "invite_user").await;
+    store.accept_invitation(by(), [1; 32], "hash".to_owned(), scene.wall()).await.expect("in");
+    audited(&scene, &mut known, "accept_invitation").await;
+    let change = UserChange { disabled: Some(true), ..UserChange::default() };
+    store.change_user(by(), id_of_user, change).await.expect("changed");
+    audited(&scene, &mut known, "change_user").await;
+    let token = new_token(&scene, "crm");
+    store.add_token(by(), token.clone()).await.expect("made");
+    audited(&scene, &mut known, "add_token").await;
+    store.revoke_token(by(), token.id).await.expect("revoked");
+    audited(&scene, &mut known, "revoke_token").await;
     let entry = AuditEntry {
         action: "recording.read",
         object: clients[0].call.to_string(),
@@ -94,13 +110,24 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
         settings: settings(&Value::Null),
     };
     store.create_campaign(By::new(&token, scene.now()), new).await.expect("created");
-    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    let rows = store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert_eq!((rows.len(), &rows[0].actor), (known + 1, &token), "tokens leave rows too");
     scene.running_one(Value::Null).await;
     scene.dial_due().await;
-    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    let rows = store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert_eq!(rows.len(), known + 1, "the system leaves none");
     scene.check().await;
+}
+
+fn new_token(scene: &Scene<'_>, name: &str) -> NewToken {
+    NewToken {
+        id: TokenId::new(scene.now(), scene.entropy()),
+        name: name.to_owned(),
+        secret: [2; 32],
+        role: Role::Viewer,
+        created_at: scene.wall(),
+        expires: None,
+    }
 }
 
 pub async fn b1_a_refused_request_leaves_no_audit_row(store: &dyn Store) {
@@ -110,7 +137,7 @@ pub async fn b1_a_refused_request_leaves_no_audit_row(store: &dyn Store) {
     let by = By::new(&operator, scene.now());
     store.change_state(by, campaign, Transition::Start).await.expect_err("it runs already");
     store.change_settings(by, campaign, 7, settings(&Value::Null)).await.expect_err("stale");
-    assert!(store.audit(None, 10).await.expect("audit rows").items.is_empty());
+    assert!(store.audit(&AuditQuery::newest(10)).await.expect("audit rows").items.is_empty());
 }
 
 fn record(scene: &Scene<'_>, key: &str) -> Idempotency {
@@ -180,6 +207,24 @@ pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) 
     let changed = store.change_settings(by, campaign, 1, settings(&Value::Null)).await;
     in_progress(changed.map(drop), "change_settings");
     in_progress(store.change_state(by, campaign, Transition::Stop).await.map(drop), "stop");
+    let user = User {
+        id: UserId::new(scene.now(), scene.entropy()),
+        name: "invited".to_owned(),
+        role: Role::Viewer,
+        password_hash: None,
+        disabled: false,
+    };
+    let invitation = Invitation { secret: [1; 32], expires: scene.wall() + TimeDelta::days(1) };
+    let invited = store.invite_user(by, user.clone(), invitation).await;
+    in_progress(invited.map(drop), "invite_user");
+    let changed = store.change_user(by, user.id, UserChange::default()).await;
+    in_progress(changed.map(drop), "change_user");
+    let hash = "hash".to_owned();
+    let accepted = store.accept_invitation(by, [1; 32], hash, scene.wall()).await;
+    in_progress(accepted.map(drop), "accept_invitation");
+    let token = new_token(&scene, "crm");
+    in_progress(store.add_token(by, token.clone()).await.map(drop), "add_token");
+    in_progress(store.revoke_token(by, token.id).await, "revoke_token");
     assert_eq!(snapshot(&scene, campaign).await, before, "nothing at all was done");
     assert_eq!(audit_len(store).await, rows, "no audit row either");
     assert_eq!(store.campaigns(&[], None, 10).await.expect("read").items.len(), 1);
@@ -226,5 +271,5 @@ async fn snapshot(
 }
 
 async fn audit_len(store: &dyn Store) -> usize {
-    store.audit(None, 200).await.expect("audit rows").items.len()
+    store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items.len()
 }

@@ -10,16 +10,11 @@ use crate::call::{CallEvent, Intent, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
-use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
+use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery,
-    CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView, Cursor, Day,
-    Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus,
-    MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeGroup,
-    Outbox, Page, Privacy, QueuedMail, Retained, SavedReply, Session, SkipThen, StoreError,
-    TallyRow, User,
+    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus, MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail, Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, User, AuditQuery, Gauges, Invitation, NewToken, Token, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -407,6 +402,50 @@ impl Access for FaultyStore {
         self.inner.user(name).await
     }
 
+    async fn user_view(&self, id: UserId) -> Result<Option<UserView>, StoreError> {
+        self.inner.user_view(id).await
+    }
+
+    async fn users(&self, after: Option<Cursor>, limit: u32) -> Result<Page<UserView>, StoreError> {
+        self.inner.users(after, limit).await
+    }
+
+    async fn invite_user(
+        &self,
+        by: By<'_>,
+        user: User,
+        invitation: Invitation,
+    ) -> Result<UserView, ActError> {
+        self.inner.invite_user(by, user, invitation).await
+    }
+
+    async fn change_user(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        change: UserChange,
+    ) -> Result<UserView, ActError> {
+        self.inner.change_user(by, id, change).await
+    }
+
+    async fn invited(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<User>, StoreError> {
+        self.inner.invited(secret, wall).await
+    }
+
+    async fn accept_invitation(
+        &self,
+        by: By<'_>,
+        secret: [u8; 32],
+        password_hash: String,
+        wall: DateTime<Utc>,
+    ) -> Result<UserView, ActError> {
+        self.inner.accept_invitation(by, secret, password_hash, wall).await
+    }
+
     async fn add_link(
         &self,
         secret: [u8; 32],
@@ -453,6 +492,30 @@ impl Access for FaultyStore {
         self.inner.end_session(secret).await
     }
 
+    async fn add_token(&self, by: By<'_>, new: NewToken) -> Result<Token, ActError> {
+        self.inner.add_token(by, new).await
+    }
+
+    async fn token(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
+        self.inner.token(secret, wall).await
+    }
+
+    async fn tokens(&self, after: Option<Cursor>, limit: u32) -> Result<Page<Token>, StoreError> {
+        self.inner.tokens(after, limit).await
+    }
+
+    async fn token_used(&self, id: TokenId, wall: DateTime<Utc>) -> Result<(), StoreError> {
+        self.inner.token_used(id, wall).await
+    }
+
+    async fn revoke_token(&self, by: By<'_>, id: TokenId) -> Result<(), ActError> {
+        self.inner.revoke_token(by, id).await
+    }
+
     async fn saved_reply(
         &self,
         scope: &str,
@@ -466,12 +529,20 @@ impl Access for FaultyStore {
         self.inner.append_audit(by, entry).await
     }
 
-    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
-        self.inner.audit(after, limit).await
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, StoreError> {
+        self.inner.audit(query).await
     }
 
     async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
         self.inner.notices(limit).await
+    }
+
+    async fn change_version(&self) -> Result<u64, StoreError> {
+        self.inner.change_version().await
+    }
+
+    async fn gauges(&self, now: DateTime<Utc>) -> Result<Gauges, StoreError> {
+        self.inner.gauges(now).await
     }
 }
 
