@@ -31,7 +31,9 @@ use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{
     AccountFacts, CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook,
 };
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId};
+use crate::id::{
+    AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+};
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,

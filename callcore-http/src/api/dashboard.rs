@@ -8,9 +8,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
-use callcore::port::{AccountView, CallQuery, CallView, CampaignView, Notice, StoreError, Attention, NoticeKind};
+use callcore::port::{
+    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
+};
 use chrono::TimeDelta;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::settings;
 use crate::auth::Viewer;
@@ -163,7 +165,7 @@ mod tests {
     use callcore::engine::{Command, decide};
     use callcore::port::{By, ClaimRequest};
     use chrono::TimeDelta;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::testing::World;
 

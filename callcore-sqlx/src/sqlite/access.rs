@@ -1,6 +1,5 @@
 use async_trait::async_trait;
-use callcore::actor::Role;
-use callcore::id::{AuditId, NoticeId, UserId, CallId, CampaignId, TokenId};
+use callcore::id::{NoticeId, TokenId, UserId};
 use callcore::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, Invitation,
     NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange,

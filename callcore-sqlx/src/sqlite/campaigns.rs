@@ -2,7 +2,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use callcore::call::Outcome;
 use callcore::campaign::{Pause, RunState, Settings, Transition};
 use callcore::client::ClientStatus;
 use callcore::id::{CampaignId, ClientId, ImportId};

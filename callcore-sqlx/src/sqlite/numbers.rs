@@ -1,6 +1,7 @@
 //! Adding up.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use callcore::call::Outcome;
@@ -12,10 +13,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
-use super::facts;
+use super::account::account_facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::row::{instant, micros, word};
+use super::{facts, read};
 
 /// The length of a quarter of an hour, as instants are kept.
 const QUARTER: TimeDelta = TimeDelta::minutes(15);
@@ -155,7 +157,10 @@ impl SqliteStore {
             calls.extend(row.try_get::<Option<uuid::Uuid>, _>("call")?.map(CallId::from_uuid));
         }
         let next = next.filter(|_| rows.len() == limit as usize);
-        Ok(Waiting { facts: facts::facts(&mut conn, &self.settings, &calls).await?, next })
+        let now = read::latest_instant(&mut conn).await?.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = Arc::new(account_facts(&mut conn, now).await?);
+        let facts = facts::facts(&mut conn, &self.settings, &calls, &account, now).await?;
+        Ok(Waiting { facts, next })
     }
 }
 

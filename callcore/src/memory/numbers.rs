@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -84,10 +85,14 @@ impl Numbers for MemoryStore {
         let rows = rows.filter(|row| after.is_none_or(|after| row.place > after));
         let rows: Vec<&ClientRow> = rows.take(limit as usize).collect();
         let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.place);
+        let now = state.latest.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = Arc::new(state.account_facts(now));
         let calls = rows.iter().flat_map(|row| &row.calls);
         let waiting = calls.filter(|call| is_waiting(&state.calls[*call].call));
         Ok(Waiting {
-            facts: waiting.filter_map(|call| state.facts_of(&state.calls[call])).collect(),
+            facts: waiting
+                .filter_map(|call| state.facts_of(&state.calls[call], &account, now))
+                .collect(),
             next,
         })
     }

@@ -41,9 +41,15 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox {}
+pub trait Store:
+    Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox
+{
+}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox> Store
+    for T
+{
+}
 
 /// Who changes something, when, and under which idempotency key.
 ///

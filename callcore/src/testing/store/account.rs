@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use crate::account::{AccountSettings, Stopped};
 use crate::call::{CallStatus, Ending};
 use crate::campaign::{RunState, Transition};
-use crate::engine::{BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide};
+use crate::engine::{
+    BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide,
+};
 use crate::id::CallId;
-use crate::port::{By, Refused, Store, AuditQuery};
+use crate::port::{AuditQuery, By, Refused, Store};
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::time::Zone;
 
@@ -147,7 +149,8 @@ pub async fn t4_pause_all_pauses_what_runs_and_says_which(store: &dyn Store) {
         assert_eq!(scene.campaign(view.campaign.id).await, *view);
     }
     assert_eq!(store.pause_all(by).await.expect("paused"), []);
-    let rows = store.audit(None, 10).await.expect("read").items;
+    let rows =
+        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items;
     let rows: Vec<_> = rows.iter().map(|row| (&*row.action, row.actor == person())).collect();
     assert_eq!(rows, [("campaign.pause", true); 2], "one row for each");
     assert!(scene.claim(50).await.is_empty());

@@ -14,7 +14,12 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView, Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus, MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail, Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, User, AuditQuery, Gauges, Invitation, NewToken, Token, UserChange, UserView,
+    Access, ActError, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport, By,
+    CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView,
+    Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Gauges, Import,
+    ImportStatus, Invitation, MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient,
+    NewMail, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail, Retained,
+    SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
