@@ -1,6 +1,7 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
 mod account;
+mod audio;
 mod call;
 mod campaign;
 mod client;
@@ -16,7 +17,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use account::AccountDto;
-pub(crate) use call::{CallDetail, CallDto};
+pub(crate) use audio::AudioDto;
+pub(crate) use call::{CallDetail, CallDto, ResultDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto};
@@ -34,9 +36,11 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
+        Effect::Result(view) => json!(ResultDto::from(&**view)),
+        Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
+        Effect::DncRemoved | Effect::AudioRemoved => Value::Null,
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
-use callcore::port::{Store, Telephony, WebhookDecoder};
+use callcore::port::{Store, StoreError, Telephony, WebhookDecoder};
+use callcore::seal::Sealer;
 use callcore::time::{Clock, Entropy, Zone};
 use chrono::{DateTime, Utc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::auth::{Principal, digest};
 use crate::events::{EventSink, StraightToStore};
@@ -56,6 +57,7 @@ struct Inner {
     wake: Arc<dyn Fn() + Send + Sync>,
     draining: Arc<dyn Fn() -> bool + Send + Sync>,
     password_checks: Arc<Semaphore>,
+    sealer: OnceCell<Sealer>,
 }
 
 #[derive(Clone)]
@@ -89,6 +91,7 @@ impl ApiState {
             wake: Arc::new(|| ()),
             draining: Arc::new(|| false),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
+            sealer: OnceCell::new(),
         }))
     }
 
@@ -178,6 +181,16 @@ impl ApiState {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    /// What makes and knows the tokens of voice agents and of audio.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn sealer(&self) -> Result<&Sealer, StoreError> {
+        let entropy = self.entropy();
+        self.0.sealer.get_or_try_init(|| Sealer::of(&**self.store(), entropy)).await
     }
 
     /// The carrier.

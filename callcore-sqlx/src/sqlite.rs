@@ -28,12 +28,15 @@ mod fail;
 mod flush;
 mod import;
 mod load;
+mod media;
 mod open;
 mod read;
 mod record;
+mod result;
 mod row;
 mod search;
 mod stop;
+mod test_call;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -9,6 +9,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod media;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,18 +20,20 @@ use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::analytics::Totals;
-use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
+use crate::audio::Audio;
+use crate::call::{Call, CallEvent, CancelReason, Direction, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook};
+use crate::id::{AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
     NoticeKind, Refused, SavedReply, User,
 };
 use crate::time::SeededEntropy;
+use crate::zones::number_zones;
 
 /// A store in memory.
 ///
@@ -78,6 +81,7 @@ struct State {
     live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
+    audio: BTreeMap<AudioId, (Audio, Vec<u8>)>,
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
@@ -146,6 +150,7 @@ impl State {
             live_numbers: BTreeMap::new(),
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
+            audio: BTreeMap::new(),
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
@@ -224,7 +229,8 @@ impl State {
             progress: CampaignProgress {
                 clients: row.clients.clone(),
                 totals: row.totals.clone(),
-                live: row.live.len() as u64,
+                live: row.live.iter().filter(|(_, id)| !self.calls[id].call.is_test()).count()
+                    as u64,
             },
         })
     }
@@ -263,15 +269,21 @@ impl State {
 
     fn facts_of(&self, row: &CallRow) -> Option<Facts> {
         let call = &row.call;
-        let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
+        let (campaign, phone) = (call.campaign?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
-        let client_row = &self.clients.get(&client)?.client;
-        let columns = self.imports.get(&client_row.import).map(|import| &import.columns[..]);
-        let fields = columns.unwrap_or_default().iter().cloned().zip(client_row.fields.clone());
+        let client = call.client.and_then(|client| self.clients.get(&client)).map(|it| &it.client);
+        if client.is_none() && !call.is_test() {
+            return None;
+        }
+        let settings = &campaign_row.campaign.settings;
+        let audio = settings
+            .audio()
+            .filter_map(|(_, id)| self.audio.get(&id).map(|(audio, _)| (id, audio.name.clone())));
+        let whose = call.client.or(call.sample).and_then(|client| self.clients.get(&client));
         Some(Facts {
             call: call.id,
             campaign,
-            client,
+            client: call.client,
             phone,
             attempt: call.attempt,
             intent: call.intent,
@@ -279,17 +291,41 @@ impl State {
             lease: Lease { epoch: row.epoch },
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
-            settings: campaign_row.campaign.settings.clone(),
-            zones: client_row.zones.clone(),
-            active: client_row.active,
-            consent: client_row.consent.is_some(),
+            settings: settings.clone(),
+            zones: client.map_or_else(|| number_zones(phone), |client| client.zones.clone()),
+            active: client.is_none_or(|client| client.active),
+            consent: client.is_some_and(|client| client.consent.is_some()),
             dnc: self.on_dnc(phone, campaign),
             number_live: self.number_live(phone),
             number_dials: self.number_dials(phone),
-            client_dials: client_row.standing.attempts,
-            name: client_row.name.clone(),
-            fields: fields.collect(),
+            client_dials: client.map_or(0, |client| client.standing.attempts),
+            person: whose.map(|row| self.person(&row.client)).unwrap_or_default(),
+            audio: audio.collect(),
         })
+    }
+
+    /// What a script's places are filled from.
+    fn person(&self, client: &Client) -> Person {
+        let columns = self.imports.get(&client.import).map(|import| &import.columns[..]);
+        let columns = columns.unwrap_or_default().iter().cloned();
+        Person {
+            name: client.name.clone(),
+            email: client.email.clone(),
+            external_id: client.external_id.clone(),
+            columns: columns.zip(client.fields.clone()).collect(),
+        }
+    }
+
+    /// Test calls that wait, claimed or not.
+    fn waiting_tests(&self, wanted: impl Fn(&Call) -> bool) -> Vec<CallId> {
+        let of = |row: &CampaignRow| -> Vec<CallId> {
+            // Wishes come first in the queue.
+            let wishes = row.due.iter().take_while(|(plan, ..)| !plan).map(|(.., id)| *id);
+            wishes.chain(row.leased.iter().copied()).collect()
+        };
+        let waiting = self.campaigns.values().flat_map(of);
+        let test = |id: &CallId| self.calls[id].call.is_test() && wanted(&self.calls[id].call);
+        waiting.filter(test).collect()
     }
 
     /// Puts a new call into the queue.
@@ -521,12 +557,19 @@ impl State {
             }
             self.follow_up(client, at);
         }
+        let tests = self.waiting_tests(|call| {
+            call.phone == Some(phone) && call.campaign.is_some_and(|id| scope.covers(id))
+        });
+        for id in tests {
+            self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+            canceled.push(id);
+        }
         canceled
     }
 }
 
 fn due_key(call: &Call) -> DueKey {
-    (call.intent != Intent::Person, call.due_at, call.id)
+    (!call.intent.is_wish(), call.due_at, call.id)
 }
 
 /// Whether a call waits in the queue, claimed or not.

@@ -14,9 +14,9 @@ pub use store::{
     Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery,
     CallView, Calls, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery,
     ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder,
-    Idempotency, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind,
-    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack,
-    TallyRow, User,
+    Idempotency, Import, ImportStatus, Media, NewAudio, NewCall, NewCampaign, NewClient,
+    NewTestCall, Notice, NoticeKind, OpenCall, Page, Recorded, Refusals, Reply, SavedReply,
+    Session, SkipThen, Store, TakeBack, TallyRow, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

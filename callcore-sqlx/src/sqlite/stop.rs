@@ -15,10 +15,13 @@ impl Work<'_> {
     /// Cancels every scheduled call of a campaign that stops, however many there are: in bulk, to
     /// the effect that each was retired by itself.
     pub(super) async fn cancel_all(&mut self, by: By<'_>, id: CampaignId) -> Result<(), Fail> {
-        let one = sqlx::query("select * from calls where campaign = ?1 and stage = 'due' limit 1")
-            .bind(id.uuid())
-            .fetch_optional(self.conn())
-            .await?;
+        let one = sqlx::query(
+            "select * from calls where campaign = ?1 and stage = 'due'
+             order by intent = 'test' limit 1",
+        )
+        .bind(id.uuid())
+        .fetch_optional(self.conn())
+        .await?;
         let Some(one) = one else { return Ok(()) };
         let how = Retirement::Canceled(CancelReason::CampaignStopped);
         let retired = Retired { at: by.now, by: by.actor.clone(), how };
@@ -64,11 +67,17 @@ impl Work<'_> {
         .bind(id.uuid())
         .execute(self.conn())
         .await?;
-        let canceled = sqlx::query(
-            "insert into history (id, campaign, client, phone, direction, attempt, retry_of,
+        // Test calls are in no count.
+        let counted: i64 =
+            sqlx::query_scalar("select count(*) from due where campaign = ?1 and intent <> 'test'")
+                .bind(id.uuid())
+                .fetch_one(self.conn())
+                .await?;
+        sqlx::query(
+            "insert into history (id, campaign, client, sample, phone, direction, attempt, retry_of,
                  intent, by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome,
                  end_reason, permanent, retired)
-             select id, campaign, client, phone, 'outbound', attempt, retry_of,
+             select id, campaign, client, sample, phone, 'outbound', attempt, retry_of,
                  intent, by, due_at, zone, null, 0, '[]', ?2, ?3,
                  ?4, 0, ?5
              from due where campaign = ?1",
@@ -79,15 +88,14 @@ impl Work<'_> {
         .bind(call.end_reason())
         .bind(document)
         .execute(self.conn())
-        .await?
-        .rows_affected();
+        .await?;
         sqlx::query("delete from due where campaign = ?1")
             .bind(id.uuid())
             .execute(self.conn())
             .await?;
         if let Some(tally) = Tally::of(&call) {
             let cell = self.out.tallies.entry((id, tally.quarter, tally.outcome)).or_default();
-            cell.0 += canceled.cast_signed();
+            cell.0 += counted;
         }
         Ok(())
     }

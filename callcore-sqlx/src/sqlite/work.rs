@@ -372,6 +372,7 @@ impl<'s> Work<'s> {
             .filter(|(_, brief)| waits(brief))
             .map(|(id, _)| *id)
             .collect();
+        let waiting = [waiting, self.waiting_tests(phone, scope).await?].concat();
         self.load_calls(waiting.iter().copied()).await?;
         for id in &waiting {
             self.retire(*id, at, by, Retirement::Canceled(CancelReason::OnDnc));
@@ -382,12 +383,37 @@ impl<'s> Work<'s> {
         Ok(waiting)
     }
 
+    /// Test calls to a number in a scope that wait: no client leads to them.
+    async fn waiting_tests(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+    ) -> Result<Vec<CallId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from due where phone = ?1 and client is null order by id",
+        )
+        .bind(row::digits(phone))
+        .fetch_all(self.conn())
+        .await?;
+        let mut tests = Vec::new();
+        for row in rows {
+            if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
+                tests.push(CallId::from_uuid(row.try_get("id")?));
+            }
+        }
+        Ok(tests)
+    }
+
     /// The script that a call ran under.
     pub(super) async fn script(&mut self, id: CallId) -> Result<Script, Fail> {
-        let call = self.calls.get(&id).map(|row| (row.call.campaign, row.call.settings_version));
-        let Some((Some(campaign), version)) = call else { return Ok(Script::default()) };
+        let Some(call) = self.calls.get(&id).map(|row| &row.call) else {
+            return Ok(Script::default());
+        };
+        let Some(campaign) = call.campaign else { return Ok(Script::default()) };
+        let (version, direction) = (call.settings_version, call.direction);
         let settings = self.settings.load(&mut self.tx, campaign, version).await?;
-        Ok(settings.map(|settings| settings.script.clone()).unwrap_or_default())
+        let script = settings.as_ref().and_then(|settings| settings.script_of(direction));
+        Ok(script.cloned().unwrap_or_default())
     }
 }
 

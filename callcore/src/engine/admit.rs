@@ -3,7 +3,6 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::permit::Permit;
-use crate::call::Intent;
 use crate::campaign::RunState;
 
 /// What the store reads again, under its locks, when it is about to store an intent.
@@ -55,9 +54,8 @@ pub fn admit(permit: &Permit, facts: &AdmitFacts, now: DateTime<Utc>) -> Result<
     if !facts.lease_held {
         return Err(BeginRefusal::LeaseLost);
     }
-    let person = permit.intent() == Intent::Person;
-    let runs = facts.run_state == RunState::Running
-        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let person = permit.intent().is_wish();
+    let runs = permit.intent().dials_while(facts.run_state);
     let window_open = permit.window_end().is_none_or(|end| now < end);
     let caps_hold = permit.settings().caps.next_free(&facts.number_dials, now) <= now;
     if !runs

@@ -289,11 +289,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What a call adds: nothing before it ended, and nothing for an inbound one.
+    /// What a call adds: nothing before it ended, and nothing for an inbound or a test call.
     #[must_use]
     pub fn of(call: &Call) -> Option<Self> {
         let (outcome, at) = (call.outcome()?, call.ended_at()?);
-        if call.direction == Direction::Inbound {
+        if call.direction == Direction::Inbound || call.is_test() {
             return None;
         }
         let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;

@@ -1,6 +1,6 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
@@ -8,6 +8,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod media;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,22 +18,24 @@ use uuid::Uuid;
 
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
 pub use account::{Account, AccountView};
-pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
+pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, NewTestCall, SkipThen};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use media::{Media, NewAudio};
 
 use crate::actor::Actor;
+use crate::audio::Audio;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account + Media {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account + Media> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -89,6 +92,12 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
+    /// A voice agent's result was recorded with its call.
+    Result(Box<CallView>),
+    /// An audio was uploaded.
+    Audio(Box<Audio>),
+    /// An audio was removed.
+    AudioRemoved,
     /// The account was changed, stopped or resumed.
     Account(Box<AccountView>),
     /// An import began.

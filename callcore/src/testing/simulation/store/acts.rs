@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::FaultyStore;
-use crate::call::{CallEvent, Intent, Skip};
+use crate::call::{AgentResult, CallEvent, Intent, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::Facts;
@@ -16,8 +16,8 @@ use crate::phone::PhoneNumber;
 use crate::port::{
     Access, ActError, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
     CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded, DncQuery, ExportRow,
-    Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, Page, SavedReply, Session,
-    SkipThen, StoreError, TallyRow, User,
+    Import, ImportStatus, NewCall, NewCampaign, NewClient, NewTestCall, Notice, Page, SavedReply,
+    Session, SkipThen, StoreError, TallyRow, User,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -248,6 +248,34 @@ impl Calls for FaultyStore {
         self.commit("retry", async {
             let view = self.inner.retry(by, id, new).await?;
             self.wished(new.id, Intent::Person);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.commit("test_call", async {
+            let view = self.inner.test_call(by, new).await?;
+            self.wished(new.id, Intent::Test);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        self.commit("report_result", async {
+            let view = self.inner.report_result(by, id, result).await?;
+            let mut stage = self.stage.lock();
+            stage.stats.results += 1;
+            for event in result.events(view.call.began()) {
+                stage.judge.recorded(id, &event, true);
+            }
+            drop(stage);
             Ok(view)
         })
         .await
