@@ -63,6 +63,10 @@ impl Telephony for Instant {
     async fn recording(&self, _: &str) -> Result<Option<Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        Ok(())
+    }
 }
 
 struct World {

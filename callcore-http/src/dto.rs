@@ -40,7 +40,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved | Effect::AudioRemoved => Value::Null,
+        Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => Value::Null,
     }
 }
 
@@ -55,7 +55,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }

@@ -188,6 +188,7 @@ impl From<Refused> for Problem {
             Refused::OnDnc => (StatusCode::UNPROCESSABLE_ENTITY, "on_dnc"),
             Refused::NoClients => (StatusCode::CONFLICT, "no_clients"),
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
+            Refused::Erased => (StatusCode::CONFLICT, "erased"),
             Refused::TooFar => (StatusCode::UNPROCESSABLE_ENTITY, "too_far"),
             Refused::InProgress => (StatusCode::CONFLICT, "in_progress"),
         };

@@ -163,6 +163,8 @@ words! {
         MaxAttempts = "max_attempts",
         /// The campaign was stopped.
         CampaignStopped = "campaign_stopped",
+        /// The person was erased.
+        Erased = "erased",
     }
     /// Who rang whom.
     Direction {

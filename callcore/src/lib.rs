@@ -54,6 +54,7 @@ pub mod dnc;
 pub mod driver;
 pub mod engine;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
 pub mod memory;
@@ -68,5 +69,6 @@ pub mod seal;
 pub mod sim;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

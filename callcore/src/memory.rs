@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::actor::Actor;
 use crate::analytics::Totals;
 use crate::audio::Audio;
-use crate::call::{Call, CallEvent, CancelReason, Direction, Retired, Retirement};
+use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
@@ -237,7 +237,7 @@ impl State {
 
     fn client_view(&self, row: &ClientRow) -> ClientView {
         let client = row.client.clone();
-        ClientView { on_dnc: self.on_dnc(client.phone, client.campaign).is_some(), client }
+        ClientView { on_dnc: self.covers(&client), client }
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
@@ -251,6 +251,14 @@ impl State {
             client_zones: client.map(|client| client.zones.clone()).unwrap_or_default(),
             call,
         })
+    }
+
+    /// Whether a DNC entry covers a client's number, or did when it was erased.
+    fn covers(&self, client: &Client) -> bool {
+        client.erased.map_or_else(
+            || client.phone.is_some_and(|phone| self.on_dnc(phone, client.campaign).is_some()),
+            |erased| erased.on_dnc,
+        )
     }
 
     fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
@@ -484,7 +492,8 @@ impl State {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
-            on_dnc: self.on_dnc(row.client.phone, row.client.campaign).is_some(),
+            erased: row.client.erased.is_some(),
+            on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
         }))
@@ -579,7 +588,15 @@ fn is_waiting(call: &Call) -> bool {
 
 /// A call to a client; its intent is the plan's unless whoever schedules it says otherwise.
 fn call_to(client: &Client, id: CallId, attempt: u32, due_at: DateTime<Utc>) -> Call {
-    Call::scheduled(id, (client.campaign, client.id, client.phone), attempt, due_at)
+    Call {
+        campaign: Some(client.campaign),
+        client: Some(client.id),
+        direction: Direction::Outbound,
+        attempt,
+        by: Actor::System,
+        intent: Intent::Plan,
+        ..Call::inbound(id, client.phone, due_at)
+    }
 }
 
 /// Whether a name or number matches a search: under 3 characters by its beginning, else by any

@@ -193,7 +193,7 @@ fn client_row(view: &ClientView, visit: &Visit) -> ClientRow {
     ClientRow {
         id: client.id,
         name: shown(&client.name),
-        phone: client.phone.to_string(),
+        phone: client.phone.map_or_else(|| "erased".to_owned(), |phone| phone.to_string()),
         status: words::client(standing.status),
         attempts: standing.attempts,
         last_outcome: standing.last_outcome.map_or("", |it| words::outcome(it).label),

@@ -112,6 +112,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::HoursOver => "the calling hours never open again",
         CancelReason::MaxAttempts => "the client was dialled as often as allowed",
         CancelReason::CampaignStopped => "the campaign was stopped",
+        CancelReason::Erased => "the person was erased",
     }
 }
 

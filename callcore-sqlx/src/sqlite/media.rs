@@ -12,7 +12,7 @@ use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read::actor_of;
 use super::row::{instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 use super::work::Work;
 
 const COLUMNS: &str = "id, name, format, size, created_at, created_by";
@@ -88,14 +88,13 @@ impl SqliteStore {
         let mut sql = QueryBuilder::<Sqlite>::new("select ");
         sql.push(COLUMNS).push(" from audio where true");
         if let Some(after) = after {
-            sql.push(" and (created_at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(created_at, id) <", &after);
         }
         sql.push(" order by created_at desc, id desc limit ").push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let rows = rows.iter().map(audio_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(rows, limit, |audio| Cursor { at: audio.created_at, id: audio.id.uuid() }))
+        Ok(cut(rows, limit, |audio| Cursor::at(audio.created_at, audio.id.uuid())))
     }
 
     async fn drop_audio(&self, by: By<'_>, id: AudioId) -> Result<(), Fail> {

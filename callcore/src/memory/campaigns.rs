@@ -103,10 +103,12 @@ impl Campaigns for MemoryStore {
             .values()
             .filter(|row| states.is_empty() || states.contains(&row.campaign.state))
             .map(|row| (row.campaign.created_at, row.campaign.id))
-            .filter(|(at, id)| after.is_none_or(|after| (*at, id.uuid()) < (after.at, after.id)))
+            .filter(|(at, id)| {
+                after.as_ref().is_none_or(|after| Cursor::at(*at, id.uuid()) < *after)
+            })
             .collect();
         keys.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(page(keys, limit, |(at, id)| Cursor { at: *at, id: id.uuid() })
+        Ok(page(keys, limit, |(at, id)| Cursor::at(*at, id.uuid()))
             .map(|(_, id)| state.campaign_view(id)))
     }
 
@@ -186,20 +188,16 @@ impl Campaigns for MemoryStore {
 
     async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientView>, StoreError> {
         let state = self.lock();
-        let after = query.after.map(|cursor| cursor.at.timestamp_micros());
+        let place = |row: &&ClientRow| Cursor::number(row.place, row.client.id.uuid());
         let mut rows: Vec<&ClientRow> = state
             .clients
             .values()
             .filter(|row| row.client.campaign == query.campaign)
-            .filter(|row| after.is_none_or(|after| micros(row.place) > after))
+            .filter(|row| query.after.as_ref().is_none_or(|after| place(row) > *after))
             .filter(|row| wanted(query, row))
             .collect();
         rows.sort_unstable_by_key(|row| row.place);
-        let cursor = |row: &&ClientRow| Cursor {
-            at: DateTime::from_timestamp_micros(micros(row.place)).unwrap_or_default(),
-            id: row.client.id.uuid(),
-        };
-        Ok(page(rows, query.limit, cursor).map(|row| Some(state.client_view(row))))
+        Ok(page(rows, query.limit, place).map(|row| Some(state.client_view(row))))
     }
 
     async fn export_clients(
@@ -257,13 +255,9 @@ impl Campaigns for MemoryStore {
     }
 }
 
-fn micros(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
-}
-
 fn wanted(query: &ClientQuery, row: &ClientRow) -> bool {
     let client = &row.client;
-    query.q.as_ref().is_none_or(|q| matches(q, &client.name, Some(client.phone)))
+    query.q.as_ref().is_none_or(|q| matches(q, &client.name, client.phone))
         && (query.statuses.is_empty() || query.statuses.contains(&client.standing.status))
         && (query.tags.is_empty() || query.tags.iter().any(|tag| client.tags.contains(tag)))
 }
@@ -383,7 +377,7 @@ impl State {
             campaign,
             import,
             line: new.line,
-            phone: new.phone,
+            phone: Some(new.phone),
             name: new.name.clone(),
             external_id: new.external_id.clone(),
             email: new.email.clone(),
@@ -396,6 +390,7 @@ impl State {
             person_key: new.person_key.clone(),
             debt_key: new.debt_key.clone(),
             standing: Standing::default(),
+            erased: None,
         };
         let call = call_to(&client, new.call, 1, new.due_at);
         self.by_number.insert((new.phone, campaign), new.id);

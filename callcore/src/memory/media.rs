@@ -38,16 +38,15 @@ impl Media for MemoryStore {
 
     async fn audios(&self, after: Option<Cursor>, limit: u32) -> Result<Page<Audio>, StoreError> {
         let state = self.lock();
-        let cursor = |audio: &&Audio| Cursor { at: audio.created_at, id: audio.id.uuid() };
-        let key = |audio: &&Audio| (audio.created_at, audio.id.uuid());
+        let key = |audio: &&Audio| Cursor::at(audio.created_at, audio.id.uuid());
         let mut rows: Vec<&Audio> = state
             .audio
             .values()
             .map(|(audio, _)| audio)
-            .filter(|audio| after.is_none_or(|after| key(audio) < (after.at, after.id)))
+            .filter(|audio| after.as_ref().is_none_or(|after| key(audio) < *after))
             .collect();
         rows.sort_unstable_by_key(|audio| std::cmp::Reverse(key(audio)));
-        Ok(page(rows, limit, cursor).map(|audio| Some(audio.clone())))
+        Ok(page(rows, limit, key).map(|audio| Some(audio.clone())))
     }
 
     async fn remove_audio(&self, by: By<'_>, id: AudioId) -> Result<(), ActError> {

@@ -111,6 +111,9 @@ pub enum Refused {
     /// A campaign that is not over plays the audio.
     #[error("a campaign plays the audio")]
     AudioInUse(CampaignId),
+    /// The person was erased: there is nobody to call, and nothing to be written down.
+    #[error("the person was erased")]
+    Erased,
     /// There is nobody to call.
     #[error("the campaign has no clients")]
     NoClients,
