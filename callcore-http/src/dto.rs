@@ -21,7 +21,7 @@ pub(crate) use audio::AudioDto;
 pub(crate) use call::{CallDetail, CallDto, ResultDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
-pub(crate) use dnc::{DncAddedDto, DncDto};
+pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
@@ -39,6 +39,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Result(view) => json!(ResultDto::from(&**view)),
         Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
+        Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => Value::Null,
     }

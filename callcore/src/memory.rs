@@ -10,6 +10,7 @@ mod campaigns;
 mod dispatch;
 mod dnc;
 mod media;
+mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,9 +30,10 @@ use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall,
 use crate::id::{AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
-    NoticeKind, Refused, SavedReply, User,
+    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
+    Notice, NoticeKind, Refused, SavedReply, User,
 };
+use crate::script::Script;
 use crate::time::SeededEntropy;
 use crate::zones::number_zones;
 
@@ -82,6 +84,11 @@ struct State {
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
     audio: BTreeMap<AudioId, (Audio, Vec<u8>)>,
+    dnc_imports: BTreeMap<ImportId, DncImport>,
+    /// Calls whose words were erased: what comes late is dropped.
+    erased_calls: BTreeMap<CallId, ErasedCall>,
+    /// Recordings the carrier has to delete, how often it was asked, and when it is next.
+    deletions: BTreeMap<String, (u32, DateTime<Utc>)>,
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
@@ -106,6 +113,15 @@ struct CampaignRow {
     leased: BTreeSet<CallId>,
     /// Calls begun and not ended, the oldest first.
     live: BTreeSet<(DateTime<Utc>, CallId)>,
+}
+
+/// A call whose words were erased.
+#[derive(Debug, Clone, Copy)]
+struct ErasedCall {
+    /// Whether its number goes too, once it has ended.
+    number: bool,
+    /// The number that was dialled, and when: what caps look back to.
+    dialled: Option<(PhoneNumber, DateTime<Utc>)>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -151,6 +167,9 @@ impl State {
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
             audio: BTreeMap::new(),
+            dnc_imports: BTreeMap::new(),
+            erased_calls: BTreeMap::new(),
+            deletions: BTreeMap::new(),
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
@@ -388,6 +407,10 @@ impl State {
         let begun_at = begun_at.or(row.call.begun_at);
         let (new_tally, new_ended) = (Tally::of(&row.call), row.call.ended_at());
         let (campaign, phone) = (row.call.campaign, row.call.phone);
+        if new_ended.is_some() && self.erased_calls.get(&id).is_some_and(|erased| erased.number) {
+            // While it was live, it kept others from dialling the number.
+            (row.call.phone, row.call.zone) = (None, None);
+        }
         let outbound = row.call.direction == Direction::Outbound;
         let now_live = row.call.is_live();
         if ended != new_ended {
@@ -479,6 +502,18 @@ impl State {
         self.check_finished(campaign, now);
     }
 
+    /// The script that a call ran under.
+    fn script_of(&self, id: CallId) -> Script {
+        let call = self.calls.get(&id).map(|row| &row.call);
+        let versions = call.and_then(|call| self.campaigns.get(&call.campaign?));
+        let settings = call
+            .zip(versions)
+            .and_then(|(call, campaign)| campaign.versions.get(&call.settings_version));
+        let script =
+            settings.zip(call).and_then(|(settings, call)| settings.script_of(call.direction));
+        script.cloned().unwrap_or_default()
+    }
+
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
@@ -544,6 +579,7 @@ impl State {
         scope: DncScope,
         at: DateTime<Utc>,
         by: &Actor,
+        reason: CancelReason,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
             .by_number
@@ -561,19 +597,32 @@ impl State {
                 .filter(|id| is_waiting(&self.calls[id].call))
                 .collect();
             for id in scheduled {
-                self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+                self.retire(id, at, by, Retirement::Canceled(reason));
                 canceled.push(id);
             }
             self.follow_up(client, at);
         }
-        let tests = self.waiting_tests(|call| {
+        canceled.extend(self.retire_tests(phone, scope, at, by, reason));
+        canceled
+    }
+
+    /// Cancels every test call to a number in a scope that waits.
+    fn retire_tests(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Vec<CallId> {
+        let mut tests = self.waiting_tests(|call| {
             call.phone == Some(phone) && call.campaign.is_some_and(|id| scope.covers(id))
         });
-        for id in tests {
-            self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
-            canceled.push(id);
+        tests.sort_unstable();
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
         }
-        canceled
+        tests
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) struct Judge {
     pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
     /// Numbers that were ever on a list: their clients' calls may have been cancelled.
     pub(super) ever_on_dnc: BTreeSet<PhoneNumber>,
+    /// Clients that were erased: never called again, and nothing is known of them.
+    pub(super) erased: BTreeSet<ClientId>,
+    /// Test calls to the numbers of the erased: nothing is known of them either.
+    erased_tests: BTreeSet<CallId>,
     /// Calls that workers claimed, the latest last: where people meddle.
     pub(super) claims: Vec<CallId>,
     /// Calls that people asked for, and their intents.
@@ -191,6 +195,8 @@ impl Judge {
         };
         holds(allowed_state, &format!("its campaign is {}", campaign.state.as_str()))?;
         holds(!self.on_dnc(phone, permit.campaign()), "its number is on the DNC list")?;
+        let erased = permit.client().is_some_and(|client| self.erased.contains(&client));
+        holds(!erased, "its client was erased")?;
         holds(
             permit.settings_version() as usize == campaign.versions.len(),
             "its settings are outdated",
@@ -408,6 +414,24 @@ impl Judge {
     pub(super) fn listed(&mut self, phone: PhoneNumber, scope: DncScope) {
         self.dnc.insert((phone, scope));
         self.ever_on_dnc.insert(phone);
+    }
+
+    /// The person behind a client was erased: in every campaign that had the number by then.
+    pub(super) fn erased(&mut self, client: ClientId) {
+        let Some(phone) = self.clients.get(&client).map(|person| person.phone) else { return };
+        if !self.erased.contains(&client) {
+            let all = self.clients.iter().filter(|(_, person)| person.phone == phone);
+            self.erased.extend(all.map(|(id, _)| *id));
+            let calls = self.calls.iter();
+            let tests = calls.filter(|(_, call)| call.client.is_none() && call.phone == phone);
+            self.erased_tests.extend(tests.map(|(id, _)| *id));
+        }
+    }
+
+    /// Whether a call's person was erased.
+    pub(super) fn is_erased(&self, id: CallId, call: &Record) -> bool {
+        call.client
+            .map_or_else(|| self.erased_tests.contains(&id), |client| self.erased.contains(&client))
     }
 
     pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> bool {
