@@ -1,5 +1,6 @@
 //! The JSON API: one operation a file.
 
+pub(crate) mod audio;
 pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod campaigns;
@@ -70,6 +71,7 @@ routes! {
     post "/api/campaigns/{id}/pause" Operator campaigns::run::pause;
     post "/api/campaigns/{id}/resume" Operator campaigns::run::resume;
     post "/api/campaigns/{id}/stop" Operator campaigns::run::stop;
+    post "/api/campaigns/{id}/test-call" Operator campaigns::test_call::handle;
     post "/api/campaigns/{id}/import" Operator imports::upload::handle;
     get "/api/campaigns/{id}/preview" Viewer campaigns::preview::handle;
     get "/api/campaigns/{id}/analytics" Viewer campaigns::analytics::handle;
@@ -91,10 +93,16 @@ routes! {
     post "/api/calls/{id}/skip" Operator calls::skip::handle;
     post "/api/calls/{id}/reschedule" Operator calls::reschedule::handle;
     post "/api/calls/{id}/retry" Operator calls::retry::handle;
+    post "/api/calls/{id}/result" None calls::result::handle;
 
     get "/api/dnc" Viewer dnc::list::handle;
     post "/api/dnc" Operator dnc::add::handle;
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
+
+    get "/api/audio" Viewer audio::list::handle;
+    post "/api/audio" Operator audio::upload::handle;
+    get "/api/audio/{id}" Viewer audio::listen::handle;
+    delete "/api/audio/{id}" Admin audio::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;
     get "/api/events" Viewer events::handle;

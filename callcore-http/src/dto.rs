@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod audio;
 mod call;
 mod campaign;
 mod client;
@@ -20,7 +21,8 @@ use serde_json::{Value, json};
 
 pub(crate) use access::{AuditDto, TokenDto, UserDto};
 pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
-pub(crate) use call::{CallDetail, CallDto};
+pub(crate) use audio::AudioDto;
+pub(crate) use call::{CallDetail, CallDto, ResultDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
@@ -45,6 +47,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
             json!({"paused": paused})
         }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
+        Effect::Result(view) => json!(ResultDto::from(&**view)),
+        Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
@@ -52,7 +56,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::User(view) => json!(UserDto::from(&**view)),
         Effect::Token(token) => json!(TokenDto::from(&**token)),
-        Effect::DncRemoved | Effect::Read => Value::Null,
+        Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => Value::Null,
     }
 }
 

@@ -212,6 +212,8 @@ impl From<Refused> for Problem {
             Refused::Call(_) => (StatusCode::CONFLICT, "call_state"),
             Refused::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
             Refused::AlreadyScheduled(_) => (StatusCode::CONFLICT, "already_scheduled"),
+            Refused::UnknownAudio(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_audio"),
+            Refused::AudioInUse(_) => (StatusCode::CONFLICT, "audio_in_use"),
             Refused::OnDnc => (StatusCode::UNPROCESSABLE_ENTITY, "on_dnc"),
             Refused::NoClients => (StatusCode::CONFLICT, "no_clients"),
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
@@ -228,6 +230,7 @@ impl From<Refused> for Problem {
             Refused::Transition(error) => problem.with("state", error.from.as_str()),
             Refused::Call(state) => problem.with("state", state.as_str()),
             Refused::Stale { current } => problem.with("settings_version", current),
+            Refused::AudioInUse(campaign) => problem.with("campaign_id", campaign.to_string()),
             Refused::AlreadyScheduled(call) => problem.with("call_id", call.to_string()),
             Refused::OutsideHours { next_allowed } => {
                 problem.with("next_allowed", json!(next_allowed.map(crate::dto::instant)))

@@ -7,11 +7,12 @@ use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
 use callcore::driver::Driver;
 use callcore::mailer::Mailer;
-use callcore::port::{Store, Telephony, WebhookDecoder};
+use callcore::port::{Store, StoreError, Telephony, WebhookDecoder};
 use callcore::runtime::Health;
+use callcore::seal::Sealer;
 use callcore::time::{Clock, Entropy, Zone};
 use chrono::{DateTime, Utc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::auth::{Principal, digest};
 use crate::events::{EventSink, StraightToStore};
@@ -70,6 +71,7 @@ struct Inner {
     feed: Arc<Feed>,
     webhook_events: Arc<AtomicU64>,
     loops: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
+    sealer: OnceCell<Sealer>,
 }
 
 /// What a scheduler may do, and the digest of the secret that lets it in.
@@ -117,6 +119,7 @@ impl ApiState {
             feed: Arc::default(),
             webhook_events: Arc::default(),
             loops: None,
+            sealer: OnceCell::new(),
         }))
     }
 
@@ -228,6 +231,16 @@ impl ApiState {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    /// What makes and knows the tokens of voice agents and of audio.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn sealer(&self) -> Result<&Sealer, StoreError> {
+        let entropy = self.entropy();
+        self.0.sealer.get_or_try_init(|| Sealer::of(&**self.store(), entropy)).await
     }
 
     /// The carrier.

@@ -53,6 +53,14 @@ pub(crate) fn settings() -> Value {
     })
 }
 
+/// The smallest WAV there is, but for a few samples.
+pub(crate) fn wav() -> Vec<u8> {
+    let mut file = b"RIFF\x2c\x00\x00\x00WAVEfmt \x10\x00\x00\x00".to_vec();
+    file.extend([1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0]);
+    file.extend(b"data\x08\x00\x00\x00\x00\x00\x01\x00\x02\x00\x03\x00");
+    file
+}
+
 /// A multipart form: its media type and its body.
 pub(crate) fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
@@ -158,6 +166,14 @@ impl World {
         let (media_type, body) = form(parts);
         let request = self.request("POST", &format!("/api/campaigns/{campaign}/import"));
         request.header("content-type", &media_type).body(body).send().await
+    }
+
+    /// An uploaded audio.
+    pub(crate) async fn audio(&self, name: &str) -> String {
+        let (media_type, body) = form(&[("name", name.as_bytes()), ("file", &wav())]);
+        let request = self.request("POST", "/api/audio").header("content-type", &media_type);
+        let answer = request.body(body).send().await;
+        answer.json["id"].as_str().unwrap().to_owned()
     }
 
     /// A campaign without clients.

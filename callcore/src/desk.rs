@@ -18,12 +18,12 @@ use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Par
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
-    NewClient, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
+    NewClient, NewTestCall, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
 use crate::time::Entropy;
-use crate::zones::{Candidates, candidate_zones};
+use crate::zones::number_zones;
 
 /// A person's side of callcore.
 #[derive(Clone)]
@@ -286,6 +286,22 @@ impl Desk {
         self.store.retry(by, id, new).await
     }
 
+    /// Schedules a call to a person's own number, due at once, that plays a campaign's script.
+    ///
+    /// # Errors
+    ///
+    /// See [`Calls::test_call`](crate::port::Calls::test_call).
+    pub async fn test_call(
+        &self,
+        by: By<'_>,
+        campaign: CampaignId,
+        phone: PhoneNumber,
+        sample: Option<ClientId>,
+    ) -> Result<CallView, ActError> {
+        let id = CallId::new(by.now, &*self.entropy);
+        self.store.test_call(by, NewTestCall { id, campaign, phone, sample }).await
+    }
+
     /// Puts a number on the DNC list and hangs up the calls to it that have begun. The entry holds
     /// even if the carrier can't be asked to hang up.
     ///
@@ -414,14 +430,9 @@ fn not_too_far(now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<(), Refused>
 
 /// Every zone a row's person may be in: what the file says, and what the number says.
 fn zones_of(row: &Row) -> Vec<ClientZone> {
-    let (zones, source) = match candidate_zones(row.phone) {
-        Candidates::Known(zones) => (zones, ZoneSource::Number),
-        Candidates::CountryWide(zones) => (zones, ZoneSource::Country),
-        Candidates::Unknown => (&[][..], ZoneSource::Number),
-    };
     let file = row
         .time_zone
         .iter()
         .map(|zone| ClientZone { zone: zone.clone(), source: ZoneSource::File });
-    file.chain(zones.iter().map(|zone| ClientZone { zone: zone.clone(), source })).collect()
+    file.chain(number_zones(row.phone)).collect()
 }

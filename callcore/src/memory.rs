@@ -10,6 +10,7 @@ mod campaigns;
 mod dispatch;
 mod dnc;
 mod guard;
+mod media;
 mod numbers;
 mod outbox;
 mod privacy;
@@ -24,15 +25,16 @@ use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::analytics::Totals;
+use crate::audio::Audio;
 use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{
-    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook,
+    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
 };
 use crate::id::{
-    AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+    AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
 };
 use crate::phone::PhoneNumber;
 use crate::port::{
@@ -41,6 +43,7 @@ use crate::port::{
 };
 use crate::script::Script;
 use crate::time::SeededEntropy;
+use crate::zones::number_zones;
 
 /// A store in memory.
 ///
@@ -88,6 +91,7 @@ struct State {
     live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
+    audio: BTreeMap<AudioId, (Audio, Vec<u8>)>,
     dnc_imports: BTreeMap<ImportId, DncImport>,
     /// Calls whose words were erased: what comes late is dropped.
     erased_calls: BTreeMap<CallId, ErasedCall>,
@@ -191,6 +195,7 @@ impl State {
             live_numbers: BTreeMap::new(),
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
+            audio: BTreeMap::new(),
             dnc_imports: BTreeMap::new(),
             erased_calls: BTreeMap::new(),
             deletions: BTreeMap::new(),
@@ -278,7 +283,8 @@ impl State {
             progress: CampaignProgress {
                 clients: row.clients.clone(),
                 totals: row.totals.clone(),
-                live: row.live.len() as u64,
+                live: row.live.iter().filter(|(_, id)| !self.calls[id].call.is_test()).count()
+                    as u64,
             },
         })
     }
@@ -330,15 +336,21 @@ impl State {
         now: DateTime<Utc>,
     ) -> Option<Facts> {
         let call = &row.call;
-        let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
+        let (campaign, phone) = (call.campaign?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
-        let client_row = &self.clients.get(&client)?.client;
-        let columns = self.imports.get(&client_row.import).map(|import| &import.columns[..]);
-        let fields = columns.unwrap_or_default().iter().cloned().zip(client_row.fields.clone());
+        let client = call.client.and_then(|client| self.clients.get(&client)).map(|it| &it.client);
+        if client.is_none() && !call.is_test() {
+            return None;
+        }
+        let settings = &campaign_row.campaign.settings;
+        let audio = settings
+            .audio()
+            .filter_map(|(_, id)| self.audio.get(&id).map(|(audio, _)| (id, audio.name.clone())));
+        let whose = call.client.or(call.sample).and_then(|client| self.clients.get(&client));
         Some(Facts {
             call: call.id,
             campaign,
-            client,
+            client: call.client,
             phone,
             attempt: call.attempt,
             intent: call.intent,
@@ -346,20 +358,44 @@ impl State {
             lease: Lease { epoch: row.epoch },
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
-            settings: campaign_row.campaign.settings.clone(),
-            zones: client_row.zones.clone(),
-            active: client_row.active,
-            consent: client_row.consent.is_some(),
+            settings: settings.clone(),
+            zones: client.map_or_else(|| number_zones(phone), |client| client.zones.clone()),
+            active: client.is_none_or(|client| client.active),
+            consent: client.is_some_and(|client| client.consent.is_some()),
             dnc: self.on_dnc(phone, campaign),
             number_live: self.number_live(phone),
             number_dials: self.number_dials(phone),
             number_ends: self.number_ends(phone, &campaign_row.campaign.settings),
             campaign_day: self.campaign_day(campaign, now),
             account: account.clone(),
-            client_dials: client_row.standing.attempts,
-            name: client_row.name.clone(),
-            fields: fields.collect(),
+            client_dials: client.map_or(0, |client| client.standing.attempts),
+            person: whose.map(|row| self.person(&row.client)).unwrap_or_default(),
+            audio: audio.collect(),
         })
+    }
+
+    /// What a script's places are filled from.
+    fn person(&self, client: &Client) -> Person {
+        let columns = self.imports.get(&client.import).map(|import| &import.columns[..]);
+        let columns = columns.unwrap_or_default().iter().cloned();
+        Person {
+            name: client.name.clone(),
+            email: client.email.clone(),
+            external_id: client.external_id.clone(),
+            columns: columns.zip(client.fields.clone()).collect(),
+        }
+    }
+
+    /// Test calls that wait, claimed or not.
+    fn waiting_tests(&self, wanted: impl Fn(&Call) -> bool) -> Vec<CallId> {
+        let of = |row: &CampaignRow| -> Vec<CallId> {
+            // Wishes come first in the queue.
+            let wishes = row.due.iter().take_while(|(plan, ..)| !plan).map(|(.., id)| *id);
+            wishes.chain(row.leased.iter().copied()).collect()
+        };
+        let waiting = self.campaigns.values().flat_map(of);
+        let test = |id: &CallId| self.calls[id].call.is_test() && wanted(&self.calls[id].call);
+        waiting.filter(test).collect()
     }
 
     /// Puts a new call into the queue.
@@ -516,7 +552,9 @@ impl State {
         let settings = call
             .zip(versions)
             .and_then(|(call, campaign)| campaign.versions.get(&call.settings_version));
-        settings.map(|settings| settings.script.clone()).unwrap_or_default()
+        let script =
+            settings.zip(call).and_then(|(settings, call)| settings.script_of(call.direction));
+        script.cloned().unwrap_or_default()
     }
 
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
@@ -607,12 +645,32 @@ impl State {
             }
             self.follow_up(client, at);
         }
+        canceled.extend(self.retire_tests(phone, scope, at, by, reason));
         canceled
+    }
+
+    /// Cancels every test call to a number in a scope that waits.
+    fn retire_tests(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Vec<CallId> {
+        let mut tests = self.waiting_tests(|call| {
+            call.phone == Some(phone) && call.campaign.is_some_and(|id| scope.covers(id))
+        });
+        tests.sort_unstable();
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
+        }
+        tests
     }
 }
 
 fn due_key(call: &Call) -> DueKey {
-    (call.intent != Intent::Person, call.due_at, call.id)
+    (!call.intent.is_wish(), call.due_at, call.id)
 }
 
 /// Whether a call waits in the queue, claimed or not.

@@ -18,11 +18,11 @@ pub use store::{
     CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClaimedMail, ClientQuery,
     ClientView, Cursor, Day, Dispatch, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect,
     Erased, ExportRow, Gauges, Idempotency, Import, ImportStatus, Invitation, MailFate,
-    MailSettlement, MailState, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, NewToken,
-    Notice, NoticeDay, NoticeGroup, NoticeKind, Numbers, OpenCall, Outbox, Page, Privacy,
-    QueuedMail, Recorded, Refusals, Rejects, Reply, Retained, SavedReply, Session, SkipThen,
-    SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token, User, UserChange,
-    UserView, Waiting, name_order,
+    MailSettlement, MailState, MailedNotice, Media, NewAudio, NewCall, NewCampaign, NewClient,
+    NewMail, NewTestCall, NewToken, Notice, NoticeDay, NoticeGroup, NoticeKind, Numbers, OpenCall,
+    Outbox, Page, Privacy, QueuedMail, Recorded, Refusals, Rejects, Reply, Retained, SavedReply,
+    Session, SkipThen, SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token,
+    User, UserChange, UserView, Waiting, name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -4,6 +4,7 @@ pub(crate) mod history;
 pub(crate) mod read;
 pub(crate) mod recording;
 pub(crate) mod reschedule;
+pub(crate) mod result;
 pub(crate) mod retry;
 pub(crate) mod skip;
 pub(crate) mod transcript;

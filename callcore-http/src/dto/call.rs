@@ -125,7 +125,7 @@ impl CallDto {
             duration_seconds: ended.then_some(progress.talk_seconds),
             answered_by: progress.answered_by.map(callcore::call::AnsweredBy::as_str),
             review: call.review.as_str(),
-            disposition: call.disposition.clone().or_else(|| progress.disposition.clone()),
+            disposition: call.label().map(str::to_owned),
             notes: call.all_notes().iter().map(NoteDto::from).collect(),
             tags: view.tags.clone(),
             skip,
@@ -135,14 +135,36 @@ impl CallDto {
             has_recording: progress.recording.is_some(),
             carrier: CarrierDto { name: carrier, call_id: progress.carrier_call_id.clone() },
             settings_version: call.begun_at.map(|_| call.settings_version),
-            // Test calls are a thing of their own; whatever is kept as a call is none.
-            test: false,
+            test: call.is_test(),
         }
     }
 
     /// The call as lists show it: what was said is read with the call itself.
     pub(crate) fn brief(view: &CallView, carrier: &'static str) -> Self {
         Self { transcript: None, ..Self::new(view, carrier) }
+    }
+}
+
+/// A call as its voice agent is told of it: nothing it did not know or say.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResultDto {
+    id: String,
+    status: &'static str,
+    disposition: Option<String>,
+    opted_out: bool,
+    lines: usize,
+}
+
+impl From<&CallView> for ResultDto {
+    fn from(view: &CallView) -> Self {
+        let progress = &view.call.progress;
+        Self {
+            id: view.call.id.to_string(),
+            status: view.call.status().as_str(),
+            disposition: progress.disposition.clone(),
+            opted_out: progress.opted_out_at.is_some(),
+            lines: progress.transcript.len(),
+        }
     }
 }
 

@@ -1,13 +1,15 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use callcore::call::{CallEvent, Direction, Intent, Outcome, Retirement, Review, Skip};
+use callcore::call::{
+    AgentResult, CallEvent, Direction, Intent, Outcome, Retirement, Review, Skip,
+};
 use callcore::campaign::RunState;
 use callcore::engine::{CallBrief, Facts, Stage};
 use callcore::id::{CallId, ClientId};
 use callcore::port::{
-    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall, Page,
-    Refused, SkipThen, StoreError,
+    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall,
+    NewTestCall, Page, Refused, SkipThen, StoreError,
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -94,6 +96,19 @@ impl Calls for SqliteStore {
 
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError> {
         self.retry_call(by, id, new).await.map_err(|fail| fail.act("retry"))
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.add_test_call(by, new).await.map_err(|fail| fail.act("test_call"))
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        self.record_result(by, id, result).await.map_err(|fail| fail.act("report_result"))
     }
 }
 

@@ -174,7 +174,7 @@ impl Work<'_> {
         rows.into_iter().map(read).collect()
     }
 
-    async fn record_one(
+    pub(super) async fn record_one(
         &mut self,
         now: DateTime<Utc>,
         report: &Report,
@@ -327,13 +327,15 @@ impl Work<'_> {
         };
         self.load_clients(client).await?;
         let campaign = client.and_then(|id| self.clients.get(&id)).map(|row| row.campaign);
+        let version = campaign.and_then(|id| self.campaigns.get(&id));
+        let settings_version = version.map_or(0, |row| row.settings_version);
         sqlx::query("insert into inbound (carrier_call_id, call) values (?1, ?2)")
             .bind(&ring.carrier_call_id)
             .bind(ring.new_id.uuid())
             .execute(self.conn())
             .await?;
         let call = Call::inbound(ring.new_id, ring.from, at);
-        self.add_call(CallRow::new(Call { campaign, client, ..call }));
+        self.add_call(CallRow::new(Call { campaign, client, settings_version, ..call }));
         self.notify(now, NoticeKind::InboundCall(ring.new_id));
         Ok(())
     }

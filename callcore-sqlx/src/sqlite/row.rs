@@ -162,6 +162,7 @@ impl CallRow {
             id: CallId::from_uuid(row.try_get("id")?),
             campaign: optional_id("campaign")?.map(CampaignId::from_uuid),
             client: optional_id("client")?.map(ClientId::from_uuid),
+            sample: optional_id("sample")?.map(ClientId::from_uuid),
             phone: phone_digits.map(phone).transpose()?,
             direction: word(row.try_get("direction")?, Direction::parse, "direction")?,
             attempt: row.try_get("attempt")?,

@@ -417,7 +417,9 @@ impl<'s> Work<'s> {
         by: &Actor,
     ) -> Result<Vec<CallId>, Fail> {
         let clients = self.clients_of(phones, scope).await?;
-        self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await
+        let waiting = self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await?;
+        let tests = self.retire_tests(phones, scope, at, by, CancelReason::OnDnc).await?;
+        Ok([waiting, tests].concat())
     }
 
     /// The clients of some numbers in a scope.
@@ -468,12 +470,45 @@ impl<'s> Work<'s> {
         Ok(waiting)
     }
 
+    /// Cancels every test call to some numbers in a scope that waits: no client leads to them.
+    pub(super) async fn retire_tests(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Result<Vec<CallId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from due
+             where phone in (select value from json_each(?1)) and client is null order by id",
+        )
+        .bind(row::numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
+        let mut tests = Vec::new();
+        for row in rows {
+            if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
+                tests.push(CallId::from_uuid(row.try_get("id")?));
+            }
+        }
+        self.load_calls(tests.iter().copied()).await?;
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
+        }
+        Ok(tests)
+    }
+
     /// The script that a call ran under.
     pub(super) async fn script(&mut self, id: CallId) -> Result<Script, Fail> {
-        let call = self.calls.get(&id).map(|row| (row.call.campaign, row.call.settings_version));
-        let Some((Some(campaign), version)) = call else { return Ok(Script::default()) };
+        let Some(call) = self.calls.get(&id).map(|row| &row.call) else {
+            return Ok(Script::default());
+        };
+        let Some(campaign) = call.campaign else { return Ok(Script::default()) };
+        let (version, direction) = (call.settings_version, call.direction);
         let settings = self.settings.load(&mut self.tx, campaign, version).await?;
-        Ok(settings.map(|settings| settings.script.clone()).unwrap_or_default())
+        let script = settings.as_ref().and_then(|settings| settings.script_of(direction));
+        Ok(script.cloned().unwrap_or_default())
     }
 }
 

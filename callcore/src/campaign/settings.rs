@@ -372,7 +372,7 @@ impl Settings {
 fn voicemail(fields: &mut Fields) -> Voicemail {
     let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
     let (policy, message) = (nested.or_default("policy"), nested.template("message"));
-    let is_broken = nested.is_refused("voicemail.message");
+    let is_broken = nested.is_refused("message");
     fields.end_nested(nested);
     if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
         fields.out_of_range("voicemail.message", "is needed to leave a message");

@@ -297,11 +297,11 @@ impl Tally {
         DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0).unwrap_or(at)
     }
 
-    /// What a call adds: nothing before it ended, and nothing for an inbound one.
+    /// What a call adds: nothing before it ended, and nothing for an inbound or a test call.
     #[must_use]
     pub fn of(call: &Call) -> Option<Self> {
         let (outcome, at) = (call.outcome()?, call.ended_at()?);
-        if call.direction == Direction::Inbound {
+        if call.direction == Direction::Inbound || call.is_test() {
             return None;
         }
         let quarter = Self::quarter_of(at);

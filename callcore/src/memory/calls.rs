@@ -4,14 +4,14 @@ use serde_json::json;
 
 use super::campaigns::page;
 use super::{MemoryStore, State, call_to, is_waiting, matches};
-use crate::call::{Call, CallEvent, Intent, Retirement, Skip};
+use crate::call::{AgentResult, Call, CallEvent, Intent, Report, Retirement, Skip};
 use crate::campaign::RunState;
 use crate::client::Client;
 use crate::engine::Facts;
 use crate::id::CallId;
 use crate::port::{
-    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall, Page,
-    Refused, SkipThen, SortKey, StoreError, name_order,
+    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall,
+    NewTestCall, Page, Refused, SkipThen, SortKey, StoreError, name_order,
 };
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Calls for MemoryStore {
                     RunState::Running | RunState::Paused | RunState::Finished
                 )
             });
-            is_waiting(call) && serves
+            is_waiting(call) && !call.is_test() && serves
         };
         let keys = state
             .calls
@@ -163,6 +163,49 @@ impl Calls for MemoryStore {
         state.schedule(call);
         let body = json!({"retry_of": id, "due_at": new.due_at});
         state.call_changed(by, "call.retry", new.id, None, Some(body))
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let run_state = state.campaign_row(new.campaign)?.campaign.state;
+        if !Intent::Test.dials_while(run_state) {
+            return Err(Refused::Campaign(run_state).into());
+        }
+        let of_campaign = |id| {
+            let row = state.clients.get(&id);
+            row.is_some_and(|row| row.client.campaign == new.campaign)
+        };
+        if new.sample.is_some_and(|sample| !of_campaign(sample)) {
+            return Err(Refused::NotFound.into());
+        }
+        if state.on_dnc(new.phone, new.campaign).is_some() {
+            return Err(Refused::OnDnc.into());
+        }
+        let number = (new.campaign, new.phone);
+        state.schedule(Call::test(new.id, number, new.sample, by.actor.clone(), by.now));
+        let body = json!({"campaign": new.campaign, "client": new.sample});
+        state.call_changed(by, "call.test", new.id, None, Some(body))
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let call = &state.calls.get(&id).ok_or(Refused::NotFound)?.call;
+        if is_waiting(call) || call.retired.is_some() {
+            return Err(Refused::Call(call.status()).into());
+        }
+        for event in result.events(call.began()) {
+            state.record(by.now, &Report::ours(id, event.at, event.kind));
+        }
+        let view = state.call_view(id).ok_or(Refused::NotFound)?;
+        state.leave(by, &Effect::Result(Box::new(view.clone())));
+        Ok(view)
     }
 }
 

@@ -28,6 +28,7 @@ impl Campaigns for MemoryStore {
     ) -> Result<CampaignView, ActError> {
         let mut state = self.lock();
         state.enter(by)?;
+        state.check_audio(&new.settings)?;
         let row = CampaignRow {
             campaign: Campaign {
                 id: new.id,
@@ -68,6 +69,8 @@ impl Campaigns for MemoryStore {
         if row.campaign.settings_version != version {
             return Err(Refused::Stale { current: row.campaign.settings_version }.into());
         }
+        state.check_audio(&settings)?;
+        let row = state.campaigns.get_mut(&id).ok_or(Refused::NotFound)?;
         let old = row.campaign.settings.to_json();
         row.campaign.settings_version += 1;
         row.campaign.settings = settings.clone();
@@ -329,8 +332,9 @@ impl State {
 
     /// What was due before the campaign started is due now.
     fn bring_forward(&mut self, by: By<'_>, id: CampaignId) {
+        let waiting = self.campaigns[&id].due.iter().map(|(_, _, call)| *call);
         let waiting: Vec<CallId> =
-            self.campaigns[&id].due.iter().map(|(_, _, call)| *call).collect();
+            waiting.filter(|call| !self.calls[call].call.is_test()).collect();
         for call in waiting {
             self.dequeue(call);
             self.change(call, |row| row.call.due_at = row.call.due_at.max(by.now));
@@ -356,6 +360,10 @@ impl State {
             // Whoever had nothing to come stays what it is.
             .filter(|(_, calls): &(ClientId, Vec<CallId>)| !calls.is_empty())
             .collect();
+        for test in self.waiting_tests(|call| call.campaign == Some(id)) {
+            let how = Retirement::Canceled(CancelReason::CampaignStopped);
+            self.retire(test, by.now, by.actor, how);
+        }
         for (client, calls) in clients {
             for call in calls {
                 let how = Retirement::Canceled(CancelReason::CampaignStopped);

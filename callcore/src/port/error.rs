@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::call::CallStatus;
 use crate::campaign::{InvalidTransition, RunState};
-use crate::id::CallId;
+use crate::id::{AudioId, CallId, CampaignId};
 
 /// A store could not do its work.
 #[derive(Debug)]
@@ -105,6 +105,12 @@ pub enum Refused {
     /// A DNC entry covers the number.
     #[error("the number is on a do-not-call list")]
     OnDnc,
+    /// The settings play an audio that is not there.
+    #[error("the settings play an audio that is not there")]
+    UnknownAudio(AudioId),
+    /// A campaign that is not over plays the audio.
+    #[error("a campaign plays the audio")]
+    AudioInUse(CampaignId),
     /// The person was erased: there is nobody to call, and nothing to be written down.
     #[error("the person was erased")]
     Erased,

@@ -1,6 +1,6 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is eight traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
@@ -9,6 +9,7 @@ mod campaigns;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod media;
 mod numbers;
 mod outbox;
 mod people;
@@ -17,9 +18,13 @@ mod privacy;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
+pub use access::{
+    Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind, Session, User,
+};
 pub use account::{Account, AccountView, StoppedAll};
-pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
+pub use calls::{
+    CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall, SkipThen, name_order,
+};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
@@ -28,6 +33,7 @@ use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use media::{Media, NewAudio};
 pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
 pub use outbox::{
     Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
@@ -37,17 +43,18 @@ pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserVie
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
+use crate::audio::Audio;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
 pub trait Store:
-    Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox
+    Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
 {
 }
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Numbers + Outbox> Store
-    for T
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox>
+    Store for T
 {
 }
 
@@ -106,7 +113,13 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed or resumed.
+    /// A voice agent's result was recorded with its call.
+    Result(Box<CallView>),
+    /// An audio was uploaded.
+    Audio(Box<Audio>),
+    /// An audio was removed.
+    AudioRemoved,
+    /// The account was changed, stopped or resumed.
     Account(Box<AccountView>),
     /// All dialling was stopped.
     Stopped(Box<StoppedAll>),

@@ -40,8 +40,8 @@ pub async fn recount(store: &dyn Store) {
         for id in &live {
             let call = store.call(*id).await.expect("read").expect("a live call is there");
             assert!(call.call.is_live(), "{id} is among the live calls but is not live");
-            // Somebody who calls in takes no slot.
-            let outbound = call.call.direction == Direction::Outbound;
+            // Somebody who calls in takes no slot, and a test call is not shown.
+            let outbound = call.call.direction == Direction::Outbound && !call.call.is_test();
             if outbound && call.call.campaign == Some(campaign) {
                 live_views.push(call);
             }

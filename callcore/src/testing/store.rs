@@ -44,11 +44,15 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod finding;
+pub mod inbound;
 pub mod lists;
+pub mod media;
 pub mod numbers;
 pub mod outbox;
 pub mod people;
 pub mod privacy;
+pub mod results;
+pub mod test_calls;
 pub mod watch;
 
 /// Makes fresh stores.
@@ -234,6 +238,33 @@ macro_rules! store_conformance {
                 m2_attention_names_what_nobody_has_seen_to
                 m3_every_waiting_call_comes_once_in_the_order_of_the_list
             }
+            media {
+                p1_an_audio_keeps_its_bytes_and_the_newest_comes_first
+                p2_an_audio_stays_while_a_campaign_that_is_not_over_plays_it
+                p3_settings_that_play_what_is_not_there_are_refused
+                p1_the_audio_of_a_script_comes_with_the_facts_as_far_as_it_is_there
+            }
+            test_calls {
+                x1_a_test_call_is_dialled_on_a_draft_and_while_paused
+                x1_a_test_call_brings_the_fields_of_its_sample
+                x1_a_listed_number_and_a_stopped_campaign_get_no_test_call
+                x1_a_test_call_takes_a_slot_and_its_number
+                x2_a_test_call_is_in_no_count_and_stands_in_the_history
+                x2_a_key_that_opts_out_in_a_test_call_blocks_the_number
+                x1_a_test_call_that_is_taken_back_waits_again
+            }
+            results {
+                r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing
+                r1_an_opt_out_the_agent_heard_blocks_the_number_at_once
+                r1_a_call_that_never_began_has_no_result
+                r1_the_answer_to_a_result_is_stored_with_it
+            }
+            inbound {
+                i1_of_several_clients_the_one_dialled_last_is_meant_else_the_latest
+                i1_a_withheld_number_is_nobodys
+                i2_what_a_caller_presses_means_what_the_inbound_script_says
+                i2_a_campaign_without_a_script_for_callers_hears_no_keys
+            }
             access {
                 a1_a_link_is_redeemed_once
                 a1_a_link_that_ended_is_no_link
@@ -300,6 +331,7 @@ macro_rules! store_conformance {
             d5_the_order_of_a_refusal_and_its_denial_does_not_matter
             d5_the_order_of_an_opt_outs_events_does_not_matter
             d5_the_order_of_contradicting_endings_does_not_matter
+            d5_the_order_of_an_agents_result_does_not_matter
         }
     };
     (@each $factory:expr; $($module:ident { $($case:ident)* })*) => {$($(
@@ -331,6 +363,7 @@ mod tests {
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+        include_str!("../port/store/media.rs"),
         include_str!("../port/store/privacy.rs"),
         include_str!("../port/store/outbox.rs"),
         include_str!("../port/store/numbers.rs"),
@@ -350,7 +383,11 @@ mod tests {
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
         include_str!("store/finding.rs"),
+        include_str!("store/inbound.rs"),
         include_str!("store/lists.rs"),
+        include_str!("store/media.rs"),
+        include_str!("store/results.rs"),
+        include_str!("store/test_calls.rs"),
         include_str!("store/privacy.rs"),
         include_str!("store/outbox.rs"),
         include_str!("store/numbers.rs"),

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{By, Cursor, Page};
-use crate::call::{Call, CallEvent, Direction, Outcome, Review, Skip};
+use crate::call::{AgentResult, Call, CallEvent, Direction, Outcome, Review, Skip};
 use crate::client::ClientZone;
 use crate::engine::Facts;
 use crate::id::{CallId, CampaignId, ClientId};
@@ -24,6 +24,12 @@ use crate::time::Zone;
 ///   one of a stopped campaign; `call_now` refuses one of a draft too.
 /// - **L4** A client has at most one call to come: `retry` refuses while there is one, or one is live.
 /// - **L5** A call that `retry` adds to a finished campaign makes it run again.
+/// - **X1** A test call passes the same gate as every dial, on a draft too; none is made on a stopped
+///   campaign or to a number that a DNC entry covers, and an entry or a stop cancels one that waits.
+/// - **X2** A test call is in no count: neither its client's nor its campaign's, and no cap sees it.
+///   While it is live it holds a slot and its number. It stands in the history, not in `upcoming`.
+/// - **R1** `report_result` records what a voice agent reports in one transaction with all that
+///   follows, as events of its call: repeats change nothing. A call that never began has no result.
 #[async_trait]
 pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// A call.
@@ -107,6 +113,26 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// There is no such call, it has not ended, it has no client, a DNC entry covers the number,
     /// the client has a call to come, or the campaign is a draft or stopped.
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError>;
+
+    /// Schedules a call to a person's own number, due at once, that plays the campaign's script.
+    ///
+    /// # Errors
+    ///
+    /// There is no such campaign or client of it, the campaign is stopped, or a DNC entry covers the
+    /// number.
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError>;
+
+    /// Records what the voice agent of a call reports.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or it never began.
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError>;
 }
 
 /// A call with what pages show beside it.
@@ -144,6 +170,20 @@ pub struct NewCall {
     pub id: CallId,
     /// When it is due.
     pub due_at: DateTime<Utc>,
+}
+
+/// A test call to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTestCall {
+    /// Its id.
+    pub id: CallId,
+    /// The campaign whose script is played.
+    pub campaign: CampaignId,
+    /// The number.
+    pub phone: PhoneNumber,
+    /// The client whose fields the script is filled with; without one the names of the fields are
+    /// heard.
+    pub sample: Option<ClientId>,
 }
 
 /// What follows a skipped call.

@@ -35,7 +35,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The store failed, or the idempotency key is taken.
+    /// The settings play an audio that is not there, the idempotency key is taken, or the store
+    /// failed.
     async fn create_campaign(&self, by: By<'_>, new: NewCampaign)
     -> Result<CampaignView, ActError>;
 
@@ -43,7 +44,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such campaign, or `version` is not the current one.
+    /// There is no such campaign, `version` is not the current one, or the settings play an audio
+    /// that is not there.
     async fn change_settings(
         &self,
         by: By<'_>,

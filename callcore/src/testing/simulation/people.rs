@@ -74,7 +74,7 @@ impl World {
         let (Some(campaign), Some(phone)) = (view.call.campaign, view.call.phone) else { return };
         let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
         let id = view.call.id;
-        let luck = self.dice(|dice| dice.below(100));
+        let luck = self.dice(|dice| dice.below(112));
         match luck {
             0..=6 => self.list(phone, campaign),
             7..=9 => self.list_many(phone, campaign),
@@ -92,6 +92,7 @@ impl World {
             }),
             87..=95 => self.add(campaign),
             96..=98 => self.erase(&view),
+            100..=111 => self.test(campaign, phone),
             _ => self.transition(campaign, Transition::Stop, "stop"),
         }
     }
@@ -237,6 +238,18 @@ impl World {
         self.start(async move {
             let done = store.add_clients(By::new(&PERSON, now), import, &clients).await;
             Done::Acted("import", done.is_ok())
+        });
+    }
+
+    /// Somebody tries the script, on a number of their own or, by mistake, a client's.
+    fn test(&mut self, campaign: CampaignId, phone: PhoneNumber) {
+        let (desk, now) = (self.desk.clone(), self.now());
+        let own =
+            self.dice(|dice| dice.chance(500)).then(|| PhoneNumber::from_digits(12_125_550_198));
+        let phone = own.and_then(Result::ok).unwrap_or(phone);
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            Done::Acted("test call", desk.test_call(by, campaign, phone, None).await.is_ok())
         });
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::FaultyStore;
-use crate::call::{CallEvent, Intent, Skip};
+use crate::call::{AgentResult, CallEvent, Intent, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
@@ -18,8 +18,9 @@ use crate::port::{
     CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView,
     Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Gauges, Import,
     ImportStatus, Invitation, MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient,
-    NewMail, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail, Retained,
-    SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User, UserChange, UserView,
+    NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail,
+    Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User, UserChange,
+    UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -254,6 +255,34 @@ impl Calls for FaultyStore {
         self.commit("retry", async {
             let view = self.inner.retry(by, id, new).await?;
             self.wished(new.id, Intent::Person);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.commit("test_call", async {
+            let view = self.inner.test_call(by, new).await?;
+            self.wished(new.id, Intent::Test);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        self.commit("report_result", async {
+            let view = self.inner.report_result(by, id, result).await?;
+            let mut stage = self.stage.lock();
+            stage.stats.results += 1;
+            for event in result.events(view.call.began()) {
+                stage.judge.recorded(id, &event, true);
+            }
+            drop(stage);
             Ok(view)
         })
         .await
