@@ -189,12 +189,12 @@ impl Preview {
 /// What a client's texts are filled in from.
 fn fields(facts: &Facts) -> ClientFields<'_> {
     ClientFields {
-        name: &facts.name,
+        name: &facts.person.name,
         phone: Some(facts.phone),
-        email: None,
-        external_id: None,
+        email: facts.person.email.as_deref(),
+        external_id: facts.person.external_id.as_deref(),
         campaign: &facts.settings.name,
-        columns: &facts.fields,
+        columns: &facts.person.columns,
     }
 }
 

@@ -39,11 +39,9 @@ pub use recorder::{RecordError, Recorder};
 #[cfg(feature = "sim")]
 use crate::actor::Actor;
 use crate::driver::{Driver, Halt, Tick};
-use crate::driver::{Driver, Halt, Tick};
 use crate::mailer::Mailer;
 #[cfg(feature = "sim")]
 use crate::port::{ActError, By};
-use crate::port::{Store, StoreError, Telephony};
 use crate::port::{Store, StoreError, Telephony};
 use crate::seal::Sealer;
 #[cfg(feature = "sim")]

@@ -165,7 +165,7 @@ mod tests {
     use callcore::engine::{Command, decide};
     use callcore::port::{By, ClaimRequest};
     use chrono::TimeDelta;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use crate::testing::World;
 

@@ -18,9 +18,7 @@ mod privacy;
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{
-    Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind, Session, User,
-};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
 pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{
     CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall, SkipThen, name_order,
