@@ -7,6 +7,8 @@ mod client;
 mod dnc;
 mod import;
 mod numbers;
+mod results;
+mod why;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,12 +18,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use account::AccountDto;
-pub(crate) use call::{CallDetail, CallDto};
+pub(crate) use call::{CallDetail, CallDto, TimelineCall, TimelineDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
+pub(crate) use results::ResultsDto;
+pub(crate) use why::WhyDto;
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {
@@ -34,6 +38,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
+        Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
+        Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved => Value::Null,

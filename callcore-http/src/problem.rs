@@ -187,6 +187,10 @@ impl From<Refused> for Problem {
             Refused::NoClients => (StatusCode::CONFLICT, "no_clients"),
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
             Refused::Erased => (StatusCode::CONFLICT, "erased"),
+            Refused::Inactive => (StatusCode::CONFLICT, "inactive"),
+            Refused::NoConsent => (StatusCode::UNPROCESSABLE_ENTITY, "no_consent"),
+            Refused::NoClient => (StatusCode::CONFLICT, "no_client"),
+            Refused::TooManyTags => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_tags"),
             Refused::TooFar => (StatusCode::UNPROCESSABLE_ENTITY, "too_far"),
             Refused::InProgress => (StatusCode::CONFLICT, "in_progress"),
         };

@@ -18,9 +18,11 @@
 
 mod access;
 mod account;
+mod acts;
 mod calls;
 mod campaigns;
 mod claim;
+mod clients;
 mod dispatch;
 mod dnc;
 mod facts;

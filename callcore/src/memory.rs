@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod dispatch;
 mod dnc;
 
@@ -21,7 +22,7 @@ use crate::actor::Actor;
 use crate::analytics::Totals;
 use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
-use crate::client::{Client, ClientStatus};
+use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
 use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
@@ -71,6 +72,9 @@ struct State {
     clients: BTreeMap<ClientId, ClientRow>,
     by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
     calls: BTreeMap<CallId, CallRow>,
+    /// What people wrote down about calls. A retry that is withdrawn and planned again has the
+    /// same id, and what was written about it.
+    notes: BTreeMap<CallId, Vec<Note>>,
     inbound: BTreeMap<String, CallId>,
     /// Every dial to a number, over all campaigns.
     dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
@@ -140,6 +144,7 @@ impl State {
             clients: BTreeMap::new(),
             by_number: BTreeMap::new(),
             calls: BTreeMap::new(),
+            notes: BTreeMap::new(),
             inbound: BTreeMap::new(),
             dials: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -235,7 +240,8 @@ impl State {
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
-        let call = self.calls.get(&id)?.call.clone();
+        let notes = self.notes.get(&id).cloned().unwrap_or_default();
+        let call = Call { notes, ..self.calls.get(&id)?.call.clone() };
         let client = call.client.and_then(|id| self.clients.get(&id)).map(|row| &row.client);
         let campaign = call.campaign.and_then(|id| self.campaigns.get(&id));
         Some(CallView {
@@ -270,7 +276,10 @@ impl State {
     }
 
     fn facts_of(&self, row: &CallRow) -> Option<Facts> {
-        let call = &row.call;
+        self.facts_about(&row.call, Lease { epoch: row.epoch })
+    }
+
+    fn facts_about(&self, call: &Call, lease: Lease) -> Option<Facts> {
         let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
         let client_row = &self.clients.get(&client)?.client;
@@ -284,7 +293,7 @@ impl State {
             attempt: call.attempt,
             intent: call.intent,
             due_at: call.due_at,
-            lease: Lease { epoch: row.epoch },
+            lease,
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
             settings: campaign_row.campaign.settings.clone(),
@@ -444,6 +453,11 @@ impl State {
     }
 
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
+        self.case(client, |_, case| outlook(case))
+    }
+
+    /// Asks the core about a client and all its calls.
+    fn case<T>(&self, client: ClientId, ask: impl FnOnce(&Client, &Case<'_>) -> T) -> Option<T> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
         let calls: Vec<CallBrief> = row
@@ -452,7 +466,7 @@ impl State {
             .filter_map(|id| self.calls.get(id))
             .filter_map(|row| CallBrief::of(&row.call))
             .collect();
-        Some(outlook(&Case {
+        let case = Case {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
@@ -460,7 +474,8 @@ impl State {
             on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
-        }))
+        };
+        Some(ask(&row.client, &case))
     }
 
     fn plan(&mut self, client: ClientId, planned: PlannedCall) {

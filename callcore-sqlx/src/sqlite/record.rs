@@ -220,6 +220,7 @@ impl Work<'_> {
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
+        let was_unknown = row.call.end_reason() == Some("unknown");
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
@@ -227,6 +228,7 @@ impl Work<'_> {
                 row.changed = true;
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
             // Only filters on ended calls need columns for what the events add up to.
             row.changed |= Table::of(&row.call) == Table::History;
         });

@@ -271,10 +271,12 @@ impl State {
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
         let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
+        let inactive =
+            client.and_then(|id| self.clients.get(&id)).is_some_and(|row| !row.client.active);
         let reason = match (stopped, on_dnc) {
             (true, _) => Some(CancelReason::CampaignStopped),
             (false, true) => Some(CancelReason::OnDnc),
-            (false, false) => None,
+            (false, false) => inactive.then_some(CancelReason::Inactive),
         };
         if let Some(reason) = reason {
             self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
@@ -337,6 +339,7 @@ impl State {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let (client, phone) = (row.call.client, row.call.phone);
+        let was_unknown = row.call.end_reason() == Some("unknown");
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
@@ -346,6 +349,7 @@ impl State {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
         });
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);

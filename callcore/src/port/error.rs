@@ -120,6 +120,18 @@ pub enum Refused {
     /// The instant is further ahead than hours are looked for.
     #[error("more than {} days ahead", crate::rules::hours::HORIZON.num_days())]
     TooFar,
+    /// The client is switched off.
+    #[error("the client is switched off")]
+    Inactive,
+    /// Consent is required and there is none.
+    #[error("consent is required, and none is recorded")]
+    NoConsent,
+    /// A stranger's call has no client.
+    #[error("the call has no client")]
+    NoClient,
+    /// The client would have more tags than it may.
+    #[error("a client has at most {} tags", crate::client::MAX_TAGS)]
+    TooManyTags,
     /// A request under the same idempotency key is being carried out.
     #[error("a request with this idempotency key is in progress")]
     InProgress,

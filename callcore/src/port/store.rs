@@ -1,11 +1,12 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod cursor;
 mod dispatch;
 mod dnc;
@@ -15,12 +16,15 @@ use std::sync::Arc;
 
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
 pub use account::{Account, AccountView};
-pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
+pub use calls::{
+    Acted, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order,
+};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
 use chrono::{DateTime, Utc};
+pub use clients::{ClientChange, ClientDetail, Clients};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
@@ -30,9 +34,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Clients + Calls + Dnc + Access + Account {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Clients + Calls + Dnc + Access + Account> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -91,6 +95,10 @@ pub enum Effect {
     Call(Box<CallView>),
     /// The account was changed, stopped or resumed.
     Account(Box<AccountView>),
+    /// Many calls were to be changed.
+    Calls(Vec<Acted>),
+    /// A client was changed.
+    Client(Box<ClientDetail>),
     /// An import began.
     Import(Box<Import>),
     /// A DNC entry was added.

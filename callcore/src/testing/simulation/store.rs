@@ -3,6 +3,7 @@
 
 mod account;
 mod acts;
+mod clients;
 
 use std::fmt;
 use std::future::Future;

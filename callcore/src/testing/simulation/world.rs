@@ -19,7 +19,7 @@ use crate::call::{CallRef, EventKind, Report};
 use crate::campaign::Transition;
 use crate::desk::Desk;
 use crate::driver::{Driver, Tick};
-use crate::id::{CampaignId, ImportId};
+use crate::id::{CampaignId, ClientId, ImportId};
 use crate::memory::MemoryStore;
 use crate::port::{By, CallQuery, Calls, Campaigns, Dispatch, StoreError};
 use crate::time::SeededEntropy;
@@ -86,6 +86,7 @@ pub(super) enum Item {
     Start(CampaignId),
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
+    SwitchOn(ClientId),
 }
 
 struct Task {
@@ -277,6 +278,7 @@ impl World {
             }
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
+            Item::SwitchOn(id) => self.change_client(id, true),
         }
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::FaultyStore;
-use crate::call::{CallEvent, Intent, Skip};
+use crate::call::{CallEvent, Intent, Review, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::Facts;
@@ -14,10 +14,10 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
-    CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded, DncQuery, ExportRow,
-    Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, Page, SavedReply, Session,
-    SkipThen, StoreError, TallyRow, User,
+    Access, ActError, Acted, Added, AuditEntry, AuditRow, BeginImport, By, CallAct, CallQuery,
+    CallView, Calls, CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded,
+    DncQuery, ExportRow, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, Page,
+    Refused, SavedReply, Session, SkipThen, StoreError, TallyRow, User,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -117,12 +117,8 @@ impl Campaigns for FaultyStore {
             let mut stage = self.stage.lock();
             for (client, added) in clients.iter().zip(&added) {
                 if let (Some(campaign), Added::Accepted { .. }) = (campaign, added) {
-                    let person = Person {
-                        campaign,
-                        phone: client.phone,
-                        zones: client.zones.clone(),
-                        consent: client.consent.is_some(),
-                    };
+                    let (zones, consent) = (client.zones.clone(), client.consent.is_some());
+                    let person = Person::new(campaign, client.phone, zones, consent);
                     stage.judge.clients.insert(client.id, person);
                 }
             }
@@ -249,6 +245,37 @@ impl Calls for FaultyStore {
             let view = self.inner.retry(by, id, new).await?;
             self.wished(new.id, Intent::Person);
             Ok(view)
+        })
+        .await
+    }
+
+    async fn add_note(&self, by: By<'_>, id: CallId, text: &str) -> Result<CallView, ActError> {
+        self.commit("add_note", self.inner.add_note(by, id, text)).await
+    }
+
+    async fn review(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        review: Review,
+        disposition: Option<Option<String>>,
+    ) -> Result<CallView, ActError> {
+        self.commit("review", self.inner.review(by, id, review, disposition)).await
+    }
+
+    async fn change_calls(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, ActError> {
+        self.commit("change_calls", async {
+            let acted = self.inner.change_calls(by, acts).await?;
+            for ((id, act), acted) in acts.iter().zip(&acted) {
+                if matches!((act, &acted.done), (Ok(CallAct::Reschedule(_)), Ok(_))) {
+                    self.wished(*id, Intent::Rescheduled);
+                }
+            }
+            Ok(acted)
         })
         .await
     }
