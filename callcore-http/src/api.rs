@@ -76,6 +76,8 @@ routes! {
     get "/api/imports/{id}" Viewer imports::read::handle;
 
     get "/api/calls/history" Viewer calls::history::handle;
+    get "/api/calls/export" Viewer calls::export::filtered;
+    post "/api/calls/export" Viewer calls::export::chosen;
     get "/api/calls/upcoming" Viewer calls::upcoming::handle;
     post "/api/calls/bulk" Operator calls::bulk::handle;
     get "/api/calls/{id}" Viewer calls::read::handle;

@@ -42,7 +42,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
+        Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
 

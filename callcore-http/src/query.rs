@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,6 +55,11 @@ impl FromRequestParts<ApiState> for Query {
 }
 
 impl Query {
+    /// The keys that are left, each once.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        self.pairs.iter().map(|(key, _)| key.clone()).collect()
+    }
+
     /// Every value of a key that may repeat; empty ones don't count.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let (taken, rest) =

@@ -1,8 +1,13 @@
 //! CSV and transcripts out, as pure text: whoever serves them streams.
 
+mod calls;
 mod clients;
 mod csv_row;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
+pub use calls::CallExport;
 pub use clients::ClientExport;
+pub(crate) use clients::OURS;
 pub use transcript::transcript;

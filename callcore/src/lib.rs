@@ -53,6 +53,7 @@ pub mod dnc;
 pub mod driver;
 pub mod engine;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
 pub mod memory;

@@ -1,5 +1,6 @@
 pub(crate) mod bulk;
 pub(crate) mod call_now;
+pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod notes;
 pub(crate) mod read;
@@ -12,7 +13,7 @@ pub(crate) mod transcript;
 pub(crate) mod upcoming;
 
 use callcore::id::CallId;
-use callcore::port::{AuditEntry, By, CallView, StoreError};
+use callcore::port::{ActError, AuditEntry, By, CallView};
 use chrono::{DateTime, Utc};
 
 use crate::auth::Principal;
@@ -31,7 +32,7 @@ pub(crate) async fn audit_read(
     principal: &Principal,
     id: CallId,
     action: &'static str,
-) -> Result<(), StoreError> {
+) -> Result<(), ActError> {
     let entry = AuditEntry { action, object: id.to_string(), old: None, new: None };
     state.store().append_audit(By::new(&principal.actor, state.now()), entry).await
 }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use callcore::actor::Role;
 use callcore::id::{AuditId, CallId, CampaignId, NoticeId, UserId};
 use callcore::port::{
-    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, NoticeKind, Page, SavedReply,
-    Session, StoreError, User,
+    Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, NoticeKind, Page,
+    SavedReply, Session, StoreError, User,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -143,14 +143,15 @@ impl Access for SqliteStore {
         self.reply(scope, key, wall).await.map_err(|fail| fail.store("saved_reply"))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let append = async {
             let mut work = self.write().await?;
             work.enter(by).await?;
             work.audit(by, entry.action, entry.object, entry.old, entry.new).await?;
+            work.leave(by, &Effect::Read).await?;
             work.commit().await
         };
-        append.await.map_err(|fail: Fail| fail.store("append_audit"))
+        append.await.map_err(|fail: Fail| fail.act("append_audit"))
     }
 
     async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {

@@ -36,6 +36,14 @@ impl Calls for SqliteStore {
         read.await.map_err(|fail: Fail| fail.store("call"))
     }
 
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            read::call_views(&mut conn, &self.settings, ids).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("calls"))
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         self.events_of(id).await.map_err(|fail| fail.store("events"))
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ImportError;
 use super::headers::{Field, guess, named};
+use crate::export::OURS;
 
 /// Names the columns that hold a client's fields, where a guess from their names would be wrong.
 ///
@@ -72,6 +73,8 @@ impl Layout {
         let external_id = finder.named("external_id", &mapping.external_id)?;
         let consent = finder.named("consent", &mapping.consent)?;
 
+        let (tags, notes) = (tags.or(finder.ours("tags")), notes.or(finder.ours("notes")));
+
         let phone = finder
             .or_guess(phone, Field::Phone)
             .ok_or_else(|| ImportError::NoPhoneColumn { headers: headers.to_vec() })?;
@@ -121,6 +124,17 @@ impl Finder<'_> {
         })?;
         self.taken.push(index);
         Ok(Some(index))
+    }
+
+    /// A column that an export added: it has what the client came to have since it was uploaded.
+    fn ours(&mut self, name: &str) -> Option<usize> {
+        let start = self.headers.windows(OURS.len()).rposition(|headers| headers == OURS)?;
+        let index = start + OURS.iter().position(|ours| *ours == name)?;
+        if self.taken.contains(&index) {
+            return None;
+        }
+        self.taken.push(index);
+        Some(index)
     }
 
     fn or_guess(&mut self, named: Option<usize>, field: Field) -> Option<usize> {

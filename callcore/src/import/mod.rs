@@ -8,8 +8,8 @@
 //! The encoding, the delimiter and the columns are found from the file; a [`Mapping`] overrules
 //! the guess of columns. Blank rows don't count. Cells missing at a row's end are empty; cells
 //! beyond the last column are dropped if they are empty, and otherwise the row is rejected, as
-//! their meaning is unknown. A cell that starts with `'` and a sign that spreadsheets take for
-//! the start of a formula loses that one `'`: exports put it there.
+//! their meaning is unknown. A cell that starts with `'` and, after it and perhaps more of them,
+//! a sign that spreadsheets take for the start of a formula loses that one `'`: exports put it there.
 //!
 //! ```
 //! use callcore::import::{Importer, ImportReport, Mapping, Parsed};
@@ -60,6 +60,7 @@ pub use self::row::Row;
 use self::decode::Decoder;
 use self::mapping::Layout;
 use self::rows::Rows;
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
 
 /// The longest row, in bytes of UTF-8. A longer one ends the import, because what follows it
@@ -227,7 +228,7 @@ fn read_columns<R: Read>(reader: &mut csv::Reader<Rows<R>>) -> Result<Vec<String
     if record.iter().any(|cell| cell.contains('\0')) {
         return Err(ImportError::NotText { kind: "a binary file" });
     }
-    Ok(record.iter().map(|cell| row::undefused(cell).to_owned()).collect())
+    Ok(record.iter().map(|cell| undefused(cell).to_owned()).collect())
 }
 
 fn read_record<R: Read>(

@@ -7,6 +7,7 @@ use csv::StringRecord;
 use super::mapping::Layout;
 use super::phone_cell::{self, PhoneCellError};
 use super::report::{RejectCode, Rejection};
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
 use crate::time::Zone;
 
@@ -86,14 +87,6 @@ pub(super) fn read(
             fields.extend(record.iter().skip(columns.len()).map(str::to_owned));
             Err(Box::new((Rejection { line, column, value, code, message }, fields)))
         }
-    }
-}
-
-/// A cell without the one `'` with which exports keep spreadsheets from running it.
-pub(super) fn undefused(cell: &str) -> &str {
-    match cell.as_bytes() {
-        [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => &cell[1..],
-        _ => cell,
     }
 }
 

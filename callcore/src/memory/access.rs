@@ -6,7 +6,7 @@ use super::MemoryStore;
 use super::campaigns::page;
 use crate::id::UserId;
 use crate::port::{
-    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, Page, SavedReply, Session,
+    Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, Page, SavedReply, Session,
     StoreError, User,
 };
 
@@ -106,10 +106,11 @@ impl Access for MemoryStore {
         Ok(fresh.map(|(_, hash, reply)| (*hash, reply.clone())))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let mut state = self.lock();
+        state.enter(by)?;
         state.write_audit(by, entry.action, entry.object, entry.old, entry.new);
-        state.at(by.now);
+        state.leave(by, &Effect::Read);
         Ok(())
     }
 

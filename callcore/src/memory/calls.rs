@@ -22,6 +22,11 @@ impl Calls for MemoryStore {
         Ok(self.lock().call_view(id))
     }
 
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError> {
+        let state = self.lock();
+        Ok(ids.iter().filter_map(|id| state.call_view(*id)).collect())
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         let state = self.lock();
         let events = state.calls.get(&id).into_iter().flat_map(|row| &row.events);

@@ -105,6 +105,8 @@ pub enum Effect {
     DncAdded(DncAdded),
     /// DNC entries were removed.
     DncRemoved,
+    /// Something was read, and the audit log says so.
+    Read,
 }
 
 /// An answer as it was given.

@@ -172,6 +172,7 @@ macro_rules! store_conformance {
             }
             lists {
                 l1_a_call_has_one_id_from_scheduled_to_ended
+                l1_many_calls_are_read_in_the_order_asked_for
                 l1_a_transcript_keeps_its_lines_in_their_order
                 l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
                 l2_history_has_ended_skipped_and_inbound_calls

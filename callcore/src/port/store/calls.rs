@@ -15,7 +15,8 @@ use crate::time::Zone;
 
 /// The calls' side: reading them, and what people do to scheduled and ended ones.
 ///
-/// - **L1** A call is read under its one id in every state.
+/// - **L1** A call is read under its one id in every state. `calls` reads many in the order asked for,
+///   and leaves out what is no call.
 /// - **L2** `history` has every ended call, skips included, and inbound ones; `upcoming` every
 ///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
 ///   neither repeated nor lost.
@@ -36,6 +37,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// The store failed.
     async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError>;
+
+    /// Calls, in the order asked for; what is no call is left out.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError>;
 
     /// Every event of a call, in order.
     ///

@@ -87,6 +87,16 @@ pub async fn l1_a_call_has_one_id_from_scheduled_to_ended(store: &dyn Store) {
     scene.check().await;
 }
 
+pub async fn l1_many_calls_are_read_in_the_order_asked_for(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seeds) = scene.running(Value::Null, 3).await;
+    store.skip(scene.by(), seeds[0].call, no_reason(), SkipThen::End).await.expect("skipped");
+    let nobody = CallId::new(scene.now(), scene.entropy());
+    let read = store.calls(&[seeds[2].call, nobody, seeds[0].call]).await.expect("read");
+    assert_eq!(read, [scene.call(seeds[2].call).await, scene.call(seeds[0].call).await]);
+    assert!(store.calls(&[]).await.expect("read").is_empty());
+}
+
 pub async fn l1_a_transcript_keeps_its_lines_in_their_order(store: &dyn Store) {
     let scene = Scene::new(store);
     let (_, seed) = scene.running_one(Value::Null).await;
