@@ -21,7 +21,7 @@ pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto, TimelineCall, TimelineDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
-pub(crate) use dnc::{DncAddedDto, DncDto};
+pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 pub(crate) use results::ResultsDto;
@@ -41,6 +41,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
         Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
+        Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }

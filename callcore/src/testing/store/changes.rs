@@ -549,3 +549,24 @@ pub async fn l7_many_calls_are_reviewed_and_their_clients_tagged(store: &dyn Sto
     assert_eq!(scene.campaign(campaign).await.campaign.state, RunState::Finished);
     scene.check().await;
 }
+
+pub async fn l6_an_erased_persons_calls_keep_and_take_no_notes(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    scene.dial_due().await;
+    scene.answer(seed.call, AnsweredBy::Human).await;
+    store.add_note(scene.by(), seed.call, "a secret").await.expect("noted");
+    store.erase(scene.by(), seed.client, "asked for").await.expect("erased");
+    assert!(scene.call(seed.call).await.call.notes.is_empty());
+    assert_eq!(refused(store.add_note(scene.by(), seed.call, "more").await), Refused::Erased);
+    let tag = [(seed.call, Ok(CallAct::Tag(BTreeSet::from(["vip".to_owned()]))))];
+    let tagged = store.change_calls(scene.by(), &tag).await.expect("acted").remove(0);
+    assert_eq!(tagged.done.expect_err("nobody to tag"), Refused::Erased);
+    let noted = ClientChange { note: Some("more".to_owned()), ..no_change(&scene) };
+    let changed = store.change_client(scene.by(), seed.client, &noted).await;
+    assert_eq!(refused(changed), Refused::Erased);
+    let called = store.call_client(scene.by(), seed.client, scene.new_call(scene.now())).await;
+    assert_eq!(refused(called), Refused::Erased);
+    assert_eq!(store.client_facts(seed.client).await.expect("read"), None);
+    scene.check().await;
+}
