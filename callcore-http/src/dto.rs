@@ -6,6 +6,7 @@ mod campaign;
 mod client;
 mod dnc;
 mod import;
+mod mail;
 mod numbers;
 mod results;
 mod why;
@@ -17,12 +18,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use account::AccountDto;
+pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto, TimelineCall, TimelineDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
+pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 pub(crate) use results::ResultsDto;
 pub(crate) use why::WhyDto;
@@ -37,6 +39,11 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
+        Effect::Stopped(stopped) => json!(StoppedAllDto::from(&**stopped)),
+        Effect::Paused(views) => {
+            let paused: Vec<CampaignDto> = views.iter().map(CampaignDto::from).collect();
+            json!({"paused": paused})
+        }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
         Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
@@ -44,6 +51,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
+        Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }

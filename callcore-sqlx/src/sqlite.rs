@@ -19,6 +19,7 @@
 mod access;
 mod account;
 mod acts;
+mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
@@ -32,6 +33,7 @@ mod flush;
 mod import;
 mod load;
 mod open;
+mod outbox;
 mod privacy;
 mod read;
 mod record;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use callcore::call::{CancelReason, Intent, Retirement};
 use callcore::engine::{CallBrief, Facts, Stage, moved_into_hours, resumed};
@@ -7,9 +9,11 @@ use callcore::port::{
     ActError, By, CallView, ClientChange, ClientDetail, Clients, Effect, NewCall, Refused,
     StoreError,
 };
+use chrono::DateTime;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
+use super::account::account_facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::row::{digits, document, micros};
@@ -114,6 +118,8 @@ impl SqliteStore {
 
     async fn facts_about(&self, id: ClientId) -> Result<Option<Facts>, Fail> {
         let mut conn = self.read().await?;
+        let now = read::latest_instant(&mut conn).await?.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = Arc::new(account_facts(&mut conn, now).await?);
         let waiting: Option<Uuid> =
             sqlx::query_scalar("select id from due where client = ?1 order by id limit 1")
                 .bind(id.uuid())
@@ -122,9 +128,10 @@ impl SqliteStore {
         match waiting {
             Some(call) => {
                 let wanted = [CallId::from_uuid(call)];
-                Ok(facts::facts(&mut conn, &self.settings, &wanted).await?.pop())
+                let facts = facts::facts(&mut conn, &self.settings, &wanted, &account, now);
+                Ok(facts.await?.pop())
             }
-            None => facts::would_be(&mut conn, &self.settings, id).await,
+            None => facts::would_be(&mut conn, &self.settings, id, &account, now).await,
         }
     }
 

@@ -1,4 +1,7 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use chrono::DateTime;
 
 use super::{MemoryStore, State, call_to, is_waiting};
 use crate::call::{Call, CancelReason, Intent, Retirement};
@@ -130,13 +133,15 @@ impl State {
     }
 
     fn client_facts(&self, id: ClientId) -> Option<Facts> {
+        let now = self.latest.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = Arc::new(self.account_facts(now));
         if let Some(call) = self.waiting_of(id).first() {
-            return self.facts_of(self.calls.get(call)?);
+            return self.facts_of(self.calls.get(call)?, &account, now);
         }
         let client = &self.clients.get(&id)?.client;
         // The dial that would be next, as it would be planned.
         let attempt = client.standing.attempts + 1;
-        let call = call_to(client, CallId::from_uuid(uuid::Uuid::nil()), attempt, self.latest?);
-        self.facts_about(&call, Lease { epoch: 0 })
+        let call = call_to(client, CallId::from_uuid(uuid::Uuid::nil()), attempt, now);
+        self.facts_about(&call, Lease { epoch: 0 }, &account, now)
     }
 }
