@@ -79,6 +79,10 @@ routes! {
     get "/api/campaigns/{id}/clients" Viewer clients::list::handle;
 
     get "/api/clients/{id}" Viewer clients::read::handle;
+    patch "/api/clients/{id}" Operator clients::change::handle;
+    get "/api/clients/{id}/history" Viewer clients::history::handle;
+    get "/api/clients/{id}/explain" Viewer clients::explain::handle;
+    post "/api/clients/{id}/call-now" Operator clients::call_now::handle;
 
     get "/api/imports/{id}" Viewer imports::read::handle;
 
@@ -86,7 +90,10 @@ routes! {
     get "/api/calls/export" Viewer calls::export::filtered;
     post "/api/calls/export" Viewer calls::export::chosen;
     get "/api/calls/upcoming" Viewer calls::upcoming::handle;
+    post "/api/calls/bulk" Operator calls::bulk::handle;
     get "/api/calls/{id}" Viewer calls::read::handle;
+    patch "/api/calls/{id}/notes" Operator calls::notes::handle;
+    patch "/api/calls/{id}/review" Operator calls::review::handle;
     get "/api/calls/{id}/transcript.txt" Viewer calls::transcript::handle;
     get "/api/calls/{id}/recording" Viewer calls::recording::handle;
     post "/api/calls/{id}/call-now" Operator calls::call_now::handle;

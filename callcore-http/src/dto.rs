@@ -11,6 +11,8 @@ mod import;
 mod mail;
 mod numbers;
 mod preview;
+mod results;
+mod why;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,7 +24,7 @@ use serde_json::{Value, json};
 pub(crate) use access::{AuditDto, TokenDto, UserDto};
 pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use audio::AudioDto;
-pub(crate) use call::{CallDetail, CallDto, ResultDto};
+pub(crate) use call::{CallDetail, CallDto, ResultDto, TimelineCall, TimelineDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
@@ -30,6 +32,8 @@ pub(crate) use import::ImportDto;
 pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
+pub(crate) use results::ResultsDto;
+pub(crate) use why::WhyDto;
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {
@@ -49,6 +53,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Result(view) => json!(ResultDto::from(&**view)),
         Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
+        Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
+        Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),

@@ -7,7 +7,9 @@ use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use callcore::campaign::FieldError;
+use callcore::text::{self, TextError};
 use futures_util::StreamExt;
+use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -207,6 +209,56 @@ impl Fields {
             return None;
         }
         self.optional(field)
+    }
+
+    /// A field that may be absent; null is an answer of its own.
+    pub(crate) fn nullable<T: DeserializeOwned>(&mut self, field: &str) -> Option<Option<T>> {
+        if self.object.get(field)?.is_null() {
+            self.object.shift_remove(field);
+            return Some(None);
+        }
+        self.optional(field).map(Some)
+    }
+
+    /// A text of one line, trimmed, that may be absent or null; none if nothing is left of it.
+    pub(crate) fn line(&mut self, field: &str, max: usize) -> Option<String> {
+        let text: String = self.optional(field)?;
+        self.text(field, text::line(&text, max))
+    }
+
+    /// A text of several lines, trimmed, that may be absent or null; none if nothing is left of it.
+    pub(crate) fn lines(&mut self, field: &str, max: usize) -> Option<String> {
+        let text: String = self.optional(field)?;
+        self.text(field, text::lines(&text, max))
+    }
+
+    /// Takes a text, or says what is wrong with it.
+    pub(crate) fn text(&mut self, field: &str, read: Result<String, TextError>) -> Option<String> {
+        match read {
+            Ok(text) => Some(text).filter(|text| !text.is_empty()),
+            Err(error) => {
+                self.refuse(field, error.code(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reads an object that stands in a field; its fields are named after both.
+    pub(crate) fn object<T>(
+        &mut self,
+        field: &str,
+        object: Map<String, Value>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut inner = Self { object, errors: Vec::new() };
+        let value = read(&mut inner);
+        for unknown in inner.object.keys() {
+            inner.errors.push(FieldError::new(unknown, "unknown_field", "is not known here"));
+        }
+        for error in inner.errors {
+            self.refuse(&format!("{field}.{}", error.field), &error.code, &*error.message);
+        }
+        value
     }
 
     /// Says what is wrong with a field.

@@ -154,6 +154,16 @@ impl World {
         self.request("POST", path).json(body).send().await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(body).send().await
+    }
+
+    /// The first client of a campaign.
+    pub(crate) async fn client(&self, campaign: &str) -> String {
+        let list = self.get(&format!("/api/campaigns/{campaign}/clients?limit=1")).await;
+        list.json["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.request("DELETE", path).send().await
     }

@@ -18,10 +18,12 @@
 
 mod access;
 mod account;
+mod acts;
 mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
+mod clients;
 mod dispatch;
 mod dnc;
 mod dnc_import;

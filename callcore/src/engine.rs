@@ -19,6 +19,7 @@ mod permit;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod why;
 
 pub use account::AccountFacts;
 pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
@@ -29,7 +30,11 @@ pub use foresee::{Foreseen, foresee};
 #[cfg(feature = "sim")]
 pub(crate) use permit::fill;
 pub use permit::{Permit, Ticket};
-pub use standing::{CallBrief, Case, Outlook, PlannedCall, Stage, Tally, outlook};
+pub use standing::{
+    CallBrief, Case, Outlook, PlannedCall, Resumed, Stage, Tally, moved_into_hours, outlook,
+    resumed,
+};
+pub use why::{Why, why};
 
 use chrono::TimeDelta;
 

@@ -7,6 +7,7 @@ mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod dispatch;
 mod dnc;
 mod guard;
@@ -28,7 +29,7 @@ use crate::analytics::Totals;
 use crate::audio::Audio;
 use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
-use crate::client::{Client, ClientStatus};
+use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{
     AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
@@ -84,6 +85,9 @@ struct State {
     clients: BTreeMap<ClientId, ClientRow>,
     by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
     calls: BTreeMap<CallId, CallRow>,
+    /// What people wrote down about calls. A retry that is withdrawn and planned again has the
+    /// same id, and what was written about it.
+    notes: BTreeMap<CallId, Vec<Note>>,
     inbound: BTreeMap<String, CallId>,
     /// Every dial to a number, over all campaigns.
     dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
@@ -189,6 +193,7 @@ impl State {
             clients: BTreeMap::new(),
             by_number: BTreeMap::new(),
             calls: BTreeMap::new(),
+            notes: BTreeMap::new(),
             inbound: BTreeMap::new(),
             dials: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -295,7 +300,8 @@ impl State {
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
-        let call = self.calls.get(&id)?.call.clone();
+        let notes = self.notes.get(&id).cloned().unwrap_or_default();
+        let call = Call { notes, ..self.calls.get(&id)?.call.clone() };
         let client = call.client.and_then(|id| self.clients.get(&id)).map(|row| &row.client);
         let campaign = call.campaign.and_then(|id| self.campaigns.get(&id));
         Some(CallView {
@@ -335,7 +341,16 @@ impl State {
         account: &Arc<AccountFacts>,
         now: DateTime<Utc>,
     ) -> Option<Facts> {
-        let call = &row.call;
+        self.facts_about(&row.call, Lease { epoch: row.epoch }, account, now)
+    }
+
+    fn facts_about(
+        &self,
+        call: &Call,
+        lease: Lease,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
         let (campaign, phone) = (call.campaign?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
         let client = call.client.and_then(|client| self.clients.get(&client)).map(|it| &it.client);
@@ -355,7 +370,7 @@ impl State {
             attempt: call.attempt,
             intent: call.intent,
             due_at: call.due_at,
-            lease: Lease { epoch: row.epoch },
+            lease,
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
             settings: settings.clone(),
@@ -558,6 +573,11 @@ impl State {
     }
 
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
+        self.case(client, |_, case| outlook(case))
+    }
+
+    /// Asks the core about a client and all its calls.
+    fn case<T>(&self, client: ClientId, ask: impl FnOnce(&Client, &Case<'_>) -> T) -> Option<T> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
         let calls: Vec<CallBrief> = row
@@ -566,7 +586,7 @@ impl State {
             .filter_map(|id| self.calls.get(id))
             .filter_map(|row| CallBrief::of(&row.call))
             .collect();
-        Some(outlook(&Case {
+        let case = Case {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
@@ -574,7 +594,8 @@ impl State {
             on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
-        }))
+        };
+        Some(ask(&row.client, &case))
     }
 
     fn plan(&mut self, client: ClientId, planned: PlannedCall) {

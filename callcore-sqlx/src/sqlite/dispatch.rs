@@ -392,6 +392,7 @@ fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNu
         true => Some(CancelReason::Erased),
         false if state == Some(RunState::Stopped) => Some(CancelReason::CampaignStopped),
         false if on_dnc => Some(CancelReason::OnDnc),
+        false if row.is_some_and(|row| !row.active) => Some(CancelReason::Inactive),
         false => None,
     };
     if let Some(reason) = reason {

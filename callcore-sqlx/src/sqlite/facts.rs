@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::account::campaign_day;
 use super::fail::Fail;
 use super::open::SettingsCache;
-use super::row::{self, document, ids, instant, numbers, word};
+use super::row::{self, document, ids, instant, micros, numbers, word};
 
 /// What the rules are asked about waiting calls, in the order asked for; others are left out.
 pub(super) async fn facts(
@@ -51,9 +51,54 @@ pub(super) async fn facts(
     .bind(ids(wanted))
     .fetch_all(&mut *conn)
     .await?;
+    let mut facts = facts_of_rows(conn, settings, &rows, account, now).await?;
+    Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
+}
+
+/// What the rules would be asked about a dial to a client that has no call to come: one with the
+/// nil id, planned for now.
+pub(super) async fn would_be(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    client: ClientId,
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
+) -> Result<Option<Facts>, Fail> {
+    let row = sqlx::query(
+        "select zeroblob(16) as id, clients.campaign, clients.id as client, clients.phone,
+             clients.attempts + 1 as attempt, ?2 as intent,
+             ?3 as due_at, 0 as epoch,
+             clients.name, clients.fields, clients.zones, clients.active,
+             clients.consent is not null as consent, clients.attempts, clients.import,
+             campaigns.state, campaigns.settings_version,
+             exists (select 1 from in_flight
+                 where in_flight.phone = clients.phone and begun_at is not null) as number_live,
+             exists (select 1 from dnc
+                 where dnc.phone = clients.phone and dnc.campaign = x'') as dnc_global,
+             exists (select 1 from dnc where dnc.phone = clients.phone
+                 and dnc.campaign = clients.campaign) as dnc_campaign
+         from clients join campaigns on campaigns.id = clients.campaign
+         where clients.id = ?1 and erased_at is null",
+    )
+    .bind(client.uuid())
+    .bind(Intent::Plan.as_str())
+    .bind(micros(now))
+    .fetch_optional(&mut *conn)
+    .await?;
+    let facts = facts_of_rows(conn, settings, row.as_slice(), account, now).await?;
+    Ok(facts.into_values().next())
+}
+
+async fn facts_of_rows(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    rows: &[SqliteRow],
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<CallId, Facts>, Fail> {
     let mut columns: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
     let mut facts: BTreeMap<CallId, Facts> = BTreeMap::new();
-    for row in &rows {
+    for row in rows {
         // A test call without a client has none.
         let import: Option<Uuid> = row.try_get("import")?;
         if let Some(import) = import
@@ -92,7 +137,7 @@ pub(super) async fn facts(
             }
         };
     }
-    Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
+    Ok(facts)
 }
 
 async fn facts_of(

@@ -242,6 +242,7 @@ impl Work<'_> {
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
+        let was_unknown = row.call.end_reason() == Some("unknown");
         let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
@@ -250,6 +251,7 @@ impl Work<'_> {
                 row.changed = true;
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
             // Only filters on ended calls need columns for what the events add up to.
             row.changed |= Table::of(&row.call) == Table::History;
         });

@@ -223,7 +223,8 @@ pub(super) fn brief(row: &SqliteRow) -> Result<Option<CallBrief>, Fail> {
                 Retirement::Skipped(_) => None,
                 Retirement::Canceled(reason) => Some(reason),
             };
-            Stage::Retired { reason, at: retired.at }
+            let due_at = instant(row.try_get("due_at")?)?;
+            Stage::Retired { reason, at: retired.at, due_at }
         }
         (Table::History, None) => Stage::Dialled {
             outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,

@@ -99,6 +99,8 @@ pub(super) struct ClientRow {
     pub(super) erased: Option<Erasure>,
     pub(super) zones: Vec<ClientZone>,
     pub(super) active: bool,
+    /// Whether a consent is recorded.
+    pub(super) consent: bool,
     pub(super) tags: BTreeSet<String>,
     pub(super) standing: Standing,
     /// Every outbound call of the client.
@@ -300,18 +302,7 @@ impl<'s> Work<'s> {
     /// Brings a client's standing up to date after any change to its calls, and what follows: the
     /// retry that is owed or no longer owed, and the campaign's end.
     pub(super) fn follow_up(&mut self, id: ClientId, now: DateTime<Utc>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let Some(campaign) = self.campaigns.get(&client.campaign) else { return };
-        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
-        let outlook = outlook(&Case {
-            calls: &calls,
-            zones: &client.zones,
-            active: client.active,
-            erased: client.erased.is_some(),
-            on_dnc: self.covers(client),
-            run_state: campaign.state,
-            settings: &campaign.settings,
-        });
+        let Some(outlook) = self.case(id, |_, case| outlook(case)) else { return };
         if let Some(withdrawn) = outlook.withdraw {
             self.withdraw(id, withdrawn);
         }
@@ -329,6 +320,27 @@ impl<'s> Work<'s> {
             self.reopen(campaign);
         }
         self.check_finished(campaign, now);
+    }
+
+    /// Asks the core about a client and all its calls.
+    pub(super) fn case<T>(
+        &self,
+        id: ClientId,
+        ask: impl FnOnce(&ClientRow, &Case<'_>) -> T,
+    ) -> Option<T> {
+        let client = self.clients.get(&id)?;
+        let campaign = self.campaigns.get(&client.campaign)?;
+        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
+        let case = Case {
+            calls: &calls,
+            zones: &client.zones,
+            active: client.active,
+            erased: client.erased.is_some(),
+            on_dnc: self.covers(client),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        };
+        Some(ask(client, &case))
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {

@@ -351,6 +351,9 @@ impl Settings {
         };
         let known = match self.zone_policy {
             ZonePolicy::Campaign => return vec![self.time_zone.clone()],
+            _ if client.iter().any(|zone| zone.source == ZoneSource::Person) => {
+                from(ZoneSource::Person)
+            }
             ZonePolicy::Client => {
                 let file = from(ZoneSource::File);
                 if file.is_empty() { from(ZoneSource::Number) } else { file }

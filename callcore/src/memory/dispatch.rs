@@ -328,6 +328,7 @@ impl State {
             true => Some(CancelReason::Erased),
             false if stopped => Some(CancelReason::CampaignStopped),
             false if on_dnc => Some(CancelReason::OnDnc),
+            false if row.is_some_and(|row| !row.client.active) => Some(CancelReason::Inactive),
             false => None,
         };
         if let Some(reason) = reason {
@@ -388,6 +389,7 @@ impl State {
         let row = &self.calls[&id];
         let progress = Progress::of(&row.events, &script);
         let first = row.events.first().map(|event| event.at);
+        let was_unknown = row.call.end_reason() == Some("unknown");
         let dialled = self.erased_calls.get(&id).and_then(|erased| erased.dialled);
         let phone = row.call.phone.or(dialled.map(|(phone, _)| phone));
         let client = row.call.client;
@@ -401,6 +403,7 @@ impl State {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
         });
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);

@@ -201,6 +201,7 @@ impl State {
     /// Takes every word from a call, and its number if that is to go too; how many recordings the
     /// carrier has to delete for it.
     fn erase_call(&mut self, id: CallId, number: bool) -> u32 {
+        self.notes.remove(&id);
         let script = self.script_of(id);
         let Some(row) = self.calls.get(&id) else { return 0 };
         let dialled = row.call.phone.zip(row.call.begun_at);

@@ -135,6 +135,18 @@ pub enum Refused {
     /// The user may not sign in.
     #[error("the user is disabled")]
     UserDisabled,
+    /// The client is switched off.
+    #[error("the client is switched off")]
+    Inactive,
+    /// Consent is required and there is none.
+    #[error("consent is required, and none is recorded")]
+    NoConsent,
+    /// A stranger's call has no client.
+    #[error("the call has no client")]
+    NoClient,
+    /// The client would have more tags than it may.
+    #[error("a client has at most {} tags", crate::client::MAX_TAGS)]
+    TooManyTags,
     /// A request under the same idempotency key is being carried out.
     #[error("a request with this idempotency key is in progress")]
     InProgress,

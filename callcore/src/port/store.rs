@@ -1,11 +1,12 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is eight traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is many traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod cursor;
 mod dispatch;
 mod dnc;
@@ -21,13 +22,15 @@ use std::sync::Arc;
 pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
 pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{
-    CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall, SkipThen, name_order,
+    Acted, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall,
+    SkipThen, name_order,
 };
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
 use chrono::{DateTime, Utc};
+pub use clients::{ClientChange, ClientDetail, Clients};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
@@ -47,12 +50,22 @@ use crate::audio::Audio;
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
 pub trait Store:
-    Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
+    Dispatch + Campaigns + Clients + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
 {
 }
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox>
-    Store for T
+impl<T> Store for T where
+    T: Dispatch
+        + Campaigns
+        + Clients
+        + Calls
+        + Dnc
+        + Privacy
+        + Access
+        + Account
+        + Media
+        + Numbers
+        + Outbox
 {
 }
 
@@ -119,6 +132,10 @@ pub enum Effect {
     AudioRemoved,
     /// The account was changed, stopped or resumed.
     Account(Box<AccountView>),
+    /// Many calls were to be changed.
+    Calls(Vec<Acted>),
+    /// A client was changed.
+    Client(Box<ClientDetail>),
     /// All dialling was stopped.
     Stopped(Box<StoppedAll>),
     /// These campaigns were paused.

@@ -37,6 +37,7 @@ pub mod brakes;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
+pub mod changes;
 pub mod claims;
 pub mod clients;
 pub mod dispatch;
@@ -191,6 +192,28 @@ macro_rules! store_conformance {
                 d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            changes {
+                p1_a_change_changes_what_is_given_and_notes_are_only_added
+                p1_clients_of_one_number_stay_two
+                p2_switching_off_cancels_what_is_scheduled
+                p2_nothing_follows_a_live_call_of_a_client_switched_off
+                p2_a_call_taken_back_from_a_client_switched_off_ends
+                p2_switching_on_schedules_what_is_still_owed
+                p2_what_is_not_owed_does_not_come_back
+                p3_a_persons_zone_counts_before_the_files
+                p4_a_change_of_zone_or_consent_takes_a_claimed_call_back
+                p4_a_consent_schedules_again_what_lacked_it
+                p5_a_client_is_called_by_its_scheduled_call_or_a_new_one
+                p5_who_may_not_be_called_is_not_called_by_a_person_either
+                p6_a_client_without_a_call_is_explained_like_one_with
+                p7_the_open_calls_of_a_number_are_those_of_every_campaign
+                l6_notes_are_added_to_a_call_in_every_state
+                l6_an_ended_call_is_reviewed_and_labelled
+                l6_an_erased_persons_calls_keep_and_take_no_notes
+                l6_a_call_given_up_needs_follow_up_until_a_late_word
+                l7_of_many_calls_the_good_ones_are_done
+                l7_many_calls_are_reviewed_and_their_clients_tagged
             }
             finding {
                 l2_a_history_is_sorted_by_name_and_by_duration
@@ -361,6 +384,7 @@ mod tests {
         include_str!("../port/store/account.rs"),
         include_str!("../port/store/calls.rs"),
         include_str!("../port/store/campaigns.rs"),
+        include_str!("../port/store/clients.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
         include_str!("../port/store/media.rs"),
@@ -376,6 +400,7 @@ mod tests {
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
+        include_str!("store/changes.rs"),
         include_str!("store/claims.rs"),
         include_str!("store/clients.rs"),
         include_str!("store/dispatch.rs"),

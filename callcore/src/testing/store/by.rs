@@ -6,14 +6,14 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
-use crate::call::{Skip, SkipReason};
+use crate::call::{Review, Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::dnc::DncScope;
-use crate::id::{CampaignId, TokenId, UserId};
+use crate::id::{CallId, CampaignId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::port::{
-    ActError, AuditEntry, AuditQuery, By, Effect, Idempotency, ImportStatus, Invitation,
-    NewCampaign, NewToken, Refused, SavedReply, SkipThen, Store, User, UserChange,
+    ActError, AuditEntry, AuditQuery, By, CallAct, ClientChange, Effect, Idempotency, ImportStatus,
+    Invitation, NewCampaign, NewToken, Refused, SavedReply, SkipThen, Store, User, UserChange,
 };
 use crate::testing::fixtures::{Scene, person, settings};
 
@@ -60,6 +60,19 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
     audited(&scene, &mut known, "reschedule").await;
     store.retry(by(), clients[1].call, scene.new_call(scene.now())).await.expect("again");
     audited(&scene, &mut known, "retry").await;
+    store.call_client(by(), clients[4].id, scene.new_call(scene.now())).await.expect("called");
+    audited(&scene, &mut known, "call_client").await;
+    store.add_note(by(), clients[1].call, "noted").await.expect("noted");
+    audited(&scene, &mut known, "add_note").await;
+    store.review(by(), clients[1].call, Review::Reviewed, None).await.expect("reviewed");
+    audited(&scene, &mut known, "review").await;
+    let acts = [(clients[2].call, Ok(CallAct::Reschedule(scene.now())))];
+    store.change_calls(by(), &acts).await.expect("moved");
+    audited(&scene, &mut known, "change_calls").await;
+    let resumed = CallId::new(scene.now(), scene.entropy());
+    let off = ClientChange { active: Some(false), ..ClientChange::new(resumed) };
+    store.change_client(by(), clients[0].id, &off).await.expect("changed");
+    audited(&scene, &mut known, "change_client").await;
     let entry = scene.dnc_entry(clients[3].phone, DncScope::Global);
     store.add_dnc(by(), entry).await.expect("blocked");
     audited(&scene, &mut known, "add_dnc").await;
@@ -195,6 +208,16 @@ pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) 
     in_progress(store.skip(by, call, skip, SkipThen::End).await.map(drop), "skip");
     let new = scene.new_call(scene.now());
     in_progress(store.retry(by, call, new).await.map(drop), "retry");
+    let called = store.call_client(by, seeds[1].client, scene.new_call(scene.now())).await;
+    in_progress(called.map(drop), "call_client");
+    in_progress(store.add_note(by, call, "noted").await.map(drop), "add_note");
+    let reviewed = store.review(by, call, Review::Reviewed, None).await;
+    in_progress(reviewed.map(drop), "review");
+    let acts = [(call, Ok(CallAct::Reschedule(scene.now())))];
+    in_progress(store.change_calls(by, &acts).await.map(drop), "change_calls");
+    let off = ClientChange { active: Some(false), ..ClientChange::new(new.id) };
+    let changed = store.change_client(by, seeds[1].client, &off).await;
+    in_progress(changed.map(drop), "change_client");
     let entry = scene.dnc_entry(seeds[1].phone, DncScope::Global);
     in_progress(store.add_dnc(by, entry).await.map(drop), "add_dnc");
     let removed = store.remove_dnc(by, seeds[1].phone, DncScope::Global, "").await;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::FaultyStore;
-use crate::call::{AgentResult, CallEvent, Intent, Skip};
+use crate::call::{AgentResult, CallEvent, Intent, Review, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
@@ -14,13 +14,13 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport, By,
-    CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView,
-    Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Gauges, Import,
-    ImportStatus, Invitation, MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient,
-    NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy, QueuedMail,
-    Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User, UserChange,
-    UserView,
+    Access, ActError, Acted, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport,
+    By, CallAct, CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery,
+    ClientView, Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow,
+    Gauges, Import, ImportStatus, Invitation, MailSettlement, MailedNotice, NewCall, NewCampaign,
+    NewClient, NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy,
+    QueuedMail, Refused, Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, Token,
+    User, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -120,12 +120,8 @@ impl Campaigns for FaultyStore {
             let mut stage = self.stage.lock();
             for (client, added) in clients.iter().zip(&added) {
                 if let (Some(campaign), Added::Accepted { .. }) = (campaign, added) {
-                    let person = Person {
-                        campaign,
-                        phone: client.phone,
-                        zones: client.zones.clone(),
-                        consent: client.consent.is_some(),
-                    };
+                    let (zones, consent) = (client.zones.clone(), client.consent.is_some());
+                    let person = Person::new(campaign, client.phone, zones, consent);
                     stage.judge.clients.insert(client.id, person);
                 }
             }
@@ -284,6 +280,37 @@ impl Calls for FaultyStore {
             }
             drop(stage);
             Ok(view)
+        })
+        .await
+    }
+
+    async fn add_note(&self, by: By<'_>, id: CallId, text: &str) -> Result<CallView, ActError> {
+        self.commit("add_note", self.inner.add_note(by, id, text)).await
+    }
+
+    async fn review(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        review: Review,
+        disposition: Option<Option<String>>,
+    ) -> Result<CallView, ActError> {
+        self.commit("review", self.inner.review(by, id, review, disposition)).await
+    }
+
+    async fn change_calls(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, ActError> {
+        self.commit("change_calls", async {
+            let acted = self.inner.change_calls(by, acts).await?;
+            for ((id, act), acted) in acts.iter().zip(&acted) {
+                if matches!((act, &acted.done), (Ok(CallAct::Reschedule(_)), Ok(_))) {
+                    self.wished(*id, Intent::Rescheduled);
+                }
+            }
+            Ok(acted)
         })
         .await
     }
