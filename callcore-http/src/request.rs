@@ -9,7 +9,6 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use callcore::campaign::FieldError;
 use callcore::text::{self, TextError};
 use futures_util::StreamExt;
-use http_body_util::LengthLimitError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

@@ -125,6 +125,7 @@ impl Preview {
                 ZoneSource::File => 0,
                 ZoneSource::Number => 1,
                 ZoneSource::Country => 2,
+                ZoneSource::Person => 3,
             };
             (zone.zone.name().to_owned(), source)
         };

@@ -1,12 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use callcore::call::{
-    AgentResult, CallEvent, Direction, Intent, Outcome, Retirement, Review, Skip,
-};
-use callcore::campaign::RunState;
-use callcore::engine::{CallBrief, Facts, Stage};
-use callcore::id::{CallId, ClientId};
+use callcore::call::{AgentResult, CallEvent, Direction, Intent, Outcome, Review, Skip};
+use callcore::engine::Facts;
+use callcore::id::CallId;
 use callcore::port::{
     ActError, Acted, By, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect,
     NewCall, NewTestCall, Page, Refused, SkipThen, StoreError,

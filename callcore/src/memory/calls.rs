@@ -158,6 +158,49 @@ impl Calls for MemoryStore {
         state.leave(by, &Effect::Calls(acted.clone()));
         Ok(acted)
     }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.do_one(by, |state| {
+            let run_state = state.campaign_row(new.campaign)?.campaign.state;
+            if !Intent::Test.dials_while(run_state) {
+                return Err(Refused::Campaign(run_state));
+            }
+            let of_campaign = |id| {
+                let row = state.clients.get(&id);
+                row.is_some_and(|row| row.client.campaign == new.campaign)
+            };
+            if new.sample.is_some_and(|sample| !of_campaign(sample)) {
+                return Err(Refused::NotFound);
+            }
+            if state.on_dnc(new.phone, new.campaign).is_some() {
+                return Err(Refused::OnDnc);
+            }
+            let number = (new.campaign, new.phone);
+            state.schedule(Call::test(new.id, number, new.sample, by.actor.clone(), by.now));
+            let body = json!({"campaign": new.campaign, "client": new.sample});
+            Ok(Change { action: "call.test", id: new.id, old: None, new: Some(body) })
+        })
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let call = &state.calls.get(&id).ok_or(Refused::NotFound)?.call;
+        if is_waiting(call) || call.retired.is_some() {
+            return Err(Refused::Call(call.status()).into());
+        }
+        for event in result.events(call.began()) {
+            state.record(by.now, &Report::ours(id, event.at, event.kind));
+        }
+        let view = state.call_view(id).ok_or(Refused::NotFound)?;
+        state.leave(by, &Effect::Result(Box::new(view.clone())));
+        Ok(view)
+    }
 }
 
 /// What was done to a call, for its audit row.
@@ -181,49 +224,6 @@ impl MemoryStore {
         state.changed(by, change);
         let view = state.call_view(id).ok_or(Refused::NotFound)?;
         state.leave(by, &Effect::Call(Box::new(view.clone())));
-        Ok(view)
-    }
-
-    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
-        let mut state = self.lock();
-        state.enter(by)?;
-        let run_state = state.campaign_row(new.campaign)?.campaign.state;
-        if !Intent::Test.dials_while(run_state) {
-            return Err(Refused::Campaign(run_state).into());
-        }
-        let of_campaign = |id| {
-            let row = state.clients.get(&id);
-            row.is_some_and(|row| row.client.campaign == new.campaign)
-        };
-        if new.sample.is_some_and(|sample| !of_campaign(sample)) {
-            return Err(Refused::NotFound.into());
-        }
-        if state.on_dnc(new.phone, new.campaign).is_some() {
-            return Err(Refused::OnDnc.into());
-        }
-        let number = (new.campaign, new.phone);
-        state.schedule(Call::test(new.id, number, new.sample, by.actor.clone(), by.now));
-        let body = json!({"campaign": new.campaign, "client": new.sample});
-        state.call_changed(by, "call.test", new.id, None, Some(body))
-    }
-
-    async fn report_result(
-        &self,
-        by: By<'_>,
-        id: CallId,
-        result: &AgentResult,
-    ) -> Result<CallView, ActError> {
-        let mut state = self.lock();
-        state.enter(by)?;
-        let call = &state.calls.get(&id).ok_or(Refused::NotFound)?.call;
-        if is_waiting(call) || call.retired.is_some() {
-            return Err(Refused::Call(call.status()).into());
-        }
-        for event in result.events(call.began()) {
-            state.record(by.now, &Report::ours(id, event.at, event.kind));
-        }
-        let view = state.call_view(id).ok_or(Refused::NotFound)?;
-        state.leave(by, &Effect::Result(Box::new(view.clone())));
         Ok(view)
     }
 }

@@ -14,7 +14,9 @@ use crate::client::{ClientStatus, ClientZone, Consent, MAX_TAGS, ZoneSource};
 use crate::dnc::DncScope;
 use crate::engine::{BeginRefusal, Verdict, explain, why};
 use crate::id::{CallId, CampaignId, ClientId};
-use crate::port::{By, CallAct, CallQuery, ClientChange, ClientDetail, NewClient, Refused, Store};
+use crate::port::{
+    AuditQuery, By, CallAct, CallQuery, ClientChange, ClientDetail, NewClient, Refused, Store,
+};
 use crate::testing::fixtures::{Scene, Seed, ended, person, refused};
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -87,7 +89,11 @@ pub async fn p1_a_change_changes_what_is_given_and_notes_are_only_added(store: &
     assert_eq!(after.tags, BTreeSet::from(["a".to_owned(), "A".to_owned()]));
     let same = crate::client::Client { notes: vec![], tags: BTreeSet::new(), ..after };
     assert_eq!(same, before, "and nothing else");
-    let rows = store.audit(None, 10).await.expect("audit rows").items;
+    let rows = store
+        .audit(&AuditQuery { limit: 10, ..AuditQuery::default() })
+        .await
+        .expect("audit rows")
+        .items;
     assert!(rows.iter().all(|row| !format!("{row:?}").contains("second")), "{rows:?}");
     let nobody = ClientId::new(scene.now(), scene.entropy());
     let gone = store.change_client(scene.by(), nobody, &no_change(&scene)).await;
@@ -280,7 +286,7 @@ pub async fn p4_a_change_of_zone_or_consent_takes_a_claimed_call_back(store: &dy
     for facts in claimed {
         let client = facts.client;
         let begun = scene.begin_one(scene.permit(facts)).await;
-        if client == clients[2].id {
+        if client == Some(clients[2].id) {
             begun.expect("nothing was changed that the rules ask");
         } else {
             assert_eq!(begun, Err(BeginRefusal::LeaseLost));
@@ -290,7 +296,7 @@ pub async fn p4_a_change_of_zone_or_consent_takes_a_claimed_call_back(store: &dy
     assert_eq!(claimed.len(), 2, "they are claimed anew");
     for facts in claimed {
         let verdict = explain(&facts, scene.now()).0;
-        if facts.client == clients[0].id {
+        if facts.client == Some(clients[0].id) {
             assert_eq!(verdict, Verdict::Retire(CancelReason::NoConsent));
         } else {
             assert!(matches!(verdict, Verdict::Dial { .. }), "{verdict:?}");
@@ -430,7 +436,11 @@ pub async fn l6_notes_are_added_to_a_call_in_every_state(store: &dyn Store) {
     assert_eq!(texts, ["waits", "claimed", "rings", "over"]);
     assert!(notes.iter().all(|note| note.by == operator));
     assert_eq!(scene.call(seed.call).await.call.notes, notes, "as they are kept");
-    let rows = store.audit(None, 10).await.expect("audit rows").items;
+    let rows = store
+        .audit(&AuditQuery { limit: 10, ..AuditQuery::default() })
+        .await
+        .expect("audit rows")
+        .items;
     assert!(rows.iter().all(|row| !format!("{row:?}").contains("claimed")), "{rows:?}");
     let nobody = CallId::new(scene.now(), scene.entropy());
     assert_eq!(refused(store.add_note(scene.by(), nobody, "x").await), Refused::NotFound);
@@ -511,7 +521,11 @@ pub async fn l7_of_many_calls_the_good_ones_are_done(store: &dyn Store) {
     let moved = scene.call(free[1]).await.call;
     assert_eq!((moved.due_at, moved.intent), (later, Intent::Rescheduled));
     assert_eq!(scene.call(free[2]).await.call.intent, Intent::Plan);
-    let rows = store.audit(None, 10).await.expect("audit rows").items;
+    let rows = store
+        .audit(&AuditQuery { limit: 10, ..AuditQuery::default() })
+        .await
+        .expect("audit rows")
+        .items;
     assert_eq!(rows.len(), 2, "a row for each that was done");
     assert_eq!(scene.history(campaign).await.len(), 1);
     scene.check().await;
