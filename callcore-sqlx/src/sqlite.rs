@@ -26,6 +26,7 @@ mod facts;
 mod fail;
 mod flush;
 mod import;
+mod imports;
 mod load;
 mod open;
 mod read;
@@ -33,6 +34,7 @@ mod record;
 mod row;
 mod search;
 mod stop;
+mod undo;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -8,6 +8,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod imports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
 use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::import::Reject;
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
@@ -67,7 +69,10 @@ struct State {
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
-    by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
+    by_number: BTreeSet<(PhoneNumber, CampaignId, ClientId)>,
+    by_external_id: BTreeMap<(CampaignId, String), ClientId>,
+    /// Refused rows, by their place.
+    rejects: BTreeMap<(ImportId, u64), Reject>,
     calls: BTreeMap<CallId, CallRow>,
     inbound: BTreeMap<String, CallId>,
     /// Every dial to a number, over all campaigns.
@@ -112,6 +117,8 @@ type DueKey = (bool, DateTime<Utc>, CallId);
 struct ClientRow {
     client: Client,
     place: u64,
+    /// The import that brought it; another one may have updated it since.
+    added_in: ImportId,
     calls: BTreeSet<CallId>,
 }
 
@@ -135,7 +142,9 @@ impl State {
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            by_number: BTreeSet::new(),
+            by_external_id: BTreeMap::new(),
+            rejects: BTreeMap::new(),
             calls: BTreeMap::new(),
             inbound: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -489,6 +498,17 @@ impl State {
         }
     }
 
+    /// The clients with a number, by campaign.
+    fn of_number(
+        &self,
+        phone: PhoneNumber,
+    ) -> impl Iterator<Item = (CampaignId, ClientId)> + use<'_> {
+        let nobody = uuid::Uuid::nil();
+        let first = (phone, CampaignId::from_uuid(nobody), ClientId::from_uuid(nobody));
+        let rows = self.by_number.range(first..).take_while(move |(number, ..)| *number == phone);
+        rows.map(|(_, campaign, client)| (*campaign, *client))
+    }
+
     /// Cancels every scheduled call to a number in a scope.
     fn cancel_number(
         &mut self,
@@ -498,11 +518,9 @@ impl State {
         by: &Actor,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .filter(|((_, campaign), _)| scope.covers(*campaign))
-            .map(|(_, client)| *client)
+            .of_number(phone)
+            .filter(|(campaign, _)| scope.covers(*campaign))
+            .map(|(_, client)| client)
             .collect();
         let mut canceled = Vec::new();
         for client in clients {

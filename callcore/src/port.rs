@@ -14,8 +14,9 @@ pub use store::{
     Access, Added, AuditEntry, AuditRow, BeginImport, By, CallQuery, CallView, Calls,
     CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor,
     Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow, HistoryOrder, Idempotency, Import,
-    ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind, OpenCall, Page, Recorded,
-    Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack, TallyRow, User,
+    ImportStatus, Imports, KnownClients, NewCall, NewCampaign, NewClient, Notice, NoticeKind,
+    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, Store, TakeBack,
+    TallyRow, Undone, User,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

@@ -103,7 +103,7 @@ mod tests {
     use crate::call::Outcome;
     use crate::client::{Client, ClientStatus, NextCall, Note, Standing};
     use crate::id::{CallId, CampaignId, ClientId};
-    use crate::import::{ImportReport, Importer, Mapping, Parsed};
+    use crate::import::{DuplicatePolicy, ImportReport, Importer, Mapping, Parsed};
     use crate::phone::Region;
     use crate::port::ImportStatus;
     use crate::time::SeededEntropy;
@@ -118,6 +118,7 @@ mod tests {
             campaign: CampaignId::new(at(), &SeededEntropy::new(9)),
             file_name: "list.csv".to_owned(),
             columns: columns.iter().map(|&column| column.to_owned()).collect(),
+            duplicates: DuplicatePolicy::default(),
             status: ImportStatus::Done,
             report: ImportReport::default(),
         }

@@ -105,6 +105,17 @@ pub enum Refused {
     /// A DNC entry covers the number.
     #[error("the number is on a do-not-call list")]
     OnDnc,
+    /// The import is still running.
+    #[error("the import is still running")]
+    ImportRunning,
+    /// Clients of the import were called.
+    #[error("{called} of its clients were called already")]
+    Called {
+        /// How many.
+        called: u64,
+        /// How many were not.
+        uncalled: u64,
+    },
     /// There is nobody to call.
     #[error("the campaign has no clients")]
     NoClients,

@@ -1,12 +1,13 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is five traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod imports;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,15 +23,16 @@ pub use campaigns::{
 };
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use imports::{Imports, KnownClients, Undone};
 
 use crate::actor::Actor;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access {}
+pub trait Store: Dispatch + Campaigns + Imports + Calls + Dnc + Access {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access> Store for T {}
+impl<T: Dispatch + Campaigns + Imports + Calls + Dnc + Access> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -89,6 +91,10 @@ pub enum Effect {
     Call(Box<CallView>),
     /// An import began.
     Import(Box<Import>),
+    /// An import was taken back.
+    Undone(Box<Undone>),
+    /// A campaign was deleted.
+    CampaignDeleted,
     /// A DNC entry was added.
     DncAdded(DncAdded),
     /// DNC entries were removed.
