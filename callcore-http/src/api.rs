@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod dashboard;
 pub(crate) mod dnc;
 pub(crate) mod imports;
+pub(crate) mod settings;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -36,8 +37,16 @@ macro_rules! routes {
             Route { method: verb(stringify!($method)), path: $path, role: routes!(@role $role) },
         )*];
 
-        fn handlers() -> Router<ApiState> {
-            Router::new()$(.route($path, $method($handler)))*
+        /// The handlers a person's role lets in, or else those with another key.
+        fn handlers(by_role: bool) -> Router<ApiState> {
+            let mut router = Router::new();
+            $(
+                let role: Option<Role> = routes!(@role $role);
+                if role.is_some() == by_role {
+                    router = router.route($path, $method($handler));
+                }
+            )*
+            router
         }
     };
     (@role None) => { None };
@@ -49,6 +58,7 @@ routes! {
     post "/api/campaigns" Admin campaigns::create::handle;
     get "/api/campaigns/{id}" Viewer campaigns::read::handle;
     patch "/api/campaigns/{id}" Admin campaigns::change::handle;
+    delete "/api/campaigns/{id}" Admin campaigns::delete::handle;
     post "/api/campaigns/{id}/start" Operator campaigns::run::start;
     post "/api/campaigns/{id}/pause" Operator campaigns::run::pause;
     post "/api/campaigns/{id}/resume" Operator campaigns::run::resume;
@@ -56,11 +66,15 @@ routes! {
     post "/api/campaigns/{id}/import" Operator imports::upload::handle;
     get "/api/campaigns/{id}/analytics" Viewer campaigns::analytics::handle;
     get "/api/campaigns/{id}/export" Viewer campaigns::export::handle;
+    get "/api/campaigns/{id}/imports" Viewer imports::list::handle;
     get "/api/campaigns/{id}/clients" Viewer clients::list::handle;
+    post "/api/campaigns/{id}/clients" Operator clients::add::handle;
 
     get "/api/clients/{id}" Viewer clients::read::handle;
 
     get "/api/imports/{id}" Viewer imports::read::handle;
+    get "/api/imports/{id}/rejects.csv" Viewer imports::rejects::handle;
+    post "/api/imports/{id}/undo" Operator imports::undo::handle;
 
     get "/api/calls/history" Viewer calls::history::handle;
     get "/api/calls/upcoming" Viewer calls::upcoming::handle;
@@ -77,6 +91,9 @@ routes! {
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;
+
+    get "/api/settings" Viewer settings::read::handle;
+    patch "/api/settings" Admin settings::change::handle;
 }
 
 const fn verb(method: &str) -> &'static str {
@@ -89,9 +106,12 @@ const fn verb(method: &str) -> &'static str {
     }
 }
 
+/// Whoever has no role at all asks for one of `ROUTES` in vain: the guard stands before those with a
+/// role, the others look for their own key.
 pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
-    handlers()
+    handlers(true)
+        .route_layer(from_fn_with_state(state.clone(), auth::guard))
+        .merge(handlers(false))
         // Each handler has a limit of its own, said in words.
         .layer(DefaultBodyLimit::disable())
-        .route_layer(from_fn_with_state(state.clone(), auth::guard))
 }

@@ -1,5 +1,6 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
+mod account;
 mod call;
 mod campaign;
 mod client;
@@ -7,18 +8,19 @@ mod dnc;
 mod import;
 mod numbers;
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use callcore::port::{Effect, Page};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto};
-pub(crate) use import::ImportDto;
+pub(crate) use import::{ImportDto, UndoneDto};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
@@ -30,10 +32,12 @@ pub(crate) fn instant(at: DateTime<Utc>) -> String {
 pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
+        Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::Undone(undone) => json!(UndoneDto::from(&**undone)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::DncRemoved => Value::Null,
+        Effect::CampaignDeleted | Effect::DncRemoved => Value::Null,
     }
 }
 
@@ -56,6 +60,14 @@ impl<T> ListDto<T> {
 /// A JSON answer.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     json_text(status, json!(body).to_string())
+}
+
+/// An answer with a version of settings as its entity tag.
+pub(crate) fn tagged(mut response: Response, settings_version: u32) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{settings_version}\"")) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 /// A JSON answer that is text already.

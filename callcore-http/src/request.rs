@@ -45,9 +45,20 @@ impl FromRequest<ApiState> for Change {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        Self::read(request, state, MAX_BODY).await
+    }
+}
+
+impl Change {
+    /// Reads a change whose body has at most so many bytes.
+    pub(crate) async fn read(
+        request: Request,
+        state: &ApiState,
+        max_body: usize,
+    ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         Query::from_request_parts(&mut parts, state).await?.finish()?;
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let body = axum::body::to_bytes(body, max_body).await.map_err(|error| {
             let cause = std::error::Error::source(&error);
             let too_large = cause.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
             if too_large { too_large_body() } else { broken_off() }
@@ -59,15 +70,32 @@ impl FromRequest<ApiState> for Change {
             body,
         })
     }
-}
 
-impl Change {
     /// The fields of the JSON object in the body. An empty body is an object without fields.
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
-        match self.json()? {
-            Value::Object(object) => Ok(Fields { object, errors: Vec::new() }),
-            _ => Err(Problem::field("", "invalid", "must be an object")),
+        Fields::of(self.json()?)
+    }
+
+    /// The version of the settings that were changed, from `If-Match`.
+    pub(crate) fn settings_version(&self) -> Result<u32, Problem> {
+        let Some(tag) = self.headers.get(header::IF_MATCH) else {
+            let detail = "send the settings_version you changed as If-Match";
+            let status = StatusCode::PRECONDITION_REQUIRED;
+            return Err(Problem::new(status, "if_match_required", detail));
+        };
+        let tag = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+        tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
+    }
+
+    /// A document with the fields in the body laid over its own.
+    pub(crate) fn over(&self, mut document: Value) -> Result<Value, Problem> {
+        let (Value::Object(fields), Value::Object(change)) = (&mut document, self.json()?) else {
+            return Err(Problem::field("", "invalid", "must be an object"));
+        };
+        for (field, value) in change {
+            fields.insert(field, value);
         }
+        Ok(document)
     }
 
     /// The JSON document in the body; an empty body is `{}`.
@@ -143,6 +171,14 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// The fields of a document that must be an object.
+    pub(crate) fn of(document: Value) -> Result<Self, Problem> {
+        match document {
+            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            _ => Err(Problem::field("", "invalid", "must be an object")),
+        }
+    }
+
     /// A field that may be absent or null.
     pub(crate) fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
         let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;

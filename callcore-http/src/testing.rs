@@ -341,4 +341,11 @@ impl Telephony for Carrier {
         let audio = Audio { content_type: "audio/wav".to_owned(), bytes: b"0123456789".to_vec() };
         Ok((reference == "RECORDING").then_some(audio))
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        match self.away.load(Ordering::Relaxed) {
+            true => Err(TelephonyError::new("delete a recording")),
+            false => Ok(()),
+        }
+    }
 }

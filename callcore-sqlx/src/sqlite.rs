@@ -17,6 +17,7 @@
 //! [`record`](callcore::port::Dispatch::record) that wait at the same time are committed together.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
 mod claim;

@@ -158,6 +158,8 @@ words! {
         MaxAttempts = "max_attempts",
         /// The campaign was stopped.
         CampaignStopped = "campaign_stopped",
+        /// The person was erased.
+        Erased = "erased",
     }
     /// Who rang whom.
     Direction {
@@ -326,6 +328,19 @@ impl Call {
     #[must_use]
     pub fn is_live(&self) -> bool {
         !matches!(self.status(), CallStatus::Scheduled | CallStatus::Claimed | CallStatus::Ended)
+    }
+
+    /// What the voice agent and people wrote down, oldest first.
+    #[must_use]
+    pub fn all_notes(&self) -> Vec<Note> {
+        let agents = self.progress.notes.iter().map(|(at, text)| Note {
+            text: text.clone(),
+            by: Actor::Agent,
+            at: *at,
+        });
+        let mut notes: Vec<Note> = agents.chain(self.notes.iter().cloned()).collect();
+        notes.sort_by_key(|note| note.at);
+        notes
     }
 
     /// When the call began: its stored intent, or the first thing heard of an inbound call.

@@ -1,5 +1,6 @@
 //! A campaign: a list of clients, the settings they are called under, and its run state.
 
+mod fields;
 mod settings;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use fields::Fields;
 pub use settings::{
     FieldError, Pacing, Settings, SettingsError, Voicemail, VoicemailPolicy, ZoneFallback,
     ZonePolicy,

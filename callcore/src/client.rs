@@ -23,8 +23,8 @@ pub struct Client {
     pub import: ImportId,
     /// The line of the file on which its row starts; 1 is the header.
     pub line: u64,
-    /// The number that is dialled.
-    pub phone: PhoneNumber,
+    /// The number that is dialled; none once the person was erased.
+    pub phone: Option<PhoneNumber>,
     /// What the person is called, as uploaded; may be empty.
     pub name: String,
     /// The uploader's own id.
@@ -49,6 +49,18 @@ pub struct Client {
     pub debt_key: Option<String>,
     /// Where the client stands.
     pub standing: Standing,
+    /// Set once the person was erased: all that was known of it is gone, and it is never called.
+    pub erased: Option<Erasure>,
+}
+
+/// That a person was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// When, on the campaign clock.
+    pub at: DateTime<Utc>,
+    /// Whether a DNC entry covered the number then: where the client stands goes on following
+    /// from it, though nobody can tell the number any more.
+    pub on_dnc: bool,
 }
 
 impl Client {

@@ -2,7 +2,9 @@
 
 mod clients;
 mod csv_row;
+mod rejects;
 mod transcript;
 
 pub use clients::ClientExport;
+pub use rejects::RejectExport;
 pub use transcript::transcript;

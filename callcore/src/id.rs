@@ -89,6 +89,8 @@ typed_id! {
     UserId;
     /// A notice waiting in the outbox.
     NoticeId;
+    /// An uploaded audio.
+    AudioId;
 }
 
 impl CallId {

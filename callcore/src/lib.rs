@@ -42,6 +42,7 @@
 //! Features: `sim` has a simulated carrier, `tokio` the loops around the driver, `testing` the
 //! conformance suite for stores and the simulation with faults.
 
+pub mod account;
 pub mod actor;
 pub mod analytics;
 pub mod call;

@@ -4,6 +4,7 @@
 //! stores are compared with it.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
 mod dispatch;
@@ -66,6 +67,7 @@ struct State {
     entropy: SeededEntropy,
     latest: Option<DateTime<Utc>>,
     facts: BTreeMap<String, String>,
+    account: account::AccountRow,
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
@@ -134,11 +136,12 @@ struct CallRow {
 }
 
 impl State {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
             entropy: SeededEntropy::new(0),
             latest: None,
             facts: BTreeMap::new(),
+            account: account::AccountRow::new(),
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -237,7 +240,7 @@ impl State {
 
     fn client_view(&self, row: &ClientRow) -> ClientView {
         let client = row.client.clone();
-        ClientView { on_dnc: self.on_dnc(client.phone, client.campaign).is_some(), client }
+        ClientView { on_dnc: self.covers(&client), client }
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
@@ -251,6 +254,14 @@ impl State {
             client_zones: client.map(|client| client.zones.clone()).unwrap_or_default(),
             call,
         })
+    }
+
+    /// Whether a DNC entry covers a client's number, or did when it was erased.
+    fn covers(&self, client: &Client) -> bool {
+        client.erased.map_or_else(
+            || client.phone.is_some_and(|phone| self.on_dnc(phone, client.campaign).is_some()),
+            |erased| erased.on_dnc,
+        )
     }
 
     fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
@@ -454,7 +465,8 @@ impl State {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
-            on_dnc: self.on_dnc(row.client.phone, row.client.campaign).is_some(),
+            erased: row.client.erased.is_some(),
+            on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
         }))
@@ -551,7 +563,15 @@ fn is_waiting(call: &Call) -> bool {
 
 /// A call to a client; its intent is the plan's unless whoever schedules it says otherwise.
 fn call_to(client: &Client, id: CallId, attempt: u32, due_at: DateTime<Utc>) -> Call {
-    Call::scheduled(id, (client.campaign, client.id, client.phone), attempt, due_at)
+    Call {
+        campaign: Some(client.campaign),
+        client: Some(client.id),
+        direction: Direction::Outbound,
+        attempt,
+        by: Actor::System,
+        intent: Intent::Plan,
+        ..Call::inbound(id, client.phone, due_at)
+    }
 }
 
 /// Whether a name or number matches a search: under 3 characters by its beginning, else by any

@@ -1,12 +1,13 @@
 pub(crate) mod analytics;
 pub(crate) mod change;
 pub(crate) mod create;
+pub(crate) mod delete;
 pub(crate) mod export;
 pub(crate) mod list;
 pub(crate) mod read;
 pub(crate) mod run;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::CampaignId;
 use callcore::port::CampaignView;
@@ -22,10 +23,5 @@ pub(crate) async fn existing(state: &ApiState, id: CampaignId) -> Result<Campaig
 
 /// A campaign with the version of its settings as its entity tag.
 fn tagged(view: &CampaignView) -> Response {
-    let mut response = dto::json(StatusCode::OK, &CampaignDto::from(view));
-    let tag = format!("\"{}\"", view.campaign.settings_version);
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
+    dto::tagged(dto::json(StatusCode::OK, &CampaignDto::from(view)), view.campaign.settings_version)
 }

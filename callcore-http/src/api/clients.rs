@@ -1,2 +1,3 @@
+pub(crate) mod add;
 pub(crate) mod list;
 pub(crate) mod read;

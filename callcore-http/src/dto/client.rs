@@ -14,7 +14,7 @@ pub(crate) struct ClientDto {
     id: String,
     campaign_id: String,
     name: String,
-    phone: String,
+    phone: Option<String>,
     external_id: Option<String>,
     email: Option<String>,
     zones: Vec<ClientZone>,
@@ -30,6 +30,7 @@ pub(crate) struct ClientDto {
     next_call: Option<NextCallDto>,
     on_dnc: bool,
     consent: Option<Consent>,
+    erased_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +47,7 @@ impl ClientDto {
             id: client.id.to_string(),
             campaign_id: client.campaign.to_string(),
             name: client.name.clone(),
-            phone: client.phone.to_string(),
+            phone: client.phone.map(|phone| phone.to_string()),
             external_id: client.external_id.clone(),
             email: client.email.clone(),
             zones: client.zones.clone(),
@@ -65,6 +66,7 @@ impl ClientDto {
             }),
             on_dnc: view.on_dnc,
             consent: client.consent.clone(),
+            erased_at: client.erased.map(|erased| instant(erased.at)),
         }
     }
 }

@@ -180,6 +180,7 @@ fn import_row(import: &Import) -> ImportRow {
     let summary = match import.status {
         ImportStatus::Running => format!("{accepted} so far"),
         ImportStatus::Failed => format!("{accepted}, broken off"),
+        ImportStatus::Undone => "taken back".to_owned(),
         ImportStatus::Done if report.rejected > 0 => {
             format!("{accepted}, {} refused", count(report.rejected))
         }
@@ -193,7 +194,7 @@ fn client_row(view: &ClientView, visit: &Visit) -> ClientRow {
     ClientRow {
         id: client.id,
         name: shown(&client.name),
-        phone: client.phone.to_string(),
+        phone: client.phone.map_or_else(|| "erased".to_owned(), |phone| phone.to_string()),
         status: words::client(standing.status),
         attempts: standing.attempts,
         last_outcome: standing.last_outcome.map_or("", |it| words::outcome(it).label),

@@ -93,7 +93,7 @@ impl Visit {
             section: at,
             user: match &self.principal.actor {
                 Actor::User(name) | Actor::Token(name) => name.clone(),
-                Actor::System | Actor::Client => "callcore".to_owned(),
+                Actor::System | Actor::Client | Actor::Agent => "callcore".to_owned(),
             },
             role: self.principal.role.as_str(),
             operator: self.principal.role >= Role::Operator,

@@ -27,14 +27,16 @@ create table clients_anew (
     attempts integer not null default 0,
     voicemails integer not null default 0,
     last_outcome text,
-    last_call_at integer
+    last_call_at integer,
+    erased_at integer,
+    erased_on_dnc integer not null default 0
 ) strict;
 insert into clients_anew (place, id, campaign, import, added_in, line, phone, name, name_key,
     external_id, email, zones, fields, tags, active, consent, person_key, debt_key, status, attempts,
-    voicemails, last_outcome, last_call_at)
+    voicemails, last_outcome, last_call_at, erased_at, erased_on_dnc)
 select place, id, campaign, import, import, line, phone, name, name_key,
     external_id, email, zones, fields, tags, active, consent, person_key, debt_key, status, attempts,
-    voicemails, last_outcome, last_call_at
+    voicemails, last_outcome, last_call_at, erased_at, erased_on_dnc
 from clients;
 drop table clients;
 alter table clients_anew rename to clients;
@@ -44,16 +46,20 @@ create index clients_by_number on clients (phone, campaign);
 create index clients_by_external_id on clients (campaign, external_id)
     where external_id is not null;
 create index clients_by_import on clients (added_in, place);
-create trigger client_search_insert after insert on clients begin
+create trigger client_search_insert after insert on clients when new.phone > 0 begin
     insert into client_search (rowid, name_key, phone) values (new.place, new.name_key, new.phone);
 end;
-create trigger client_search_delete after delete on clients begin
+create trigger client_search_delete after delete on clients when old.phone > 0 begin
     insert into client_search (client_search, rowid, name_key, phone)
     values ('delete', old.place, old.name_key, old.phone);
 end;
-create trigger client_search_update after update of name_key, phone on clients begin
+create trigger client_search_leave after update of name_key, phone on clients
+when old.phone > 0 begin
     insert into client_search (client_search, rowid, name_key, phone)
     values ('delete', old.place, old.name_key, old.phone);
+end;
+create trigger client_search_enter after update of name_key, phone on clients
+when old.phone > 0 and new.phone > 0 begin
     insert into client_search (rowid, name_key, phone) values (new.place, new.name_key, new.phone);
 end;
 

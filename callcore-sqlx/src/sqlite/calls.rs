@@ -219,7 +219,10 @@ impl SqliteStore {
         if matches!(state, RunState::Draft | RunState::Stopped) {
             return Err(Refused::Campaign(state).into());
         }
-        if work.on_dnc(client.phone, client.campaign).is_some() {
+        if client.erased.is_some() {
+            return Err(Refused::Erased.into());
+        }
+        if work.covers(client) {
             return Err(Refused::OnDnc.into());
         }
         let open =

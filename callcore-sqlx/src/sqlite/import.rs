@@ -283,7 +283,8 @@ impl Work<'_> {
             new.id,
             ClientRow {
                 campaign,
-                phone: new.phone,
+                phone: Some(new.phone),
+                erased: None,
                 zones: new.zones.clone(),
                 active: true,
                 tags: new.tags.clone(),

@@ -82,7 +82,7 @@ impl Work<'_> {
         }
         let wanted = ids(&missing);
         let rows = sqlx::query(
-            "select id, campaign, phone, zones, active, tags, status, attempts, voicemails,
+            "select id, campaign, phone, erased_at, erased_on_dnc, zones, active, tags, status, attempts, voicemails,
                  last_outcome, last_call_at
              from clients where id in (select unhex(value, '-') from json_each(?1))",
         )
@@ -92,12 +92,13 @@ impl Work<'_> {
         let (mut campaigns, mut phones) = (BTreeSet::new(), BTreeSet::new());
         for row in rows {
             let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
-            let phone = row::phone(row.try_get("phone")?)?;
+            let (phone, erased) = row::phone_or_erasure(&row)?;
             campaigns.insert(campaign);
-            phones.insert(phone);
+            phones.extend(phone);
             let client = ClientRow {
                 campaign,
                 phone,
+                erased,
                 zones: row::document(row.try_get("zones")?, "zones")?,
                 active: row.try_get("active")?,
                 tags: row::document(row.try_get("tags")?, "tags")?,

@@ -288,7 +288,7 @@ pub(super) async fn client_views(
 ) -> Result<Vec<(u64, ClientView)>, Fail> {
     let rows = sqlx::query(
         "select clients.*, due.id as next_call, due.due_at as next_due_at,
-             exists (select 1 from dnc where dnc.phone = clients.phone
+             erased_on_dnc or exists (select 1 from dnc where dnc.phone = clients.phone
                  and dnc.campaign in (x'', clients.campaign)) as on_dnc
          from clients left join due on due.client = clients.id
          where place in (select value from json_each(?1))

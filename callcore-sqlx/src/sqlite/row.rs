@@ -6,7 +6,7 @@ use callcore::actor::Actor;
 use callcore::call::{
     Call, CallEvent, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
 };
-use callcore::client::{Client, ClientStatus, NextCall, Standing};
+use callcore::client::{Client, ClientStatus, Erasure, NextCall, Standing};
 use callcore::engine::{CallBrief, Stage};
 use callcore::id::{CallId, CampaignId, ClientId, ImportId};
 use callcore::phone::PhoneNumber;
@@ -229,12 +229,13 @@ pub(super) fn client(row: &SqliteRow) -> Result<Client, Fail> {
         }
         _ => None,
     };
+    let (phone, erased) = phone_or_erasure(row)?;
     Ok(Client {
         id: ClientId::from_uuid(row.try_get("id")?),
         campaign: CampaignId::from_uuid(row.try_get("campaign")?),
         import: ImportId::from_uuid(row.try_get("import")?),
         line: row.try_get::<i64, _>("line")?.cast_unsigned(),
-        phone: phone(row.try_get("phone")?)?,
+        phone,
         name: row.try_get("name")?,
         external_id: row.try_get("external_id")?,
         email: row.try_get("email")?,
@@ -247,7 +248,23 @@ pub(super) fn client(row: &SqliteRow) -> Result<Client, Fail> {
         person_key: row.try_get("person_key")?,
         debt_key: row.try_get("debt_key")?,
         standing: Standing { next_call, ..standing(row)? },
+        erased,
     })
+}
+
+/// A client's number, or that the person was erased: then the column has the client's place with a
+/// minus, so that it is still one of its own.
+pub(super) fn phone_or_erasure(
+    row: &SqliteRow,
+) -> Result<(Option<PhoneNumber>, Option<Erasure>), Fail> {
+    let erased_at: Option<i64> = row.try_get("erased_at")?;
+    match erased_at {
+        Some(at) => {
+            let on_dnc = row.try_get("erased_on_dnc")?;
+            Ok((None, Some(Erasure { at: instant(at)?, on_dnc })))
+        }
+        None => Ok((Some(phone(row.try_get("phone")?)?), None)),
+    }
 }
 
 /// A client's standing but for its call to come.

@@ -252,6 +252,7 @@ impl Work<'_> {
         let ended = ids(ended);
         for sql in [
             "delete from notes where call in (select unhex(value, '-') from json_each(?1))",
+            "delete from erased_calls where call in (select unhex(value, '-') from json_each(?1))",
             "delete from call_events where call in (select unhex(value, '-') from json_each(?1))",
             "delete from history where id in (select unhex(value, '-') from json_each(?1))",
         ] {
@@ -286,6 +287,7 @@ impl Work<'_> {
             "delete from tallies where campaign = ?1",
             "delete from totals where campaign = ?1",
             "delete from dnc where campaign = ?1",
+            "delete from retained_clients where campaign = ?1",
             "delete from campaign_settings where campaign = ?1",
             "delete from campaigns where id = ?1",
         ] {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use callcore::actor::Actor;
 use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
 use callcore::campaign::{RunState, Settings};
-use callcore::client::{ClientStatus, ClientZone, Standing};
+use callcore::client::{ClientStatus, ClientZone, Erasure, Standing};
 use callcore::dnc::DncScope;
 use callcore::engine::{CallBrief, Case, PlannedCall, Stage, Tally, outlook};
 use callcore::id::{AuditId, CallId, CampaignId, ClientId};
@@ -67,7 +67,8 @@ pub(super) struct CampaignRow {
 
 pub(super) struct ClientRow {
     pub(super) campaign: CampaignId,
-    pub(super) phone: PhoneNumber,
+    pub(super) phone: Option<PhoneNumber>,
+    pub(super) erased: Option<Erasure>,
     pub(super) zones: Vec<ClientZone>,
     pub(super) active: bool,
     pub(super) tags: BTreeSet<String>,
@@ -192,6 +193,14 @@ impl<'s> Work<'s> {
         self.campaigns.get(&id).ok_or(Refused::NotFound)
     }
 
+    /// Whether a DNC entry covers a client's number, or did when it was erased.
+    pub(super) fn covers(&self, client: &ClientRow) -> bool {
+        client.erased.map_or_else(
+            || client.phone.is_some_and(|phone| self.on_dnc(phone, client.campaign).is_some()),
+            |erased| erased.on_dnc,
+        )
+    }
+
     /// The entry that covers a number in a campaign.
     pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
         [DncScope::Global, DncScope::Campaign(campaign)]
@@ -257,7 +266,8 @@ impl<'s> Work<'s> {
             calls: &calls,
             zones: &client.zones,
             active: client.active,
-            on_dnc: self.on_dnc(client.phone, client.campaign).is_some(),
+            erased: client.erased.is_some(),
+            on_dnc: self.covers(client),
             run_state: campaign.state,
             settings: &campaign.settings,
         });
@@ -300,7 +310,8 @@ impl<'s> Work<'s> {
     /// Schedules a call for a client, whose standing has to follow.
     pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
         let Some(row) = self.clients.get(&client) else { return };
-        let number = (row.campaign, client, row.phone);
+        let Some(phone) = row.phone else { return };
+        let number = (row.campaign, client, phone);
         let planned = Call::scheduled(next.id, number, next.attempt, next.due_at);
         let call = Call { retry_of: next.retry_of, intent, by, ..planned };
         self.add_call(CallRow::new(call));

@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::fields::Fields;
+use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
+use crate::id::AudioId;
 use crate::phone::Region;
-use crate::rules;
 use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
-use crate::script::Script;
+use crate::script::{Script, Template, missing};
 use crate::time::Zone;
 
 /// The longest name of a campaign, in characters.
@@ -61,6 +62,8 @@ pub struct Settings {
     pub pacing: Pacing,
     /// What the person hears.
     pub script: Script,
+    /// What a client hears who calls in; none has the call only recorded.
+    pub inbound: Option<Script>,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
     /// Whether a client without a recorded consent is left alone.
@@ -104,7 +107,7 @@ pub struct Voicemail {
     pub policy: VoicemailPolicy,
     /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
     #[serde(default)]
-    pub message: Option<crate::script::Template>,
+    pub message: Option<Template>,
 }
 
 /// What to do when a voicemail answers.
@@ -186,10 +189,7 @@ impl Settings {
         let zone_fallback = fields.or_default("zone_fallback");
         let default_region = fields.optional("default_region").unwrap_or(Region::US);
         let retry = fields.rule::<RetryDocument, _, _>("retry").unwrap_or_default();
-        let voicemail: Voicemail = fields.or_default("voicemail");
-        if voicemail.policy == VoicemailPolicy::LeaveMessage && voicemail.message.is_none() {
-            fields.out_of_range("voicemail.message", "is needed to leave a message");
-        }
+        let voicemail = voicemail(&mut fields);
         let pacing: Pacing = fields.or_default("pacing");
         for (field, value) in [
             ("pacing.max_concurrent", pacing.max_concurrent),
@@ -199,7 +199,8 @@ impl Settings {
                 fields.out_of_range(field, &format!("must be from 1 to {MAX_PACING}"));
             }
         }
-        let script = fields.or_default("script");
+        let script = fields.script("script").unwrap_or_default();
+        let inbound = fields.script("inbound");
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
         let consent_required = fields.or_default("consent_required");
         let priority = fields.or_default("priority");
@@ -216,6 +217,7 @@ impl Settings {
                 voicemail,
                 pacing,
                 script,
+                inbound,
                 caps,
                 consent_required,
                 priority,
@@ -258,10 +260,38 @@ impl Settings {
             "voicemail": self.voicemail,
             "pacing": self.pacing,
             "script": self.script,
+            "inbound": self.inbound,
             "caps": self.caps,
             "consent_required": self.consent_required,
             "priority": self.priority,
         })
+    }
+
+    /// The fields that what a client hears asks for and that no client of a list with these columns
+    /// has: script, voicemail message and inbound script together.
+    #[must_use]
+    pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
+        let message = self.voicemail.message.iter().flat_map(Template::places);
+        let inbound = self.inbound.iter().flat_map(Script::places);
+        missing(self.script.places().chain(message).chain(inbound), columns)
+    }
+
+    /// The audio that script and inbound script play, each with the field that names it.
+    pub fn audio(&self) -> impl Iterator<Item = (String, AudioId)> {
+        let scripts =
+            [Some(("script", &self.script)), self.inbound.as_ref().map(|it| ("inbound", it))];
+        scripts.into_iter().flatten().flat_map(|(field, script)| {
+            script.audio().map(move |(step, audio)| (format!("{field}.steps[{step}].play"), audio))
+        })
+    }
+
+    /// The script of calls in one direction.
+    #[must_use]
+    pub fn script_of(&self, direction: Direction) -> Option<&Script> {
+        match direction {
+            Direction::Outbound => Some(&self.script),
+            Direction::Inbound => self.inbound.as_ref(),
+        }
     }
 
     /// The zones in which the hours must all allow a call; empty means that none is known and the
@@ -291,61 +321,22 @@ impl Settings {
     }
 }
 
-/// Takes a document apart field by field, so that one bad field does not hide the others.
-struct Fields {
-    object: Map<String, Value>,
-    errors: Vec<FieldError>,
+/// What happens when a voicemail answers; a bad message has its own path.
+fn voicemail(fields: &mut Fields) -> Voicemail {
+    let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
+    let (policy, message) = (nested.or_default("policy"), nested.template("message"));
+    let is_broken = nested.is_refused("voicemail.message");
+    fields.end_nested(nested);
+    if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
+        fields.out_of_range("voicemail.message", "is needed to leave a message");
+    }
+    Voicemail { policy, message }
 }
 
 impl Fields {
-    fn of(document: &Value) -> Self {
-        match document {
-            Value::Object(object) => Self { object: object.clone(), errors: Vec::new() },
-            _ => Self {
-                object: Map::new(),
-                errors: vec![FieldError::new("", "invalid", "must be an object")],
-            },
-        }
-    }
-
-    fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
-        match serde_json::from_value(value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.errors.push(FieldError::new(field, "invalid", error.to_string()));
-                None
-            }
-        }
-    }
-
-    fn or_default<T: DeserializeOwned + Default>(&mut self, field: &str) -> T {
-        self.optional(field).unwrap_or_default()
-    }
-
-    /// Reads a document of `rules` and turns it into its rule; each bad part has its own path.
-    fn rule<D, T, E>(&mut self, field: &str) -> Option<T>
-    where
-        D: DeserializeOwned,
-        T: TryFrom<D, Error = rules::Refused<E>>,
-        E: rules::FieldError,
-    {
-        T::try_from(self.optional::<D>(field)?)
-            .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
-            .ok()
-    }
-
-    fn refuse(&mut self, error: &impl rules::FieldError) {
-        let (field, message) = (error.field(), error.to_string());
-        // The path is a field of its own here; in words it would stand there twice.
-        let message = message.strip_prefix(&format!("{field}: ")).unwrap_or(&message).to_owned();
-        self.errors.push(FieldError::new(field, error.code(), message));
-    }
-
     fn hours(&mut self) -> Option<CallingHours> {
-        if self.object.get("hours").is_none_or(Value::is_null) {
-            self.object.shift_remove("hours");
-            self.errors.push(FieldError::new("hours", "required", "is required"));
+        if !self.has("hours") {
+            self.refuse_field("hours", "required", "is required");
         }
         let week = self.rule::<WeekDocument, WeeklyHours, _>("hours");
         let closed: BTreeSet<NaiveDate> = self.or_default("closed_dates");
@@ -358,25 +349,14 @@ impl Fields {
     fn name(&mut self) -> String {
         let name: String = self.optional("name").unwrap_or_default();
         let name = name.trim();
-        if name.is_empty() && !self.errors.iter().any(|error| error.field == "name") {
-            self.errors.push(FieldError::new("name", "required", "is required"));
+        if name.is_empty() && !self.is_refused("name") {
+            self.refuse_field("name", "required", "is required");
         }
         if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
             let message = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
-            self.errors.push(FieldError::new("name", "invalid", message));
+            self.refuse_field("name", "invalid", &message);
         }
         name.to_owned()
-    }
-
-    fn out_of_range(&mut self, field: &str, message: &str) {
-        self.errors.push(FieldError::new(field, "out_of_range", message));
-    }
-
-    fn finish(mut self) -> Vec<FieldError> {
-        for field in self.object.keys() {
-            self.errors.push(FieldError::new(field, "unknown_field", "is not a setting"));
-        }
-        self.errors
     }
 }
 

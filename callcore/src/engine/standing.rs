@@ -100,7 +100,9 @@ pub struct Case<'a> {
     pub zones: &'a [ClientZone],
     /// Whether the client may be called at all.
     pub active: bool,
-    /// Whether a DNC entry covers its number in this campaign.
+    /// Whether the person was erased: then nothing is owed any more.
+    pub erased: bool,
+    /// Whether a DNC entry covers its number in this campaign, or did when it was erased.
     pub on_dnc: bool,
     /// Where the campaign stands.
     pub run_state: RunState,
@@ -172,7 +174,7 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
 
 fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option<PlannedCall> {
     let Stage::Dialled { at, .. } = last.stage else { return None };
-    if case.on_dnc || !case.active || !case.run_state.takes_clients() {
+    if case.erased || case.on_dnc || !case.active || !case.run_state.takes_clients() {
         return None;
     }
     let zones = case.settings.zones_of(case.zones);
@@ -265,7 +267,7 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
         Some(Stage::Retired { reason, .. }) => match reason {
             None | Some(CancelReason::CampaignStopped) => ClientStatus::Skipped,
             Some(CancelReason::OnDnc) => ClientStatus::OnDnc,
-            Some(CancelReason::Inactive) => ClientStatus::Inactive,
+            Some(CancelReason::Inactive | CancelReason::Erased) => ClientStatus::Inactive,
             Some(CancelReason::NoConsent) => ClientStatus::NoConsent,
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
@@ -322,9 +324,17 @@ mod tests {
     fn status(calls: &[CallBrief]) -> ClientStatus {
         let (settings, zones, active, on_dnc) = (settings(), &[][..], true, false);
         let run_state = RunState::Running;
-        outlook(&Case { calls, zones, active, on_dnc, run_state, settings: &settings })
-            .standing
-            .status
+        outlook(&Case {
+            calls,
+            zones,
+            active,
+            erased: false,
+            on_dnc,
+            run_state,
+            settings: &settings,
+        })
+        .standing
+        .status
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl ClientExport {
         };
         let ours: [String; OURS.len()] = [
             client.id.to_string(),
-            client.phone.to_string(),
+            client.phone.map(|phone| phone.to_string()).unwrap_or_default(),
             standing.status.as_str().to_owned(),
             standing.last_outcome.map(|outcome| outcome.as_str().to_owned()).unwrap_or_default(),
             standing.attempts.to_string(),
@@ -130,7 +130,7 @@ mod tests {
             campaign: import.campaign,
             import: import.id,
             line: 2,
-            phone: "+12125550123".parse().unwrap(),
+            phone: Some("+12125550123".parse().unwrap()),
             name: String::new(),
             external_id: None,
             email: None,
@@ -150,6 +150,7 @@ mod tests {
                 last_call_at: Some(at()),
                 next_call: Some(NextCall { call: CallId::new(at(), entropy), due_at: at() }),
             },
+            erased: None,
         };
         ExportRow { place: 1, client, on_dnc: false }
     }
@@ -187,7 +188,7 @@ mod tests {
         // An uploaded `'=y` is kept as `=y`, so that no kept cell begins with `'=`.
         let kept = ["=1+1", "+12125550123", "-x", "=y", "a,b;c\t\"d\"\ne", "@z", "'plain", ""];
         assert_eq!(back.fields[..cells.len()], kept);
-        assert_eq!(back.phone, row.client.phone);
+        assert_eq!(Some(back.phone), row.client.phone);
         assert_eq!(back.notes.as_deref(), Some("first\n=second"));
         assert_eq!(back.tags, ["a", "vip"]);
     }

@@ -151,7 +151,10 @@ impl Calls for MemoryStore {
         if matches!(run_state, RunState::Draft | RunState::Stopped) {
             return Err(Refused::Campaign(run_state).into());
         }
-        if state.on_dnc(client.phone, client.campaign).is_some() {
+        if client.erased.is_some() {
+            return Err(Refused::Erased.into());
+        }
+        if state.covers(&client) {
             return Err(Refused::OnDnc.into());
         }
         let open = |id: &&CallId| {

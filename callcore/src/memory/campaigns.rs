@@ -260,7 +260,7 @@ fn micros(place: u64) -> i64 {
 
 fn wanted(query: &ClientQuery, row: &ClientRow) -> bool {
     let client = &row.client;
-    query.q.as_ref().is_none_or(|q| matches(q, &client.name, Some(client.phone)))
+    query.q.as_ref().is_none_or(|q| matches(q, &client.name, client.phone))
         && (query.statuses.is_empty() || query.statuses.contains(&client.standing.status))
         && (query.tags.is_empty() || query.tags.iter().any(|tag| client.tags.contains(tag)))
 }

@@ -407,7 +407,7 @@ impl State {
         let dialled = last_dial.and_then(|(_, id)| self.calls[&id].call.client);
         let client = dialled.or_else(|| {
             let from = ring.from?;
-            let rows = self.clients.values().filter(|row| row.client.phone == from);
+            let rows = self.clients.values().filter(|row| row.client.phone == Some(from));
             rows.max_by_key(|row| row.place).map(|row| row.client.id)
         });
         let campaign = client.map(|client| self.clients[&client].client.campaign);

@@ -167,7 +167,7 @@ impl State {
         let mut rows: Vec<&ClientRow> = wanted.iter().map(|id| &self.clients[id]).collect();
         rows.sort_unstable_by_key(|row| row.place);
         KnownClients {
-            clients: rows.into_iter().map(|row| known(&row.client)).collect(),
+            clients: rows.into_iter().filter_map(|row| known(&row.client)).collect(),
             on_dnc: phones
                 .iter()
                 .copied()
@@ -205,7 +205,7 @@ impl State {
             Verdict::Refused(code) => return Added::Refused(code),
             Verdict::New { .. } => {
                 let added = self.add_client(by, import, &new);
-                roll.put(known(&self.clients[&new.id].client));
+                known(&self.clients[&new.id].client).into_iter().for_each(|known| roll.put(known));
                 return added;
             }
             Verdict::Update { client, .. } => client,
@@ -217,7 +217,7 @@ impl State {
             row.client.follow(import.id, &new);
             let note = new.note.filter(|text| row.client.notes.iter().all(|it| it.text != *text));
             row.client.notes.extend(note.map(|text| note_of(by, text)));
-            roll.put(known(&row.client));
+            known(&row.client).into_iter().for_each(|known| roll.put(known));
             if let Some(now) = row.client.external_id.clone() {
                 self.by_external_id.insert((import.campaign, now), client);
             }
@@ -234,7 +234,7 @@ impl State {
             campaign,
             import: import.id,
             line: new.line,
-            phone: new.phone,
+            phone: Some(new.phone),
             name: new.name.clone(),
             external_id: new.external_id.clone(),
             email: new.email.clone(),
@@ -247,6 +247,7 @@ impl State {
             person_key: new.person_key.clone(),
             debt_key: new.debt_key.clone(),
             standing: Standing::default(),
+            erased: None,
         };
         let call = call_to(&client, new.call, 1, new.due_at);
         self.by_number.insert((new.phone, campaign, new.id));
@@ -297,7 +298,9 @@ impl State {
             self.change(call, |row| row.call.retired = None);
             self.calls.remove(&call);
         }
-        self.by_number.remove(&(client.phone, client.campaign, id));
+        if let Some(phone) = client.phone {
+            self.by_number.remove(&(phone, client.campaign, id));
+        }
         if let Some(external_id) = client.external_id {
             self.by_external_id.remove(&(client.campaign, external_id));
         }
@@ -315,14 +318,16 @@ fn happened(call: &Call) -> bool {
     call.begun_at.is_some() || call.direction == Direction::Inbound
 }
 
-fn known(client: &Client) -> Known {
-    Known {
+fn known(client: &Client) -> Option<Known> {
+    // Nobody is the duplicate of somebody who was erased.
+    let phone = client.phone?;
+    Some(Known {
         client: client.id,
         line: client.line,
-        phone: client.phone,
+        phone,
         name: client.name.clone(),
         external_id: client.external_id.clone(),
-    }
+    })
 }
 
 fn note_of(by: By<'_>, text: String) -> Note {

@@ -116,6 +116,9 @@ pub enum Refused {
         /// How many were not.
         uncalled: u64,
     },
+    /// The person was erased: there is nobody to call, and nothing to be written down.
+    #[error("the person was erased")]
+    Erased,
     /// There is nobody to call.
     #[error("the campaign has no clients")]
     NoClients,

@@ -1,8 +1,9 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
 mod dispatch;
@@ -16,6 +17,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
+pub use account::{Account, AccountView};
 pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -30,9 +32,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Imports + Calls + Dnc + Access {}
+pub trait Store: Dispatch + Campaigns + Imports + Calls + Dnc + Access + Account {}
 
-impl<T: Dispatch + Campaigns + Imports + Calls + Dnc + Access> Store for T {}
+impl<T: Dispatch + Campaigns + Imports + Calls + Dnc + Access + Account> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -89,6 +91,8 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
+    /// The account was changed, stopped or resumed.
+    Account(Box<AccountView>),
     /// An import began.
     Import(Box<Import>),
     /// An import was taken back.

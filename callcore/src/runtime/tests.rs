@@ -458,4 +458,8 @@ impl Telephony for DeafCarrier {
     async fn recording(&self, _: &str) -> Result<Option<crate::port::Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        self.check().await
+    }
 }

@@ -1,6 +1,6 @@
 //! The carrier itself: dials in, events out, on the campaign clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -101,6 +101,8 @@ pub struct SimCarrier {
     pending: BTreeMap<CallId, usize>,
     delivered: u64,
     log: Vec<Dial>,
+    /// Recordings that are no more.
+    deleted: BTreeSet<String>,
 }
 
 /// One ringing of one call id: a correct dispatcher causes one at most.
@@ -139,6 +141,7 @@ impl SimCarrier {
             pending: BTreeMap::new(),
             delivered: 0,
             log: Vec::new(),
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -260,7 +263,14 @@ impl SimCarrier {
     /// A recording by the reference an event brought; none if it is none of this carrier's.
     #[must_use]
     pub fn recording(&self, reference: &str) -> Option<Audio> {
-        super::audio::recording(reference)
+        super::audio::recording(reference).filter(|_| !self.deleted.contains(reference))
+    }
+
+    /// Deletes a recording. What is made from its reference is forgotten by remembering that.
+    pub fn delete_recording(&mut self, reference: &str) {
+        if super::audio::recording(reference).is_some() {
+            self.deleted.insert(reference.to_owned());
+        }
     }
 
     /// Every dial that was accepted, in order: the evidence that no call id rang twice.

@@ -194,6 +194,7 @@ impl Life<'_> {
             .filter(|(_, action)| match action {
                 KeyAction::OptOut => opts_out,
                 KeyAction::Tag(_) => tags && !opts_out,
+                KeyAction::Transfer(_) => false,
             })
             .filter_map(|(key, _)| String::from(*key).chars().next())
             .collect();

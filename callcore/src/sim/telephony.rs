@@ -149,6 +149,11 @@ impl Telephony for SimTelephony {
     }
 
     async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError> {
-        Ok(super::audio::recording(reference))
+        Ok(self.carrier().recording(reference))
+    }
+
+    async fn delete_recording(&self, reference: &str) -> Result<(), TelephonyError> {
+        self.carrier().delete_recording(reference);
+        Ok(())
     }
 }

@@ -32,6 +32,7 @@ use async_trait::async_trait;
 use crate::port::Store;
 
 pub mod access;
+pub mod account;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
@@ -223,6 +224,10 @@ macro_rules! store_conformance {
                 a5_a_fact_keeps_its_first_value
                 a3_the_systems_own_reads_leave_no_row
             }
+            account {
+                t1_account_settings_are_versioned_and_stale_changes_refused
+                t2_the_servers_zone_holds_while_the_settings_name_none
+            }
         }
         $crate::store_conformance! { @orders $factory;
             d5_the_order_of_a_voicemails_events_does_not_matter
@@ -253,9 +258,10 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 7] = [
+    const PORTS: [&str; 8] = [
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
+        include_str!("../port/store/account.rs"),
         include_str!("../port/store/calls.rs"),
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
@@ -263,8 +269,9 @@ mod tests {
         include_str!("../port/store/imports.rs"),
     ];
 
-    const MODULES: [&str; 12] = [
+    const MODULES: [&str; 13] = [
         include_str!("store/access.rs"),
+        include_str!("store/account.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),

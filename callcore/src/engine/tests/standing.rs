@@ -26,7 +26,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn case<'a>(calls: &'a [CallBrief], settings: &'a Settings) -> Case<'a> {
     let (active, on_dnc, run_state) = (true, false, RunState::Running);
-    Case { calls, zones: &[], active, on_dnc, run_state, settings }
+    Case { calls, zones: &[], active, erased: false, on_dnc, run_state, settings }
 }
 
 fn first(stage: Stage) -> CallBrief {
@@ -230,6 +230,7 @@ fn outlook_of(life: &Life, calls: &[CallBrief], settings: &Settings) -> Outlook 
         calls,
         zones: &[],
         active: life.active,
+        erased: false,
         on_dnc: life.on_dnc,
         run_state: life.run_state,
         settings,

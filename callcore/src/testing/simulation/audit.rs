@@ -253,7 +253,7 @@ fn audit_client(
     }
     let of_client = |view: &&CallView| view.call.client == Some(client.id);
     let retired = rows.history.iter().filter(of_client).any(|view| view.call.retired.is_some());
-    if retired || judge.ever_on_dnc.contains(&client.phone) {
+    if retired || client.phone.is_none_or(|phone| judge.ever_on_dnc.contains(&phone)) {
         return Ok(());
     }
     let Some((.., last)) = dials.last() else {

@@ -186,6 +186,10 @@ impl Telephony for UnreliableCarrier {
     async fn recording(&self, _: &str) -> Result<Option<Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        self.check().await
+    }
 }
 
 /// What will happen on the line of a call that is dialled now.

@@ -1,6 +1,7 @@
 //! A store that fails: before a commit, or after it, so that the caller can't know; and one that
 //! lets others go first on both sides of each commit. What was committed, it tells the judge.
 
+mod account;
 mod acts;
 
 use std::fmt;

@@ -97,7 +97,7 @@ pub(crate) async fn run(
         .route("/calls", post(dial))
         .route("/calls/{call}", get(look_up))
         .route("/calls/{call}/hang-up", post(hang_up))
-        .route("/recordings/{reference}", get(recording))
+        .route("/recordings/{reference}", get(recording).delete(delete_recording))
         .route("/health", get(health))
         .with_state(carrier);
     let served = axum::serve(listener, app).with_graceful_shutdown(stop).await;
@@ -347,11 +347,28 @@ async fn hang_up(
     StatusCode::NO_CONTENT
 }
 
-async fn recording(Path(reference): Path<String>, _: Sealed) -> Response {
-    match callcore::sim::recording(&reference) {
+async fn recording(
+    State(carrier): State<Arc<Carrier>>,
+    Path(reference): Path<String>,
+    sealed: Sealed,
+) -> Response {
+    let (memory, _) = carrier.at(sealed.clock).await;
+    match memory.sim.recording(&reference) {
         Some(audio) => ([(CONTENT_TYPE, audio.content_type)], audio.bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Recordings are made from their references: after a restart one that was deleted can be made
+/// again, by somebody who still knows its reference.
+async fn delete_recording(
+    State(carrier): State<Arc<Carrier>>,
+    Path(reference): Path<String>,
+    sealed: Sealed,
+) -> StatusCode {
+    let (mut memory, _) = carrier.at(sealed.clock).await;
+    memory.sim.delete_recording(&reference);
+    StatusCode::NO_CONTENT
 }
 
 /// Open to anybody; a sealed request also sets the clock.

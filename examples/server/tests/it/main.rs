@@ -10,3 +10,4 @@ mod first_run;
 mod job;
 mod settings;
 mod stopping;
+mod walk;
