@@ -77,6 +77,8 @@ routes! {
     post "/api/imports/{id}/undo" Operator imports::undo::handle;
 
     get "/api/calls/history" Viewer calls::history::handle;
+    get "/api/calls/export" Viewer calls::export::filtered;
+    post "/api/calls/export" Viewer calls::export::chosen;
     get "/api/calls/upcoming" Viewer calls::upcoming::handle;
     get "/api/calls/{id}" Viewer calls::read::handle;
     get "/api/calls/{id}/transcript.txt" Viewer calls::transcript::handle;

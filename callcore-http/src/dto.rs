@@ -37,7 +37,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::Undone(undone) => json!(UndoneDto::from(&**undone)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
-        Effect::CampaignDeleted | Effect::DncRemoved => Value::Null,
+        Effect::CampaignDeleted | Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
 
@@ -52,7 +52,7 @@ impl<T> ListDto<T> {
     pub(crate) fn of<R>(page: &Page<R>, show: impl Fn(&R) -> T) -> Self {
         Self {
             items: page.items.iter().map(show).collect(),
-            next_cursor: page.next.map(|cursor| cursor.to_string()),
+            next_cursor: page.next.as_ref().map(|cursor| cursor.to_string()),
         }
     }
 }

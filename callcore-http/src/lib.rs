@@ -52,6 +52,7 @@
 mod act;
 mod api;
 pub mod auth;
+mod download;
 mod dto;
 mod events;
 mod health;

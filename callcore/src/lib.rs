@@ -53,6 +53,7 @@ pub mod dnc;
 pub mod driver;
 pub mod engine;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
 pub mod memory;
@@ -66,5 +67,6 @@ pub mod script;
 pub mod sim;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

@@ -46,6 +46,27 @@ create index clients_by_number on clients (phone, campaign);
 create index clients_by_external_id on clients (campaign, external_id)
     where external_id is not null;
 create index clients_by_import on clients (added_in, place);
+create index clients_by_status on clients (campaign, status, place);
+create trigger history_follows_names after update of name_key on clients
+when old.name_key <> new.name_key begin
+    update history set name_key = substr(new.name_key, 1, 100) where client = new.id;
+end;
+create trigger client_tags_insert after insert on clients when new.tags <> '[]' begin
+    insert or ignore into client_tags (tag, campaign, client)
+    select value, new.campaign, new.place from json_each(new.tags);
+end;
+create trigger client_tags_delete after delete on clients when old.tags <> '[]' begin
+    delete from client_tags
+    where campaign = old.campaign and client = old.place
+        and tag in (select value from json_each(old.tags));
+end;
+create trigger client_tags_update after update of tags on clients when old.tags <> new.tags begin
+    delete from client_tags
+    where campaign = old.campaign and client = old.place
+        and tag in (select value from json_each(old.tags));
+    insert or ignore into client_tags (tag, campaign, client)
+    select value, new.campaign, new.place from json_each(new.tags);
+end;
 create trigger client_search_insert after insert on clients when new.phone > 0 begin
     insert into client_search (rowid, name_key, phone) values (new.place, new.name_key, new.phone);
 end;

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use callcore::actor::Role;
 use callcore::id::{AuditId, CallId, CampaignId, NoticeId, UserId};
 use callcore::port::{
-    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, NoticeKind, Page, SavedReply,
-    Session, StoreError, User,
+    Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, NoticeKind, Page,
+    SavedReply, Session, StoreError, User,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
 use super::row::{document, instant, micros, word};
-use super::search::cut;
+use super::search::{cut, push_place};
 use super::work::KEPT;
 
 #[async_trait]
@@ -143,14 +143,15 @@ impl Access for SqliteStore {
         self.reply(scope, key, wall).await.map_err(|fail| fail.store("saved_reply"))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let append = async {
             let mut work = self.write().await?;
             work.enter(by).await?;
             work.audit(by, entry.action, entry.object, entry.old, entry.new).await?;
+            work.leave(by, &Effect::Read).await?;
             work.commit().await
         };
-        append.await.map_err(|fail: Fail| fail.store("append_audit"))
+        append.await.map_err(|fail: Fail| fail.act("append_audit"))
     }
 
     async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
@@ -284,14 +285,13 @@ impl SqliteStore {
     async fn audit_page(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, Fail> {
         let mut sql = QueryBuilder::<Sqlite>::new("select * from audit where true");
         if let Some(after) = after {
-            sql.push(" and (at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(at, id) <", &after);
         }
         sql.push(" order by at desc, id desc limit ").push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let rows = rows.iter().map(audit_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(rows, limit, |row| Cursor { at: row.at, id: row.id.uuid() }))
+        Ok(cut(rows, limit, |row| Cursor::at(row.at, row.id.uuid())))
     }
 }
 

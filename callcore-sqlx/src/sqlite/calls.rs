@@ -6,21 +6,21 @@ use callcore::campaign::RunState;
 use callcore::engine::{CallBrief, Facts, Stage};
 use callcore::id::{CallId, ClientId};
 use callcore::port::{
-    ActError, By, CallQuery, CallView, Calls, Effect, HistoryOrder, NewCall, Page, Refused,
-    SkipThen, StoreError,
+    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall, Page,
+    Refused, SkipThen, StoreError,
 };
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::campaigns::key;
 use super::facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{Table, document, ids, micros};
-use super::search::{Needle, cut};
+use super::row::{Table, digits, document, ids, instant, micros};
+use super::search::{Needle, cut, push_key};
 use super::work::{Next, Work};
 
 /// Up to so many clients a search leads from them to their calls.
@@ -34,6 +34,14 @@ impl Calls for SqliteStore {
             read::call_view(&mut conn, &self.settings, id).await
         };
         read.await.map_err(|fail: Fail| fail.store("call"))
+    }
+
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            read::call_views(&mut conn, &self.settings, ids).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("calls"))
     }
 
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
@@ -101,26 +109,17 @@ impl SqliteStore {
 
     async fn history_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
         let mut conn = self.read().await?;
-        let mut sql = QueryBuilder::<Sqlite>::new("select id, ended_at from history where true");
+        let order = query.order.unwrap_or(CallOrder::NEWEST_FIRST);
+        let mut sql = QueryBuilder::<Sqlite>::new("select id, ");
+        sql.push(sorted_by(order.by, "ended_at")).push(" as key from history where true");
         push_filters(&mut conn, &mut sql, query, ("history", "ended_at")).await?;
-        push_words(&mut sql, "outcome", query.outcomes.iter().copied().map(Outcome::as_str));
+        // The outcome has an index in the order of dates alone.
+        let outcome = if order.by == CallSort::Date { "outcome" } else { "+outcome" };
+        push_words(&mut sql, outcome, query.outcomes.iter().copied().map(Outcome::as_str));
         push_words(&mut sql, "review", query.reviews.iter().copied().map(Review::as_str));
         push_words(&mut sql, "direction", query.directions.iter().copied().map(Direction::as_str));
-        let newest_first = query.order == HistoryOrder::NewestFirst;
-        if let Some(after) = query.after {
-            sql.push(if newest_first {
-                " and (ended_at, id) < ("
-            } else {
-                " and (ended_at, id) > ("
-            });
-            sql.push_bind(micros(after.at)).push(", ").push_bind(after.id).push(")");
-        }
-        sql.push(if newest_first {
-            " order by ended_at desc, id desc limit "
-        } else {
-            " order by ended_at, id limit "
-        });
-        self.call_page(&mut conn, sql, query.limit, "ended_at").await
+        push_order(&mut sql, query, order, "ended_at");
+        self.call_page(&mut conn, sql, query.limit, order.by).await
     }
 
     async fn upcoming_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
@@ -132,14 +131,13 @@ impl SqliteStore {
             return Ok(Page { items: Vec::new(), next: None });
         }
         let mut conn = self.read().await?;
-        let mut sql = QueryBuilder::<Sqlite>::new("select id, due_at from due where serving = 1");
+        let mut sql =
+            QueryBuilder::<Sqlite>::new("select id, due_at as key from due where serving = 1");
         push_filters(&mut conn, &mut sql, query, ("due", "due_at")).await?;
-        if let Some(after) = query.after {
-            sql.push(" and (due_at, id) > (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
-        }
-        sql.push(" order by due_at, id limit ");
-        self.call_page(&mut conn, sql, query.limit, "due_at").await
+        let order = query.order.unwrap_or(CallOrder::OLDEST_FIRST);
+        let order = CallOrder { by: CallSort::Date, ..order };
+        push_order(&mut sql, query, order, "due_at");
+        self.call_page(&mut conn, sql, query.limit, order.by).await
     }
 
     async fn call_page(
@@ -147,12 +145,12 @@ impl SqliteStore {
         conn: &mut SqliteConnection,
         mut sql: QueryBuilder<Sqlite>,
         limit: u32,
-        at: &str,
+        by: CallSort,
     ) -> Result<Page<CallView>, Fail> {
         sql.push_bind(i64::from(limit) + 1);
         let rows = sql.build().fetch_all(&mut *conn).await?;
-        let keys = rows.iter().map(|row| key(row, at)).collect::<Result<Vec<_>, _>>()?;
-        let page = cut(keys, limit, |key| *key);
+        let keys = rows.iter().map(|row| place(row, by)).collect::<Result<Vec<_>, _>>()?;
+        let page = cut(keys, limit, Cursor::clone);
         let wanted: Vec<CallId> = page.items.iter().map(|key| CallId::from_uuid(key.id)).collect();
         let items = read::call_views(conn, &self.settings, &wanted).await?;
         Ok(Page { items, next: page.next })
@@ -238,6 +236,47 @@ impl SqliteStore {
     }
 }
 
+/// The column a list is sorted by.
+const fn sorted_by(by: CallSort, date: &'static str) -> &'static str {
+    match by {
+        CallSort::Date => date,
+        CallSort::Name => "name_key",
+        CallSort::Duration => "talk_seconds",
+    }
+}
+
+/// Adds where a page begins and in which order it is, up to its limit.
+fn push_order(
+    sql: &mut QueryBuilder<Sqlite>,
+    query: &CallQuery,
+    order: CallOrder,
+    date: &'static str,
+) {
+    let column = sorted_by(order.by, date);
+    if let Some(after) = &query.after {
+        sql.push(" and (").push(column).push(if order.descending {
+            ", id) < ("
+        } else {
+            ", id) > ("
+        });
+        push_key(sql, &after.key);
+        sql.push(", ").push_bind(after.id).push(")");
+    }
+    let direction = if order.descending { " desc" } else { "" };
+    sql.push(" order by ").push(column).push(direction).push(", id").push(direction);
+    sql.push(" limit ");
+}
+
+/// A call's place in its list.
+fn place(row: &SqliteRow, by: CallSort) -> Result<Cursor, Fail> {
+    let id = row.try_get("id")?;
+    Ok(match by {
+        CallSort::Date => Cursor::at(instant(row.try_get("key")?)?, id),
+        CallSort::Name => Cursor::text(row.try_get("key")?, id),
+        CallSort::Duration => Cursor::number(row.try_get::<i64, _>("key")?.cast_unsigned(), id),
+    })
+}
+
 /// The filters that scheduled and ended calls share.
 async fn push_filters(
     conn: &mut SqliteConnection,
@@ -260,43 +299,80 @@ async fn push_filters(
     if let Some(client) = query.client {
         sql.push(" and client = ").push_bind(client.uuid());
     }
+    if let Some(phone) = query.phone {
+        sql.push(" and phone = ").push_bind(digits(phone));
+    }
     for (bound, compared) in [(query.from, " >= "), (query.to, " < ")] {
         if let Some(bound) = bound {
             sql.push(" and ").push(at).push(compared).push_bind(micros(bound));
         }
     }
-    if let Some(q) = &query.q {
-        push_search(conn, sql, &Needle::new(q), table).await?;
+    if query.q.is_some() || !query.tags.is_empty() {
+        let needle = query.q.as_deref().map(Needle::new);
+        push_people(conn, sql, (needle.as_ref(), &query.tags), table).await?;
     }
     Ok(())
 }
 
-/// Adds a search. Few clients lead to their calls; if it finds many, a page is soon full in the
-/// order of dates.
-async fn push_search(
+/// Adds a search for people and their tags. Few clients lead to their calls; if it finds many, a
+/// page is soon full in whatever order.
+async fn push_people(
     conn: &mut SqliteConnection,
     sql: &mut QueryBuilder<Sqlite>,
-    needle: &Needle,
+    (needle, tags): (Option<&Needle>, &[String]),
     table: &'static str,
 ) -> Result<(), Fail> {
-    let mut clients = QueryBuilder::<Sqlite>::new("select id from clients where ");
-    needle.push_clients(&mut clients);
+    let tags = (!tags.is_empty()).then(|| Value::from(tags).to_string());
+    let mut clients = QueryBuilder::<Sqlite>::new("select id from ");
+    match &tags {
+        // The order of the join is ours: from the tags to their clients.
+        Some(tags) => clients
+            .push("client_tags cross join clients on place = client_tags.client where tag in ")
+            .push("(select value from json_each(")
+            .push_bind(tags)
+            .push("))"),
+        None => clients.push("clients where true"),
+    };
+    if let Some(needle) = needle {
+        clients.push(" and ");
+        needle.push_clients(&mut clients);
+    }
     clients.push(" limit ").push_bind(FEW + 1);
     let found: Vec<Uuid> = clients.build_query_scalar().fetch_all(conn).await?;
+    // A stranger has a number, but neither a name nor tags.
+    let strangers = needle.filter(|_| tags.is_none());
     if i64::try_from(found.len()).is_ok_and(|found| found <= FEW) {
         sql.push(" and id in (select id from ").push(table);
         sql.push(" where client in (select unhex(value, '-') from json_each(");
-        sql.push_bind(ids(found)).push(")) union all select id from ").push(table);
-        sql.push(" where client is null and ");
+        sql.push_bind(ids(found)).push("))");
+        if let Some(needle) = strangers {
+            sql.push(" union all select id from ").push(table).push(" where client is null and ");
+            needle.push_number(sql, "phone");
+        }
+        sql.push(")");
+        return Ok(());
+    }
+    sql.push(" and (true");
+    if let Some(needle) = needle {
+        sql.push(" and +client in (select id from clients where ");
+        needle.push_clients(sql);
+        sql.push(")");
+    }
+    if let Some(tags) = tags {
+        sql.push(
+            " and exists (select 1 from clients join client_tags
+                 on client_tags.client = clients.place and client_tags.campaign = clients.campaign
+                 where clients.id = ",
+        );
+        sql.push(table).push(".client and tag in (select value from json_each(");
+        sql.push_bind(tags).push(")))");
+    }
+    if let Some(needle) = strangers {
+        sql.push(" or (client is null and ");
         needle.push_number(sql, "phone");
         sql.push(")");
-    } else {
-        sql.push(" and (+client in (select id from clients where ");
-        needle.push_clients(sql);
-        sql.push(") or (client is null and ");
-        needle.push_number(sql, "phone");
-        sql.push("))");
     }
+    sql.push(")");
     Ok(())
 }
 

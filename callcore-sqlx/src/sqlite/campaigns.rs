@@ -1,9 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use callcore::call::Outcome;
 use callcore::campaign::{RunState, Settings, Transition};
+use callcore::client::ClientStatus;
 use callcore::id::{CampaignId, ClientId, ImportId};
 use callcore::import::ImportReport;
 use callcore::port::{
@@ -21,7 +22,7 @@ use super::import::import_of;
 use super::open::SqliteStore;
 use super::read;
 use super::row::{instant, micros, word};
-use super::search::{Needle, cut};
+use super::search::{Needle, cut, push_key, push_place};
 use super::work::Work;
 
 #[async_trait]
@@ -264,49 +265,40 @@ impl SqliteStore {
             sql.push_bind(serde_json::to_string(&words)?).push("))");
         }
         if let Some(after) = after {
-            sql.push(" and (created_at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(created_at, id) <", &after);
         }
         sql.push(" order by created_at desc, id desc limit ");
         sql.push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let keys = rows.iter().map(|row| key(row, "created_at")).collect::<Result<Vec<_>, _>>()?;
-        let page = cut(keys, limit, |key| *key);
+        let page = cut(keys, limit, Cursor::clone);
         let wanted: Vec<_> = page.items.iter().map(|key| CampaignId::from_uuid(key.id)).collect();
         let items = read::campaign_views(&mut conn, &self.settings, &wanted).await?;
         Ok(Page { items, next: page.next })
     }
 
     async fn client_page(&self, query: &ClientQuery) -> Result<Page<ClientView>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new("select place from clients where campaign = ");
-        sql.push_bind(query.campaign.uuid());
-        if let Some(after) = query.after {
-            sql.push(" and place > ").push_bind(micros(after.at));
-        }
-        if !query.statuses.is_empty() {
-            sql.push(" and status in (select value from json_each(");
-            sql.push_bind(serde_json::to_string(&query.statuses)?).push("))");
-        }
-        if !query.tags.is_empty() {
-            sql.push(
-                " and exists (select 1 from json_each(clients.tags) as tag where tag.value in ",
-            );
-            sql.push("(select value from json_each(");
-            sql.push_bind(serde_json::to_string(&query.tags)?).push(")))");
-        }
-        if let Some(q) = &query.q {
-            sql.push(" and ");
-            Needle::new(q).push_clients(&mut sql);
-        }
-        sql.push(" order by place limit ").push_bind(i64::from(query.limit) + 1);
         let mut conn = self.read().await?;
-        let places: Vec<i64> = sql.build_query_scalar().fetch_all(&mut *conn).await?;
+        let mut places: BTreeSet<i64> = BTreeSet::new();
+        // One walk in the order of places for each alternative of the filter that has an index:
+        // what is first in all of them is first in one of them.
+        let walks: Vec<Walk<'_>> = if !query.tags.is_empty() {
+            query.tags.iter().map(|tag| Walk::Tag(tag)).collect()
+        } else if !query.statuses.is_empty() {
+            query.statuses.iter().map(|status| Walk::Status(*status)).collect()
+        } else {
+            vec![Walk::All]
+        };
+        for walk in walks {
+            let found: Vec<i64> =
+                walk.sql(query)?.build_query_scalar().fetch_all(&mut *conn).await?;
+            places.extend(found);
+        }
+        let places: Vec<i64> = places.into_iter().take(query.limit as usize + 1).collect();
         let views = read::client_views(&mut conn, &places).await?;
-        let page = cut(views, query.limit, |(place, view)| Cursor {
-            at: DateTime::from_timestamp_micros(place.cast_signed()).unwrap_or_default(),
-            id: view.client.id.uuid(),
-        });
+        let page =
+            cut(views, query.limit, |(place, view)| Cursor::number(*place, view.client.id.uuid()));
         let items = page.items.into_iter().map(|(_, view)| view).collect();
         Ok(Page { items, next: page.next })
     }
@@ -369,9 +361,57 @@ impl SqliteStore {
     }
 }
 
+/// Which clients of a campaign are walked over, in the order they came in.
+enum Walk<'a> {
+    All,
+    Status(ClientStatus),
+    Tag(&'a str),
+}
+
+impl Walk<'_> {
+    /// The places of the first clients that are wanted, one more than asked for.
+    fn sql(&self, query: &ClientQuery) -> Result<QueryBuilder<Sqlite>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new("select place from ");
+        let place = match self {
+            Self::Tag(tag) => {
+                sql.push(
+                    "client_tags cross join clients on place = client_tags.client where tag = ",
+                );
+                sql.push_bind((*tag).to_owned()).push(" and client_tags.campaign = ");
+                sql.push_bind(query.campaign.uuid());
+                "client_tags.client"
+            }
+            Self::Status(status) => {
+                sql.push("clients where campaign = ").push_bind(query.campaign.uuid());
+                sql.push(" and status = ").push_bind(status.as_str());
+                "place"
+            }
+            Self::All => {
+                sql.push("clients where campaign = ").push_bind(query.campaign.uuid());
+                "place"
+            }
+        };
+        if let Some(after) = &query.after {
+            sql.push(" and ").push(place).push(" > ");
+            push_key(&mut sql, &after.key);
+        }
+        if matches!(self, Self::Tag(_)) && !query.statuses.is_empty() {
+            sql.push(" and status in (select value from json_each(");
+            sql.push_bind(serde_json::to_string(&query.statuses)?).push("))");
+        }
+        if let Some(q) = &query.q {
+            sql.push(" and ");
+            Needle::new(q).push_clients(&mut sql);
+        }
+        sql.push(" order by ").push(place).push(" limit ");
+        sql.push_bind(i64::from(query.limit) + 1);
+        Ok(sql)
+    }
+}
+
 /// The place of a row in a list.
-pub(super) fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
-    Ok(Cursor { at: instant(row.try_get(at)?)?, id: row.try_get("id")? })
+fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
+    Ok(Cursor::at(instant(row.try_get(at)?)?, row.try_get("id")?))
 }
 
 impl Work<'_> {

@@ -15,7 +15,7 @@ use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read::{self, scope_key};
 use super::row::{self, digits, instant, micros, word};
-use super::search::{cut, digits_of, number_ranges};
+use super::search::{cut, digits_of, number_ranges, push_key};
 use super::work::Work;
 
 #[async_trait]
@@ -107,12 +107,13 @@ impl SqliteStore {
             }
             None => {}
         }
-        if let Some(after) = query.after {
+        if let Some(after) = &query.after {
             let (number, campaign) = after.id.as_u64_pair();
             // A global entry has no campaign, which sorts before every one.
             let campaign = if campaign == 0 { Vec::new() } else { campaign.to_be_bytes().to_vec() };
             sql.push(" and (created_at, phone, substr(campaign, 9)) < (");
-            sql.push_bind(micros(after.at)).push(", ").push_bind(number.cast_signed());
+            push_key(&mut sql, &after.key);
+            sql.push(", ").push_bind(number.cast_signed());
             sql.push(", ").push_bind(campaign).push(")");
         }
         sql.push(" order by created_at desc, phone desc, substr(campaign, 9) desc limit ");
@@ -123,7 +124,7 @@ impl SqliteStore {
         Ok(cut(entries, query.limit, |entry| {
             let campaign = entry.scope.campaign().map_or(0, |id| id.uuid().as_u64_pair().1);
             let id = Uuid::from_u64_pair(entry.phone.digits(), campaign);
-            Cursor { at: entry.created_at, id }
+            Cursor::at(entry.created_at, id)
         }))
     }
 }

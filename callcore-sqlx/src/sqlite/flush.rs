@@ -35,13 +35,15 @@ from json_each(?1)";
 const INSERT_HISTORY: &str = "
 insert or replace into history (id, campaign, client, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome, end_reason,
-    permanent, retired, review, disposition)
+    permanent, retired, review, disposition, talk_seconds, name_key)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
     unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'begun_at', value ->> 'settings_version', value ->> 'decision',
     value ->> 'ended_at', value ->> 'outcome', value ->> 'end_reason', value ->> 'permanent',
-    value ->> 'retired', value ->> 'review', value ->> 'disposition'
+    value ->> 'retired', value ->> 'review', value ->> 'disposition', value ->> 'talk_seconds',
+    coalesce((select substr(clients.name_key, 1, 100) from clients
+        where clients.id = unhex(value ->> 'client', '-')), '')
 from json_each(?1)";
 
 const DELETE_DUE: &str =
@@ -135,6 +137,7 @@ struct Record<'a> {
     retired: &'a Option<callcore::call::Retired>,
     review: &'static str,
     disposition: &'a Option<String>,
+    talk_seconds: u32,
 }
 
 impl<'a> Record<'a> {
@@ -167,6 +170,7 @@ impl<'a> Record<'a> {
             retired: &call.retired,
             review: call.review.as_str(),
             disposition: &call.disposition,
+            talk_seconds: call.progress.talk_seconds,
         }
     }
 }

@@ -10,7 +10,6 @@ use callcore::port::{
     ActError, By, Cursor, Import, ImportStatus, Imports, KnownClients, Page, Refused, StoreError,
     Undone,
 };
-use chrono::DateTime;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
@@ -170,7 +169,7 @@ impl SqliteStore {
         .fetch_all(&mut *conn)
         .await?;
         let imports = rows.iter().map(import_of).collect::<Result<Vec<_>, _>>()?;
-        let cursor = |import: &Import| Cursor { at: DateTime::UNIX_EPOCH, id: import.id.uuid() };
+        let cursor = |import: &Import| Cursor::number(0, import.id.uuid());
         Ok(cut(imports, limit, cursor))
     }
 }

@@ -67,10 +67,12 @@ impl Work<'_> {
         let canceled = sqlx::query(
             "insert into history (id, campaign, client, phone, direction, attempt, retry_of,
                  intent, by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome,
-                 end_reason, permanent, retired)
+                 end_reason, permanent, retired, name_key)
              select id, campaign, client, phone, 'outbound', attempt, retry_of,
                  intent, by, due_at, zone, null, 0, '[]', ?2, ?3,
-                 ?4, 0, ?5
+                 ?4, 0, ?5,
+                 coalesce((select substr(clients.name_key, 1, 100) from clients
+                     where clients.id = due.client), '')
              from due where campaign = ?1",
         )
         .bind(id.uuid())

@@ -1,4 +1,4 @@
-//! Characters that nobody sees and that mislead: they have no place in names and lists.
+//! What [`text`](crate::text) takes out of texts of one line, taken out of cells that may have several.
 
 use std::borrow::Cow;
 
@@ -12,11 +12,6 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
-}
-
-/// On one line: tabs and line breaks are spaces.
-pub(super) fn one_line(text: &str) -> String {
-    text.replace(['\t', '\r', '\n'], " ").trim().to_owned()
 }
 
 const fn is_space(byte: u8) -> bool {
@@ -39,6 +34,5 @@ mod tests {
         {
             assert!(matches!(clean(kept), Cow::Borrowed(text) if text == kept), "{kept:?}");
         }
-        assert_eq!(one_line(" Ada\r\nByron\t"), "Ada  Byron");
     }
 }

@@ -10,6 +10,7 @@ use super::row;
 use super::{Parsed, Row};
 use crate::campaign::FieldError;
 use crate::client::Consent;
+use crate::formula::defused;
 use crate::phone::Region;
 
 /// The most clients in one request.
@@ -79,6 +80,8 @@ impl JsonClients {
                 .iter()
                 .map(|key| draft.cell(key))
                 .chain(reader.columns.iter().map(|name| draft.field(name)))
+                // What is JSON went through no spreadsheet: a quote in it stays.
+                .map(defused)
                 .collect();
             match row::read(&cells, line, &columns, &layout, region) {
                 Ok(row) => {
@@ -252,7 +255,7 @@ mod tests {
              "time_zone": "America/New_York", "tags": ["vip", "new"], "notes": "x\ny",
              "consent": {"basis": "form", "at": "2026-01-02T03:04:05Z"},
              "fields": {"balance": 12.5, "paid": false, "city": "Rome"}},
-            {"phone": "+12125550101", "fields": {"zip": "02139"}, "consent": null, "tags": null},
+            {"phone": "+12125550101", "fields": {"zip": "02139", "sum": "'=1"}, "consent": null, "tags": null},
         ]);
         let read = read(&clients).unwrap();
         assert_eq!(
@@ -268,18 +271,19 @@ mod tests {
                 "balance",
                 "paid",
                 "city",
-                "zip"
+                "zip",
+                "sum"
             ]
         );
         let Parsed::Accepted(ada) = &read.parsed[0] else { panic!() };
         assert_eq!((ada.line, &*ada.name, ada.phone.digits()), (0, "Ada", 12_125_550_100));
         assert_eq!(ada.cleaned, ["name"]);
         assert_eq!(ada.tags, ["vip", "new"]);
-        assert_eq!(ada.fields[7..], ["12.5", "false", "Rome", ""]);
+        assert_eq!(ada.fields[7..], ["12.5", "false", "Rome", "", ""]);
         assert_eq!(ada.consent.as_ref().unwrap().at.unwrap().timestamp(), 1_767_323_045);
         let Parsed::Accepted(second) = &read.parsed[1] else { panic!() };
         assert!(second.says_consent && second.consent.is_none() && second.tags.is_empty());
-        assert_eq!(second.fields[10], "02139");
+        assert_eq!(second.fields[10..], ["02139", "'=1"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::ImportError;
 use super::headers::{Field, guess, named};
 use crate::campaign::FieldError;
+use crate::export::OURS;
 
 /// Names the columns that hold a client's fields, where a guess from their names would be wrong.
 ///
@@ -127,6 +128,8 @@ impl Layout {
             let headers = headers.to_vec();
             return Err(ImportError::UnknownColumn { unknown: finder.unknown, headers });
         }
+        let (tags, notes) = (tags.or(finder.ours("tags")), notes.or(finder.ours("notes")));
+
         let phone = finder
             .or_guess(phone, Field::Phone)
             .ok_or_else(|| ImportError::NoPhoneColumn { headers: headers.to_vec() })?;
@@ -172,6 +175,17 @@ impl Finder<'_> {
             None => self.unknown.push((key, column.clone())),
         }
         index
+    }
+
+    /// A column that an export added: it has what the client came to have since it was uploaded.
+    fn ours(&mut self, name: &str) -> Option<usize> {
+        let start = self.headers.windows(OURS.len()).rposition(|headers| headers == OURS)?;
+        let index = start + OURS.iter().position(|ours| *ours == name)?;
+        if self.taken.contains(&index) {
+            return None;
+        }
+        self.taken.push(index);
+        Some(index)
     }
 
     fn or_guess(&mut self, named: Option<usize>, field: Field) -> Option<usize> {

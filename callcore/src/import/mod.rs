@@ -8,10 +8,10 @@
 //! The encoding, the delimiter and the columns are found from the file; a [`Mapping`] overrules
 //! the guess of columns. Blank rows don't count. Cells missing at a row's end are empty; cells
 //! beyond the last column are dropped if they are empty, and otherwise the row is rejected, as
-//! their meaning is unknown. A cell that starts with `'` and a sign that spreadsheets take for
-//! the start of a formula loses that one `'`: exports put it there. Control characters and marks that
-//! turn the direction of text are taken out of cells, and the report says so; a row is not lost for
-//! them.
+//! their meaning is unknown. A cell that starts with `'` and, after it and perhaps more of them,
+//! a sign that spreadsheets take for the start of a formula loses that one `'`: exports put it there.
+//! Control characters and marks that turn the direction of text are taken out of cells, and the
+//! report says so; a row is not lost for them.
 //!
 //! ```
 //! use callcore::import::{Importer, ImportReport, Mapping, Parsed};
@@ -69,6 +69,7 @@ pub use self::row::Row;
 use self::decode::Decoder;
 use self::mapping::Layout;
 use self::rows::Rows;
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
 
 /// The longest row, in bytes of UTF-8. A longer one ends the import, because what follows it
@@ -255,7 +256,7 @@ fn read_columns<R: Read>(reader: &mut csv::Reader<Rows<R>>) -> Result<Vec<String
     if record.iter().any(|cell| cell.contains('\0')) {
         return Err(ImportError::NotText { kind: "a binary file" });
     }
-    Ok(record.iter().map(|cell| row::undefused(cell).to_owned()).collect())
+    Ok(record.iter().map(|cell| undefused(cell).to_owned()).collect())
 }
 
 /// Takes our own columns out of a file of refused rows that were mended; where they stood.

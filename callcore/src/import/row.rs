@@ -4,20 +4,20 @@ use std::fmt;
 
 use csv::StringRecord;
 
-use super::clean::{clean, one_line};
+use super::clean::clean;
 use super::mapping::Layout;
 use super::phone_cell::{self, PhoneCellError};
 use super::report::{Reject, RejectCode, Rejection};
 use crate::client::Consent;
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
+use crate::text::{MAX_NOTE, MAX_TAG, harmless};
 use crate::time::Zone;
 
 const MAX_NAME: usize = 500;
 const MAX_EMAIL: usize = 320;
 const MAX_EXTERNAL_ID: usize = 200;
 pub(super) const MAX_CONSENT: usize = 1_000;
-const MAX_NOTES: usize = 10_000;
-const MAX_TAG: usize = 64;
 const MAX_TAGS: usize = 50;
 /// Of a value shown in a rejection.
 const SHOWN: usize = 200;
@@ -36,7 +36,7 @@ pub struct Row {
     pub name: String,
     /// The time zone that the row names.
     pub time_zone: Option<Zone>,
-    /// Tags, each once, at most 50 of at most 64.
+    /// Tags, each once, at most 50 of at most 50.
     pub tags: Vec<String>,
     /// A note, at most 10,000 long.
     pub notes: Option<String>,
@@ -127,14 +127,6 @@ pub(super) fn column_name(columns: &[String], column: usize) -> String {
     }
 }
 
-/// A cell without the one `'` with which exports keep spreadsheets from running it.
-pub(super) fn undefused(cell: &str) -> &str {
-    match cell.as_bytes() {
-        [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => &cell[1..],
-        _ => cell,
-    }
-}
-
 struct Fault {
     column: usize,
     code: RejectCode,
@@ -175,7 +167,7 @@ impl Cells<'_> {
             time_zone: self.time_zone(layout.time_zone)?,
             name: self.name(layout)?,
             tags: self.tags(layout.tags)?,
-            notes: self.text(layout.notes, MAX_NOTES)?,
+            notes: self.text(layout.notes, MAX_NOTE)?,
             email: self.line(layout.email, MAX_EMAIL)?,
             external_id: self.line(layout.external_id, MAX_EXTERNAL_ID)?,
             consent: self.consent(layout.consent)?,
@@ -248,7 +240,7 @@ impl Cells<'_> {
                 return Err(Fault { column, code: RejectCode::TooLong, message });
             }
             within(tag, column, MAX_TAG)?;
-            tags.push(one_line(tag));
+            tags.push(harmless(tag).into_owned());
         }
         Ok(tags)
     }
@@ -261,7 +253,7 @@ impl Cells<'_> {
 
     /// A text on one line.
     fn line(&self, column: Option<usize>, max: usize) -> Result<Option<String>, Fault> {
-        Ok(self.text(column, max)?.map(|text| one_line(&text)))
+        Ok(self.text(column, max)?.map(|text| harmless(&text).into_owned()))
     }
 
     fn text(&self, column: Option<usize>, max: usize) -> Result<Option<String>, Fault> {

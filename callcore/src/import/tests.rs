@@ -213,7 +213,7 @@ fn one_defusing_quote_is_taken_away_and_only_that() {
         2125550126,'\ta\n2125550127,\"'\ra\"\n";
     assert_eq!(importer(file.as_bytes()).unwrap().columns()[1], "=Column");
     let cells: Vec<_> = accepted(file).into_iter().map(|row| row.fields[1].clone()).collect();
-    assert_eq!(cells, ["=1+1", "''=1", "'tis", "\ta", "\ra"]);
+    assert_eq!(cells, ["=1+1", "'=1", "'tis", "\ta", "\ra"]);
 }
 
 #[test]
@@ -361,7 +361,7 @@ proptest! {
                 .collect();
             writer.write_record(&record).unwrap();
             let fields: Vec<String> =
-                record.iter().map(|cell| row::undefused(cell).to_owned()).collect();
+                record.iter().map(|cell| undefused(cell).to_owned()).collect();
             expected.push((line, fields));
             let joined = cells.join(" ").replace("\r\n", "\n");
             line += 1 + joined.matches(['\r', '\n']).count() as u64;

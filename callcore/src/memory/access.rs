@@ -6,7 +6,7 @@ use super::MemoryStore;
 use super::campaigns::page;
 use crate::id::UserId;
 use crate::port::{
-    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, Page, SavedReply, Session,
+    Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, Page, SavedReply, Session,
     StoreError, User,
 };
 
@@ -106,19 +106,18 @@ impl Access for MemoryStore {
         Ok(fresh.map(|(_, hash, reply)| (*hash, reply.clone())))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let mut state = self.lock();
+        state.enter(by)?;
         state.write_audit(by, entry.action, entry.object, entry.old, entry.new);
-        state.at(by.now);
+        state.leave(by, &Effect::Read);
         Ok(())
     }
 
     async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
         let state = self.lock();
-        let key = |row: &AuditRow| Cursor { at: row.at, id: row.id.uuid() };
-        let before = |row: &&AuditRow| {
-            after.is_none_or(|after| (row.at, row.id.uuid()) < (after.at, after.id))
-        };
+        let key = |row: &AuditRow| Cursor::at(row.at, row.id.uuid());
+        let before = |row: &&AuditRow| after.as_ref().is_none_or(|after| key(row) < *after);
         let mut rows: Vec<&AuditRow> = state.audit.iter().filter(before).collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.at, row.id)));
         Ok(page(rows, limit, |row| key(row)).map(|row| Some(row.clone())))

@@ -10,14 +10,19 @@ use crate::client::Client;
 use crate::engine::Facts;
 use crate::id::CallId;
 use crate::port::{
-    ActError, By, CallQuery, CallView, Calls, Cursor, Effect, HistoryOrder, NewCall, Page, Refused,
-    SkipThen, StoreError,
+    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall, Page,
+    Refused, SkipThen, SortKey, StoreError, name_order,
 };
 
 #[async_trait]
 impl Calls for MemoryStore {
     async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError> {
         Ok(self.lock().call_view(id))
+    }
+
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError> {
+        let state = self.lock();
+        Ok(ids.iter().filter_map(|id| state.call_view(*id)).collect())
     }
 
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
@@ -34,24 +39,10 @@ impl Calls for MemoryStore {
 
     async fn history(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
         let state = self.lock();
-        let newest_first = query.order == HistoryOrder::NewestFirst;
-        let beyond = |at: DateTime<Utc>, id: CallId| {
-            query.after.is_none_or(|after| {
-                let (key, after) = ((at, id.uuid()), (after.at, after.id));
-                if newest_first { key < after } else { key > after }
-            })
-        };
-        let mut keys: Vec<(DateTime<Utc>, CallId)> = state
-            .ended
-            .iter()
-            .copied()
-            .filter(|(at, id)| beyond(*at, *id) && state.wanted(query, *at, *id))
-            .collect();
-        if newest_first {
-            keys.reverse();
-        }
-        Ok(page(keys, query.limit, |(at, id)| Cursor { at: *at, id: id.uuid() })
-            .map(|(_, id)| state.call_view(id)))
+        let order = query.order.unwrap_or(CallOrder::NEWEST_FIRST);
+        let wanted = state.ended.iter().filter(|(at, id)| state.wanted(query, *at, *id));
+        let keys = wanted.map(|(at, id)| (state.sort_key(order.by, *at, *id), *id)).collect();
+        Ok(state.call_page(query, order, keys))
     }
 
     async fn upcoming(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {
@@ -66,19 +57,15 @@ impl Calls for MemoryStore {
             });
             is_waiting(call) && serves
         };
-        let mut keys: Vec<(DateTime<Utc>, CallId)> = state
+        let keys = state
             .calls
             .values()
             .filter(|row| waits(&row.call))
             .map(|row| (row.call.due_at, row.call.id))
-            .filter(|(at, id)| {
-                query.after.is_none_or(|after| (*at, id.uuid()) > (after.at, after.id))
-                    && state.wanted(query, *at, *id)
-            })
+            .filter(|(at, id)| state.wanted(query, *at, *id))
+            .map(|(at, id)| (SortKey::At(at), id))
             .collect();
-        keys.sort_unstable();
-        Ok(page(keys, query.limit, |(at, id)| Cursor { at: *at, id: id.uuid() })
-            .map(|(_, id)| state.call_view(id)))
+        Ok(state.call_page(query, query.order.unwrap_or(CallOrder::OLDEST_FIRST), keys))
     }
 
     async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError> {
@@ -178,6 +165,38 @@ impl Calls for MemoryStore {
 }
 
 impl State {
+    fn sort_key(&self, by: CallSort, at: DateTime<Utc>, id: CallId) -> SortKey {
+        let call = &self.calls[&id].call;
+        match by {
+            CallSort::Date => SortKey::At(at),
+            CallSort::Duration => SortKey::Number(call.progress.talk_seconds.into()),
+            CallSort::Name => {
+                let client = call.client.and_then(|client| self.clients.get(&client));
+                SortKey::Text(client.map(|row| name_order(&row.client.name)).unwrap_or_default())
+            }
+        }
+    }
+
+    fn call_page(
+        &self,
+        query: &CallQuery,
+        order: CallOrder,
+        keys: Vec<(SortKey, CallId)>,
+    ) -> Page<CallView> {
+        let mut places: Vec<Cursor> =
+            keys.into_iter().map(|(key, id)| Cursor { key, id: id.uuid() }).collect();
+        places.sort_unstable();
+        if order.descending {
+            places.reverse();
+        }
+        places.retain(|place| {
+            let ordering = query.after.as_ref().map(|after| place.cmp(after));
+            ordering.is_none_or(|it| if order.descending { it.is_lt() } else { it.is_gt() })
+        });
+        page(places, query.limit, Cursor::clone)
+            .map(|place| self.call_view(CallId::from_uuid(place.id)))
+    }
+
     /// A scheduled call that a person may still change.
     fn waiting(&self, id: CallId, dials: bool) -> Result<&Call, Refused> {
         let call = &self.calls.get(&id).ok_or(Refused::NotFound)?.call;
@@ -224,7 +243,13 @@ impl State {
             let client = call.client.and_then(|client| self.clients.get(&client));
             client.map(|row| row.client.name.clone()).unwrap_or_default()
         };
+        let tagged = || {
+            let client = call.client.and_then(|client| self.clients.get(&client));
+            client.is_some_and(|row| query.tags.iter().any(|tag| row.client.tags.contains(tag)))
+        };
         among(&query.campaigns, call.campaign.as_ref())
+            && (query.tags.is_empty() || tagged())
+            && query.phone.is_none_or(|phone| call.phone == Some(phone))
             && query.client.is_none_or(|client| call.client == Some(client))
             && among(&query.outcomes, call.outcome().as_ref())
             && among(&query.reviews, Some(&call.review))

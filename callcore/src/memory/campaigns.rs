@@ -99,10 +99,12 @@ impl Campaigns for MemoryStore {
             .values()
             .filter(|row| states.is_empty() || states.contains(&row.campaign.state))
             .map(|row| (row.campaign.created_at, row.campaign.id))
-            .filter(|(at, id)| after.is_none_or(|after| (*at, id.uuid()) < (after.at, after.id)))
+            .filter(|(at, id)| {
+                after.as_ref().is_none_or(|after| Cursor::at(*at, id.uuid()) < *after)
+            })
             .collect();
         keys.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(page(keys, limit, |(at, id)| Cursor { at: *at, id: id.uuid() })
+        Ok(page(keys, limit, |(at, id)| Cursor::at(*at, id.uuid()))
             .map(|(_, id)| state.campaign_view(id)))
     }
 
@@ -183,20 +185,16 @@ impl Campaigns for MemoryStore {
 
     async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientView>, StoreError> {
         let state = self.lock();
-        let after = query.after.map(|cursor| cursor.at.timestamp_micros());
+        let place = |row: &&ClientRow| Cursor::number(row.place, row.client.id.uuid());
         let mut rows: Vec<&ClientRow> = state
             .clients
             .values()
             .filter(|row| row.client.campaign == query.campaign)
-            .filter(|row| after.is_none_or(|after| micros(row.place) > after))
+            .filter(|row| query.after.as_ref().is_none_or(|after| place(row) > *after))
             .filter(|row| wanted(query, row))
             .collect();
         rows.sort_unstable_by_key(|row| row.place);
-        let cursor = |row: &&ClientRow| Cursor {
-            at: DateTime::from_timestamp_micros(micros(row.place)).unwrap_or_default(),
-            id: row.client.id.uuid(),
-        };
-        Ok(page(rows, query.limit, cursor).map(|row| Some(state.client_view(row))))
+        Ok(page(rows, query.limit, place).map(|row| Some(state.client_view(row))))
     }
 
     async fn export_clients(
@@ -252,10 +250,6 @@ impl Campaigns for MemoryStore {
         };
         Ok(sums.into_iter().map(row).collect())
     }
-}
-
-fn micros(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
 }
 
 fn wanted(query: &ClientQuery, row: &ClientRow) -> bool {

@@ -53,7 +53,7 @@ impl Dnc for MemoryStore {
 
     async fn dnc(&self, query: &DncQuery) -> Result<Page<DncEntry>, StoreError> {
         let state = self.lock();
-        let key = |entry: &DncEntry| Cursor { at: entry.created_at, id: entry_id(entry) };
+        let key = |entry: &DncEntry| Cursor::at(entry.created_at, entry_id(entry));
         let digits: Option<String> =
             query.q.as_ref().map(|q| q.chars().filter(char::is_ascii_digit).collect());
         let mut rows: Vec<&DncEntry> = state
@@ -71,16 +71,10 @@ impl Dnc for MemoryStore {
                             number.contains(digits)
                         }
                     })
-                    && query.after.is_none_or(|after| {
-                        let cursor = key(entry);
-                        (cursor.at, cursor.id) < (after.at, after.id)
-                    })
+                    && query.after.as_ref().is_none_or(|after| key(entry) < *after)
             })
             .collect();
-        rows.sort_unstable_by_key(|entry| {
-            let cursor = key(entry);
-            std::cmp::Reverse((cursor.at, cursor.id))
-        });
+        rows.sort_unstable_by_key(|entry| std::cmp::Reverse(key(entry)));
         Ok(page(rows, query.limit, |entry| key(entry)).map(|entry| Some(entry.clone())))
     }
 }

@@ -1,7 +1,6 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use chrono::DateTime;
 use serde_json::json;
 
 use super::campaigns::page;
@@ -70,10 +69,10 @@ impl Imports for MemoryStore {
             .imports
             .values()
             .filter(|import| import.campaign == campaign)
-            .filter(|import| after.is_none_or(|after| import.id.uuid() < after.id))
+            .filter(|import| after.as_ref().is_none_or(|after| import.id.uuid() < after.id))
             .collect();
         rows.reverse();
-        let cursor = |row: &&Import| Cursor { at: DateTime::UNIX_EPOCH, id: row.id.uuid() };
+        let cursor = |row: &&Import| Cursor::number(0, row.id.uuid());
         Ok(page(rows, limit, cursor).map(|import| Some(import.clone())))
     }
 

@@ -6,6 +6,7 @@ mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod cursor;
 mod dispatch;
 mod dnc;
 mod imports;
@@ -13,16 +14,15 @@ mod imports;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
 pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
 pub use account::{Account, AccountView};
-pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
+pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
+use chrono::{DateTime, Utc};
+pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{Dnc, DncAdded, DncQuery};
 pub use imports::{Imports, KnownClients, Undone};
@@ -103,6 +103,8 @@ pub enum Effect {
     DncAdded(DncAdded),
     /// DNC entries were removed.
     DncRemoved,
+    /// Something was read, and the audit log says so.
+    Read,
 }
 
 /// An answer as it was given.
@@ -121,36 +123,4 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next part begins; none at the end.
     pub next: Option<Cursor>,
-}
-
-/// A place in a list: after the row with this key. Rows that arrive meanwhile are neither repeated
-/// nor lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The row's instant, or its number in microseconds since 1970 where a list counts instead.
-    pub at: DateTime<Utc>,
-    /// The row's id.
-    pub id: Uuid,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}.{}", self.at.timestamp_micros(), self.id.simple())
-    }
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = crate::id::IdError;
-
-    fn from_str(text: &str) -> Result<Self, crate::id::IdError> {
-        let parse = || {
-            let (at, id) = text.split_once('.')?;
-            let micros = i64::from_str_radix(at, 16).ok()?;
-            Some(Self {
-                at: DateTime::from_timestamp_micros(micros)?,
-                id: Uuid::try_parse(id).ok()?,
-            })
-        };
-        parse().ok_or(crate::id::IdError)
-    }
 }

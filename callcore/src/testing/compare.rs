@@ -20,7 +20,7 @@ use crate::engine::{Command, Facts, Permit, Settlement, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId, splitmix};
 use crate::import::{Dedupe, DuplicatePolicy, OnDuplicate};
 use crate::port::{
-    BeginImport, By, CallQuery, ClaimRequest, DncQuery, HistoryOrder, NewCall, NewCampaign,
+    BeginImport, By, CallOrder, CallQuery, CallSort, ClaimRequest, DncQuery, NewCall, NewCampaign,
     NewClient, NoticeKind, SkipThen, Store, TakeBack,
 };
 use crate::time::SeededEntropy;
@@ -477,11 +477,25 @@ impl<'a> History<'a> {
         for q in ["per", "Person 1", "5550", "12", "p"] {
             let query = CallQuery {
                 q: Some(q.to_owned()),
-                order: HistoryOrder::OldestFirst,
+                order: Some(CallOrder::OLDEST_FIRST),
                 limit: 50,
                 ..CallQuery::default()
             };
             self.both("search", |store| store.history(&query)).await;
+        }
+        for by in [CallSort::Date, CallSort::Name, CallSort::Duration] {
+            for descending in [false, true] {
+                let order = Some(CallOrder { by, descending });
+                let tags = if descending { vec!["tag 1".to_owned()] } else { Vec::new() };
+                let query = CallQuery { order, tags, limit: PAGE, ..CallQuery::default() };
+                self.both("sorted history", async |store: &'a dyn Store| {
+                    let pages = pages(async |after| {
+                        store.history(&CallQuery { after, ..query.clone() }).await
+                    });
+                    Ok::<_, ()>(pages.await)
+                })
+                .await;
+            }
         }
         self.both("live", async |store: &'a dyn Store| {
             let live = store.live(1000).await;

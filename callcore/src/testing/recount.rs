@@ -11,7 +11,7 @@ use crate::client::ClientStatus;
 use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::port::{
-    CallQuery, CallView, CampaignView, ClientQuery, ClientView, Cursor, HistoryOrder, Page, Store,
+    CallOrder, CallQuery, CallView, CampaignView, ClientQuery, ClientView, Cursor, Page, Store,
     StoreError, TallyRow,
 };
 
@@ -180,7 +180,8 @@ pub(super) async fn clients(store: &dyn Store, campaign: CampaignId) -> Vec<Clie
 
 /// Every ended call, newest first.
 pub(super) async fn history(store: &dyn Store) -> Vec<CallView> {
-    let query = CallQuery { limit: PAGE, order: HistoryOrder::NewestFirst, ..CallQuery::default() };
+    let query =
+        CallQuery { limit: PAGE, order: Some(CallOrder::NEWEST_FIRST), ..CallQuery::default() };
     let all = pages(async |after| store.history(&CallQuery { after, ..query.clone() }).await).await;
     let keys: Vec<_> = all.iter().map(|call| (call.call.date(), call.call.id)).collect();
     assert!(keys.is_sorted_by(|a, b| a > b), "the newest comes first, and each once");
@@ -205,7 +206,7 @@ pub(super) async fn pages<T>(
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let Page { items, next } = page(after).await.expect("a page");
+        let Page { items, next } = page(after.clone()).await.expect("a page");
         assert!(items.len() <= PAGE as usize, "a page has at most so many rows as asked for");
         assert!(next.is_none() || next != after, "pages go on");
         all.extend(items);

@@ -42,6 +42,7 @@ pub mod dispatch;
 pub mod dnc;
 pub mod endings;
 pub mod events;
+pub mod finding;
 pub mod imports;
 pub mod lists;
 
@@ -190,6 +191,7 @@ macro_rules! store_conformance {
             }
             lists {
                 l1_a_call_has_one_id_from_scheduled_to_ended
+                l1_many_calls_are_read_in_the_order_asked_for
                 l1_a_transcript_keeps_its_lines_in_their_order
                 l2_upcoming_has_every_scheduled_call_of_running_and_paused_campaigns
                 l2_history_has_ended_skipped_and_inbound_calls
@@ -199,6 +201,11 @@ macro_rules! store_conformance {
                 d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            finding {
+                l2_a_history_is_sorted_by_name_and_by_duration
+                l2_a_late_event_moves_a_call_in_the_order_of_durations
+                l2_calls_are_found_by_tag_and_by_number
             }
             dnc {
                 n1_a_listed_number_is_never_begun_in_its_scope
@@ -258,7 +265,7 @@ macro_rules! store_conformance {
 mod tests {
     use std::collections::BTreeSet;
 
-    const PORTS: [&str; 8] = [
+    const PORTS: &[&str] = &[
         include_str!("../port/store.rs"),
         include_str!("../port/store/access.rs"),
         include_str!("../port/store/account.rs"),
@@ -269,7 +276,7 @@ mod tests {
         include_str!("../port/store/imports.rs"),
     ];
 
-    const MODULES: [&str; 13] = [
+    const MODULES: &[&str] = &[
         include_str!("store/access.rs"),
         include_str!("store/account.rs"),
         include_str!("store/by.rs"),
@@ -282,6 +289,7 @@ mod tests {
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
         include_str!("store/imports.rs"),
+        include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
     ];
 

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::CampaignId;
+use callcore::port::SortKey;
 
 use crate::api::campaigns::existing;
 use crate::auth::Viewer;
@@ -19,7 +20,8 @@ pub(crate) async fn handle(
     Id(id): Id<CampaignId>,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let (limit, after) = (query.limit(), query.cursor());
+    let limit = query.limit();
+    let after = query.cursor_by(|key| matches!(key, SortKey::Number(_)));
     query.finish()?;
     existing(&state, id).await?;
     let page = state.store().import_page(id, after, limit).await?;

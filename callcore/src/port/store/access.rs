@@ -125,8 +125,8 @@ pub trait Access: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The store failed.
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError>;
+    /// The store failed, or the idempotency key is taken.
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError>;
 
     /// Audit rows, newest first.
     ///

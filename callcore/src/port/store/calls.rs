@@ -9,12 +9,14 @@ use crate::call::{Call, CallEvent, Direction, Outcome, Review, Skip};
 use crate::client::ClientZone;
 use crate::engine::Facts;
 use crate::id::{CallId, CampaignId, ClientId};
+use crate::phone::PhoneNumber;
 use crate::port::{ActError, StoreError};
 use crate::time::Zone;
 
 /// The calls' side: reading them, and what people do to scheduled and ended ones.
 ///
-/// - **L1** A call is read under its one id in every state.
+/// - **L1** A call is read under its one id in every state. `calls` reads many in the order asked for,
+///   and leaves out what is no call.
 /// - **L2** `history` has every ended call, skips included, and inbound ones; `upcoming` every
 ///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
 ///   neither repeated nor lost.
@@ -30,6 +32,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// The store failed.
     async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError>;
+
+    /// Calls, in the order asked for; what is no call is left out.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError>;
 
     /// Every event of a call, in order.
     ///
@@ -155,6 +164,10 @@ pub struct CallQuery {
     pub campaigns: Vec<CampaignId>,
     /// Of this client.
     pub client: Option<ClientId>,
+    /// With this number, in whatever campaign, inbound ones included.
+    pub phone: Option<PhoneNumber>,
+    /// Whose clients have one of these tags.
+    pub tags: Vec<String>,
     /// With these outcomes.
     pub outcomes: Vec<Outcome>,
     /// With these review statuses.
@@ -165,20 +178,44 @@ pub struct CallQuery {
     pub from: Option<DateTime<Utc>>,
     /// Before this instant.
     pub to: Option<DateTime<Utc>>,
-    /// Of a history: which end first.
-    pub order: HistoryOrder,
+    /// In which order; none is the list's own: a history's latest first, of calls to come the
+    /// earliest.
+    pub order: Option<CallOrder>,
     /// After this place.
     pub after: Option<Cursor>,
     /// At most so many; 0 gives none.
     pub limit: u32,
 }
 
-/// How a history is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HistoryOrder {
+/// How a list of calls is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallOrder {
+    /// By what; calls that are alike in it go by their ids.
+    pub by: CallSort,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+impl CallOrder {
     /// The latest first.
-    #[default]
-    NewestFirst,
+    pub const NEWEST_FIRST: Self = Self { by: CallSort::Date, descending: true };
     /// The earliest first.
-    OldestFirst,
+    pub const OLDEST_FIRST: Self = Self { by: CallSort::Date, descending: false };
+}
+
+/// By what a list of calls is sorted. Calls to come are only sorted by their date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallSort {
+    /// When they ended, or are due.
+    Date,
+    /// The [`name_order`] of their clients; calls of strangers come before all.
+    Name,
+    /// How long somebody was on the line.
+    Duration,
+}
+
+/// What a client's name is sorted by: the first hundred characters, in lower case.
+#[must_use]
+pub fn name_order(name: &str) -> String {
+    name.to_lowercase().chars().take(100).collect()
 }

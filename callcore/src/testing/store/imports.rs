@@ -317,7 +317,7 @@ pub async fn i5_imports_come_newest_first(store: &dyn Store) {
     }
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = store.import_page(campaign, after, 2).await.expect("read");
+        let page = store.import_page(campaign, after.clone(), 2).await.expect("read");
         assert!(page.items.iter().all(|import| import.duplicates == update()));
         seen.extend(page.items.into_iter().map(|import| import.id));
         match page.next {

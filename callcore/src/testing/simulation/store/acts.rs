@@ -246,6 +246,10 @@ impl Calls for FaultyStore {
         self.commit("call", self.inner.call(id)).await
     }
 
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError> {
+        self.inner.calls(ids).await
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         self.inner.events(id).await
     }
@@ -420,7 +424,7 @@ impl Access for FaultyStore {
         self.inner.saved_reply(scope, key, wall).await
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         self.inner.append_audit(by, entry).await
     }
 
