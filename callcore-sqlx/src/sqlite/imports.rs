@@ -18,6 +18,7 @@ use super::import::{import_of, known_clients};
 use super::open::SqliteStore;
 use super::row::{document, numbers, phone};
 use super::search::cut;
+use super::work::Work;
 
 #[async_trait]
 impl Imports for SqliteStore {
@@ -171,6 +172,20 @@ impl SqliteStore {
         let imports = rows.iter().map(import_of).collect::<Result<Vec<_>, _>>()?;
         let cursor = |import: &Import| Cursor::number(0, import.id.uuid());
         Ok(cut(imports, limit, cursor))
+    }
+}
+
+impl Work<'_> {
+    /// Removes every refused row that has this number: the person is erased.
+    pub(super) async fn erase_rejects(&mut self, number: PhoneNumber) -> Result<(), Fail> {
+        sqlx::query(
+            "delete from import_rejects
+             where digits <> '' and digits in (select value from json_each(?1))",
+        )
+        .bind(serde_json::to_string(&Reject::digits_of(number))?)
+        .execute(self.conn())
+        .await?;
+        Ok(())
     }
 }
 

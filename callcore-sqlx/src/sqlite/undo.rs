@@ -287,6 +287,7 @@ impl Work<'_> {
             "delete from tallies where campaign = ?1",
             "delete from totals where campaign = ?1",
             "delete from dnc where campaign = ?1",
+            "delete from dnc_imports where campaign = ?1",
             "delete from retained_clients where campaign = ?1",
             "delete from campaign_settings where campaign = ?1",
             "delete from campaigns where id = ?1",

@@ -221,16 +221,6 @@ impl ImportReport {
         self.cleanings.extend(cleaned.map(|column| Cleaning { line, column }));
     }
 
-    /// Blanks what stands in the listed rejections of these lines, when the person is erased. The
-    /// counts stay.
-    pub fn forget(&mut self, lines: &[u64]) {
-        for rejection in &mut self.rejections {
-            if lines.contains(&rejection.line) {
-                rejection.value.clear();
-            }
-        }
-    }
-
     /// Blanks what stands in all listed rejections.
     pub fn forget_all(&mut self) {
         for rejection in &mut self.rejections {

@@ -142,6 +142,7 @@ impl Imports for MemoryStore {
         state.imports.retain(|_, import| import.campaign != id);
         state.rejects.retain(|(import, _), _| !imports.contains(import));
         state.dnc.retain(|(_, scope), _| *scope != DncScope::Campaign(id));
+        state.dnc_imports.retain(|_, import| import.scope != DncScope::Campaign(id));
         state.tallies.retain(|(campaign, ..), _| *campaign != id);
         state.campaigns.remove(&id);
         state.write_audit(by, "campaign.delete", id, Some(old), None);
@@ -264,6 +265,12 @@ impl State {
         Added::Accepted { on_dnc }
     }
 
+    /// Removes every refused row that has this number: the person is erased.
+    pub(super) fn erase_rejects(&mut self, phone: PhoneNumber) {
+        let digits = Reject::digits_of(phone);
+        self.rejects.retain(|_, reject| !digits.contains(&reject.digits));
+    }
+
     /// Whether a call of the client began or came in.
     fn was_called(&self, client: ClientId) -> bool {
         let calls = self.clients.get(&client).into_iter().flat_map(|row| &row.calls);
@@ -296,6 +303,7 @@ impl State {
             // It ended without a dial, and no counter may remember it.
             self.change(call, |row| row.call.retired = None);
             self.calls.remove(&call);
+            self.erased_calls.remove(&call);
         }
         if let Some(phone) = client.phone {
             self.by_number.remove(&(phone, client.campaign, id));

@@ -60,6 +60,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
     store.finish_undos(By::new(&Actor::System, clock.now())).await?;
+    store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
     store.keep_server_zone(&config.time_zone).await?;
 
     let ports = Ports {

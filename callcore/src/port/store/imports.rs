@@ -19,7 +19,7 @@ use crate::port::{ActError, StoreError};
 /// - **I3** An external id is in a campaign once.
 /// - **I4** `known_clients` tells what `add_clients` would judge by, and changes nothing.
 /// - **I5** Every refused row that was added comes back, in the order they were added, until its
-///   import is taken back.
+///   import is taken back or whoever has its number is erased.
 /// - **I6** `undo_import` removes every client that the import brought and that had no call which
 ///   began or came in, with its calls, notes and counts, as if it had never been there, and keeps the
 ///   others. It refuses as [`Refused::Called`](crate::port::Refused::Called) if there are such and

@@ -307,6 +307,24 @@ pub async fn i5_refused_rows_come_back_in_their_order_until_taken_back(store: &d
     assert_eq!(store.rejects(other, None, 10).await.expect("read").len(), 3);
 }
 
+pub async fn i5_refused_rows_go_with_whoever_has_their_number(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let campaign = scene.draft(Value::Null).await;
+    let seeds = scene.import(campaign, &[scene.number(), scene.number()]).await;
+    let import = scene.begin_import(campaign).await;
+    let digits = seeds[0].phone.digits().to_string();
+    let cells = [&digits[..], &digits[1..], &digits[4..], &digits[5..], "", "911"];
+    let rows: Vec<Reject> = (2..).zip(cells).map(|(line, cell)| reject(line, cell)).collect();
+    let other = reject(9, &seeds[1].phone.to_string());
+    store.add_rejects(scene.by(), import, &rows).await.expect("kept");
+    store.add_rejects(scene.by(), import, std::slice::from_ref(&other)).await.expect("kept");
+    store.erase(scene.by(), seeds[0].client, "asked").await.expect("erased");
+    let left = store.rejects(import, None, 20).await.expect("read");
+    let left: Vec<u64> = left.into_iter().map(|(_, reject)| reject.rejection.line).collect();
+    assert_eq!(left, [5, 6, 7, 9], "six digits may be anybody's, and the others are not hers");
+    scene.check().await;
+}
+
 pub async fn i5_imports_come_newest_first(store: &dyn Store) {
     let scene = Scene::new(store);
     let (campaign, other) = (scene.draft(Value::Null).await, scene.draft(Value::Null).await);
