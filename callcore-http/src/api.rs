@@ -67,6 +67,7 @@ routes! {
     post "/api/campaigns" Admin campaigns::create::handle;
     get "/api/campaigns/{id}" Viewer campaigns::read::handle;
     patch "/api/campaigns/{id}" Admin campaigns::change::handle;
+    delete "/api/campaigns/{id}" Admin campaigns::delete::handle;
     post "/api/campaigns/{id}/start" Operator campaigns::run::start;
     post "/api/campaigns/{id}/pause" Operator campaigns::run::pause;
     post "/api/campaigns/{id}/resume" Operator campaigns::run::resume;
@@ -76,7 +77,9 @@ routes! {
     get "/api/campaigns/{id}/preview" Viewer campaigns::preview::handle;
     get "/api/campaigns/{id}/analytics" Viewer campaigns::analytics::handle;
     get "/api/campaigns/{id}/export" Viewer campaigns::export::handle;
+    get "/api/campaigns/{id}/imports" Viewer imports::list::handle;
     get "/api/campaigns/{id}/clients" Viewer clients::list::handle;
+    post "/api/campaigns/{id}/clients" Operator clients::add::handle;
 
     get "/api/clients/{id}" Viewer clients::read::handle;
     patch "/api/clients/{id}" Operator clients::change::handle;
@@ -85,6 +88,8 @@ routes! {
     post "/api/clients/{id}/call-now" Operator clients::call_now::handle;
 
     get "/api/imports/{id}" Viewer imports::read::handle;
+    get "/api/imports/{id}/rejects.csv" Viewer imports::rejects::handle;
+    post "/api/imports/{id}/undo" Operator imports::undo::handle;
 
     get "/api/calls/history" Viewer calls::history::handle;
     get "/api/calls/export" Viewer calls::export::filtered;

@@ -28,7 +28,7 @@ pub(crate) use call::{CallDetail, CallDto, ResultDto, TimelineCall, TimelineDto}
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
-pub(crate) use import::ImportDto;
+pub(crate) use import::{ImportDto, UndoneDto};
 pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
@@ -56,13 +56,16 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
         Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::Undone(undone) => json!(UndoneDto::from(&**undone)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::User(view) => json!(UserDto::from(&**view)),
         Effect::Token(token) => json!(TokenDto::from(&**token)),
-        Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => Value::Null,
+        Effect::CampaignDeleted | Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => {
+            Value::Null
+        }
     }
 }
 

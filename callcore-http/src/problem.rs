@@ -92,7 +92,12 @@ impl Problem {
     /// One field that breaks a rule with a code of its own.
     pub(crate) fn of_field(code: &'static str, field: &str, message: String) -> Self {
         let errors = vec![FieldError::new(field, code, message.clone())];
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).naming(errors)
+        Self::of_fields(code, message, errors)
+    }
+
+    /// The same of several.
+    pub(crate) fn of_fields(code: &'static str, detail: String, errors: Vec<FieldError>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).naming(errors)
     }
 
     /// The problem with one more member.
@@ -214,6 +219,8 @@ impl From<Refused> for Problem {
             Refused::AlreadyScheduled(_) => (StatusCode::CONFLICT, "already_scheduled"),
             Refused::UnknownAudio(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_audio"),
             Refused::AudioInUse(_) => (StatusCode::CONFLICT, "audio_in_use"),
+            Refused::ImportRunning => (StatusCode::CONFLICT, "import_running"),
+            Refused::Called { .. } => (StatusCode::CONFLICT, "clients_called"),
             Refused::OnDnc => (StatusCode::UNPROCESSABLE_ENTITY, "on_dnc"),
             Refused::NoClients => (StatusCode::CONFLICT, "no_clients"),
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
@@ -235,6 +242,9 @@ impl From<Refused> for Problem {
             Refused::Call(state) => problem.with("state", state.as_str()),
             Refused::Stale { current } => problem.with("settings_version", current),
             Refused::AudioInUse(campaign) => problem.with("campaign_id", campaign.to_string()),
+            Refused::Called { called, uncalled } => {
+                problem.with("called", called).with("uncalled", uncalled)
+            }
             Refused::AlreadyScheduled(call) => problem.with("call_id", call.to_string()),
             Refused::OutsideHours { next_allowed } => {
                 problem.with("next_allowed", json!(next_allowed.map(crate::dto::instant)))

@@ -19,8 +19,8 @@ use crate::state::ApiState;
 /// The largest JSON body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// How much of a larger body is read before it is refused, in bytes.
-const MAX_DROPPED: usize = 8 * MAX_BODY;
+/// How many times what is allowed is read of a larger body before it is refused.
+const MAX_DROPPED_TIMES: usize = 8;
 
 /// An id in the path. One that can't be an id names nothing: 404.
 #[derive(Debug, Clone, Copy)]
@@ -49,9 +49,20 @@ impl FromRequest<ApiState> for Change {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        Self::read(request, state, MAX_BODY).await
+    }
+}
+
+impl Change {
+    /// Reads a change whose body has at most so many bytes.
+    pub(crate) async fn read(
+        request: Request,
+        state: &ApiState,
+        max_body: usize,
+    ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         Query::from_request_parts(&mut parts, state).await?.finish()?;
-        let body = whole(body).await?;
+        let body = whole(body, max_body).await?;
         Ok(Self {
             method: parts.method.clone(),
             path: path_of(&parts),
@@ -59,32 +70,10 @@ impl FromRequest<ApiState> for Change {
             body,
         })
     }
-}
 
-/// A body as a whole. Of one that is too large some more is read and dropped: whoever is hung up on
-/// while sending does not get to read why.
-async fn whole(body: Body) -> Result<Bytes, Problem> {
-    let (mut body, mut kept, mut len) = (body.into_data_stream(), Vec::new(), 0);
-    while let Some(bytes) = body.next().await {
-        let bytes = bytes.map_err(|_| broken_off())?;
-        len += bytes.len();
-        if len > MAX_DROPPED {
-            break;
-        }
-        if len <= MAX_BODY {
-            kept.extend_from_slice(&bytes);
-        }
-    }
-    if len > MAX_BODY { Err(too_large_body()) } else { Ok(kept.into()) }
-}
-
-impl Change {
     /// The fields of the JSON object in the body. An empty body is an object without fields.
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
-        match self.json()? {
-            Value::Object(object) => Ok(Fields { object, errors: Vec::new() }),
-            _ => Err(Problem::field("", "invalid", "must be an object")),
-        }
+        Fields::of(self.json()?)
     }
 
     /// The version of the settings that were changed, from `If-Match`.
@@ -152,6 +141,23 @@ pub(crate) fn is_plain(text: &str) -> bool {
     !text.contains(hidden)
 }
 
+/// A body as a whole. Of one that is too large some more is read and dropped: whoever is hung up on
+/// while sending does not get to read why.
+async fn whole(body: Body, max_body: usize) -> Result<Bytes, Problem> {
+    let (mut body, mut kept, mut len) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes.map_err(|_| broken_off())?;
+        len += bytes.len();
+        if len > MAX_DROPPED_TIMES * max_body {
+            break;
+        }
+        if len <= max_body {
+            kept.extend_from_slice(&bytes);
+        }
+    }
+    if len > max_body { Err(too_large_body()) } else { Ok(kept.into()) }
+}
+
 /// Whether a text in it holds a NUL, which no database keeps.
 fn has_nul(value: &Value) -> bool {
     match value {
@@ -192,6 +198,14 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// The fields of a document that must be an object.
+    pub(crate) fn of(document: Value) -> Result<Self, Problem> {
+        match document {
+            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            _ => Err(Problem::field("", "invalid", "must be an object")),
+        }
+    }
+
     /// A field that may be absent or null.
     pub(crate) fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
         let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;

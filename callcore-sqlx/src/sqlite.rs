@@ -31,6 +31,7 @@ mod facts;
 mod fail;
 mod flush;
 mod import;
+mod imports;
 mod load;
 mod media;
 mod numbers;
@@ -46,6 +47,7 @@ mod search;
 mod stop;
 mod test_call;
 mod tokens;
+mod undo;
 mod watch;
 mod work;
 

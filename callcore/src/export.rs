@@ -4,6 +4,7 @@ mod audit;
 mod calls;
 mod clients;
 mod csv_row;
+mod rejects;
 #[cfg(test)]
 mod tests;
 mod transcript;
@@ -12,4 +13,5 @@ pub use audit::{AUDIT_COLUMNS, audit_header, audit_row};
 pub use calls::CallExport;
 pub use clients::ClientExport;
 pub(crate) use clients::OURS;
+pub use rejects::RejectExport;
 pub use transcript::transcript;

@@ -11,6 +11,7 @@ mod clients;
 mod dispatch;
 mod dnc;
 mod guard;
+mod imports;
 mod media;
 mod numbers;
 mod outbox;
@@ -31,12 +32,9 @@ use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Ret
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{
-    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
-};
-use crate::id::{
-    AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
-};
+use crate::engine::{AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook};
+use crate::id::{AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId};
+use crate::import::Reject;
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
@@ -83,7 +81,10 @@ struct State {
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
-    by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
+    by_number: BTreeSet<(PhoneNumber, CampaignId, ClientId)>,
+    by_external_id: BTreeMap<(CampaignId, String), ClientId>,
+    /// Refused rows, by their place.
+    rejects: BTreeMap<(ImportId, u64), Reject>,
     calls: BTreeMap<CallId, CallRow>,
     /// What people wrote down about calls. A retry that is withdrawn and planned again has the
     /// same id, and what was written about it.
@@ -167,6 +168,8 @@ type DueKey = (bool, DateTime<Utc>, CallId);
 struct ClientRow {
     client: Client,
     place: u64,
+    /// The import that brought it; another one may have updated it since.
+    added_in: ImportId,
     calls: BTreeSet<CallId>,
 }
 
@@ -191,7 +194,9 @@ impl State {
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            by_number: BTreeSet::new(),
+            by_external_id: BTreeMap::new(),
+            rejects: BTreeMap::new(),
             calls: BTreeMap::new(),
             notes: BTreeMap::new(),
             inbound: BTreeMap::new(),
@@ -636,6 +641,17 @@ impl State {
         }
     }
 
+    /// The clients with a number, by campaign.
+    fn of_number(
+        &self,
+        phone: PhoneNumber,
+    ) -> impl Iterator<Item = (CampaignId, ClientId)> + use<'_> {
+        let nobody = uuid::Uuid::nil();
+        let first = (phone, CampaignId::from_uuid(nobody), ClientId::from_uuid(nobody));
+        let rows = self.by_number.range(first..).take_while(move |(number, ..)| *number == phone);
+        rows.map(|(_, campaign, client)| (*campaign, *client))
+    }
+
     /// Cancels every scheduled call to a number in a scope.
     fn cancel_number(
         &mut self,
@@ -646,11 +662,9 @@ impl State {
         reason: CancelReason,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .filter(|((_, campaign), _)| scope.covers(*campaign))
-            .map(|(_, client)| *client)
+            .of_number(phone)
+            .filter(|(campaign, _)| scope.covers(*campaign))
+            .map(|(_, client)| client)
             .collect();
         let mut canceled = Vec::new();
         for client in clients {

@@ -1,6 +1,7 @@
 pub(crate) mod analytics;
 pub(crate) mod change;
 pub(crate) mod create;
+pub(crate) mod delete;
 pub(crate) mod export;
 pub(crate) mod list;
 pub(crate) mod pause_all;

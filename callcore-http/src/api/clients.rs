@@ -1,3 +1,4 @@
+pub(crate) mod add;
 pub(crate) mod call_now;
 pub(crate) mod change;
 pub(crate) mod explain;

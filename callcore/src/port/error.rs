@@ -111,6 +111,17 @@ pub enum Refused {
     /// A campaign that is not over plays the audio.
     #[error("a campaign plays the audio")]
     AudioInUse(CampaignId),
+    /// The import is still running.
+    #[error("the import is still running")]
+    ImportRunning,
+    /// Clients of the import were called.
+    #[error("{called} of its clients were called already")]
+    Called {
+        /// How many.
+        called: u64,
+        /// How many were not.
+        uncalled: u64,
+    },
     /// The person was erased: there is nobody to call, and nothing to be written down.
     #[error("the person was erased")]
     Erased,

@@ -10,6 +10,7 @@ mod clients;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod imports;
 mod media;
 mod numbers;
 mod outbox;
@@ -34,12 +35,10 @@ pub use clients::{ClientChange, ClientDetail, Clients};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use imports::{Imports, KnownClients, Undone};
 pub use media::{Media, NewAudio};
 pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
-pub use outbox::{
-    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
-    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
-};
+pub use outbox::{Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice, NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices};
 pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
@@ -50,13 +49,14 @@ use crate::audio::Audio;
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
 pub trait Store:
-    Dispatch + Campaigns + Clients + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
+    Dispatch + Campaigns + Imports + Clients + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
 {
 }
 
 impl<T> Store for T where
     T: Dispatch
         + Campaigns
+        + Imports
         + Clients
         + Calls
         + Dnc
@@ -142,6 +142,10 @@ pub enum Effect {
     Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
+    /// An import was taken back.
+    Undone(Box<Undone>),
+    /// A campaign was deleted.
+    CampaignDeleted,
     /// A DNC entry was added.
     DncAdded(DncAdded),
     /// DNC entries were removed.

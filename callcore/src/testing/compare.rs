@@ -19,6 +19,7 @@ use crate::campaign::{Settings, Transition};
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{Command, Facts, Permit, Settlement, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId, splitmix};
+use crate::import::{Dedupe, DuplicatePolicy, OnDuplicate};
 use crate::port::{
     AuditQuery, BeginImport, By, CallAct, CallOrder, CallQuery, CallSort, ClaimRequest,
     ClientChange, DncQuery, NewCall, NewCampaign, NewClient, NoticeKind, SkipThen, Store, TakeBack,
@@ -183,12 +184,18 @@ impl<'a> History<'a> {
 
     async fn import_into(&mut self, campaign: CampaignId) {
         let (now, id) = (self.now, ImportId::new(self.now, &self.entropy));
+        let duplicates = DuplicatePolicy {
+            dedupe: if self.roll(2) == 0 { Dedupe::Phone } else { Dedupe::PhoneAndName },
+            on_duplicate: if self.roll(2) == 0 { OnDuplicate::Skip } else { OnDuplicate::Update },
+            guessed_external_ids: self.roll(2) == 0,
+        };
         let begun = self.both("begin_import", |store| {
             let new = BeginImport {
                 id,
                 campaign,
                 file_name: "clients.csv".to_owned(),
                 columns: vec!["Phone".to_owned()],
+                duplicates,
             };
             store.begin_import(By::new(&SYSTEM, now), new)
         });
@@ -212,13 +219,14 @@ impl<'a> History<'a> {
             line,
             phone,
             name: format!("Person {}", self.roll(50)),
-            external_id: None,
+            external_id: (self.roll(3) == 0).then(|| format!("E-{}", self.roll(20))),
             email: None,
             zones: Vec::new(),
             fields: vec![phone.to_string()],
             tags: (0..self.roll(3)).map(|tag| format!("tag {tag}")).collect(),
             note: (self.roll(4) == 0).then(|| "a note".to_owned()),
             consent: None,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         }

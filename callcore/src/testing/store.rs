@@ -45,6 +45,7 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod finding;
+pub mod imports;
 pub mod inbound;
 pub mod lists;
 pub mod media;
@@ -168,6 +169,26 @@ macro_rules! store_conformance {
                 c3_clients_are_found_by_part_of_name_or_number
                 c3_pages_of_clients_neither_repeat_nor_lose_while_rows_arrive
                 c3_the_export_has_every_client_in_the_order_they_came_in
+            }
+            imports {
+                i1_a_household_may_share_a_number_where_names_tell_people_apart
+                i1_a_dnc_entry_cancels_the_calls_of_a_whole_household
+                i2_an_update_follows_the_row_and_its_columns
+                i2_an_updated_client_that_is_final_stays_so
+                i2_a_row_may_update_one_that_came_in_just_before
+                i3_an_external_id_is_in_a_campaign_once
+                i4_known_clients_are_those_that_rows_may_repeat
+                i5_refused_rows_come_back_in_their_order_until_taken_back
+                i5_refused_rows_go_with_whoever_has_their_number
+                i5_imports_come_newest_first
+                i6_taking_back_removes_whoever_was_not_called
+                i6_who_was_called_or_called_in_stays
+                i6_what_an_import_updated_is_not_taken_back
+                i6_many_clients_go_and_lists_neither_repeat_nor_lose
+                i7_an_empty_campaign_waits_and_finishes_nothing
+                i7_a_campaign_that_only_waited_for_the_removed_is_finished
+                i8_a_draft_is_deleted_with_everything_that_is_its_own
+                i8_only_a_draft_is_deleted
             }
             calls {
                 l3_call_now_is_due_at_once_by_a_persons_wish
@@ -387,7 +408,11 @@ mod tests {
         include_str!("../port/store/clients.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+<<<<<<< HEAD
         include_str!("../port/store/media.rs"),
+=======
+        include_str!("../port/store/imports.rs"),
+>>>>>>> import
         include_str!("../port/store/privacy.rs"),
         include_str!("../port/store/outbox.rs"),
         include_str!("../port/store/numbers.rs"),
@@ -407,6 +432,7 @@ mod tests {
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/imports.rs"),
         include_str!("store/finding.rs"),
         include_str!("store/inbound.rs"),
         include_str!("store/lists.rs"),

@@ -13,6 +13,7 @@ use crate::client::Consent;
 use crate::desk::{AfterSkip, ManyActs};
 use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
     BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, ClientChange, Clients,
@@ -291,7 +292,8 @@ impl World {
         let now = self.now();
         let id = ImportId::new(now, &*self.entropy);
         let (file_name, columns) = ("clients.csv".to_owned(), vec!["phone".to_owned()]);
-        let new = BeginImport { id, campaign, file_name, columns };
+        let duplicates = DuplicatePolicy::default();
+        let new = BeginImport { id, campaign, file_name, columns, duplicates };
         self.at_once(self.store.begin_import(By::new(&PERSON, now), new)).ok()?;
         self.imports.insert(campaign, id);
         Some(id)
@@ -329,6 +331,7 @@ impl World {
             tags: std::collections::BTreeSet::new(),
             note: None,
             consent,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         })

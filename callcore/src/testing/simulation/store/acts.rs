@@ -1,5 +1,6 @@
 //! What people do through the store, and what pages read of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use crate::call::{AgentResult, CallEvent, Intent, Review, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
+<<<<<<< HEAD
 use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
@@ -21,6 +23,17 @@ use crate::port::{
     NewClient, NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy,
     QueuedMail, Refused, Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, Token,
     User, UserChange, UserView,
+=======
+use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
+use crate::import::{ImportReport, Reject};
+use crate::phone::PhoneNumber;
+use crate::port::{
+    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery,
+    CallView, Calls, CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded,
+    DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus, Imports, KnownClients,
+    NewCall, NewCampaign, NewClient, Notice, Page, Privacy, Retained, SavedReply, Session,
+    SkipThen, StoreError, TallyRow, Undone, User,
+>>>>>>> import
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -177,6 +190,63 @@ impl Campaigns for FaultyStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         self.inner.tallies(campaign, from, to).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Imports for FaultyStore {
+    async fn known_clients(
+        &self,
+        campaign: CampaignId,
+        phones: &BTreeSet<PhoneNumber>,
+        external_ids: &BTreeSet<String>,
+    ) -> Result<KnownClients, StoreError> {
+        self.inner.known_clients(campaign, phones, external_ids).await
+    }
+
+    async fn add_rejects(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        rejects: &[Reject],
+    ) -> Result<(), ActError> {
+        self.commit("add_rejects", self.inner.add_rejects(by, import, rejects)).await
+    }
+
+    async fn rejects(
+        &self,
+        import: ImportId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Reject)>, StoreError> {
+        self.inner.rejects(import, after, limit).await
+    }
+
+    async fn import_page(
+        &self,
+        campaign: CampaignId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Import>, StoreError> {
+        self.inner.import_page(campaign, after, limit).await
+    }
+
+    async fn undo_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        partial: bool,
+    ) -> Result<Undone, ActError> {
+        self.commit("undo_import", self.inner.undo_import(by, import, partial)).await
+    }
+
+    async fn finish_undos(&self, by: By<'_>) -> Result<u64, StoreError> {
+        self.inner.finish_undos(by).await
+    }
+
+    async fn delete_campaign(&self, by: By<'_>, id: CampaignId) -> Result<(), ActError> {
+        self.commit("delete_campaign", self.inner.delete_campaign(by, id)).await
     }
 }
 
