@@ -14,14 +14,14 @@ use futures_util::future::join_all;
 
 pub use import::ImportCsvError;
 
-
 use crate::call::{Review, Skip};
 use crate::campaign::Settings;
 use crate::dnc::{DncEntry, DncReport};
 use crate::id::{CallId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Acted, Added, BeginImport, By, CallAct, CallView, DncAdded, Erased, Import, ImportStatus, NewCall, NewClient, NewTestCall, Refused, Retained, SkipThen, StoppedAll, Store,
+    ActError, Acted, Added, BeginImport, By, CallAct, CallView, DncAdded, Erased, Import,
+    ImportStatus, NewCall, NewClient, NewTestCall, Refused, Retained, SkipThen, StoppedAll, Store,
     StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};

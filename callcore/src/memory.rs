@@ -32,8 +32,12 @@ use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Ret
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook};
-use crate::id::{AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId};
+use crate::engine::{
+    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
+};
+use crate::id::{
+    AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+};
 use crate::import::Reject;
 use crate::phone::PhoneNumber;
 use crate::port::{

@@ -38,7 +38,10 @@ pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
 pub use imports::{Imports, KnownClients, Undone};
 pub use media::{Media, NewAudio};
 pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
-pub use outbox::{Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice, NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
 pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
@@ -49,7 +52,18 @@ use crate::audio::Audio;
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
 pub trait Store:
-    Dispatch + Campaigns + Imports + Clients + Calls + Dnc + Privacy + Access + Account + Media + Numbers + Outbox
+    Dispatch
+    + Campaigns
+    + Imports
+    + Clients
+    + Calls
+    + Dnc
+    + Privacy
+    + Access
+    + Account
+    + Media
+    + Numbers
+    + Outbox
 {
 }
 

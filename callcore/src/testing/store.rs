@@ -408,11 +408,8 @@ mod tests {
         include_str!("../port/store/clients.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
-<<<<<<< HEAD
         include_str!("../port/store/media.rs"),
-=======
         include_str!("../port/store/imports.rs"),
->>>>>>> import
         include_str!("../port/store/privacy.rs"),
         include_str!("../port/store/outbox.rs"),
         include_str!("../port/store/numbers.rs"),

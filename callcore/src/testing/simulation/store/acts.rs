@@ -11,29 +11,17 @@ use crate::call::{AgentResult, CallEvent, Intent, Review, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
-<<<<<<< HEAD
 use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
-use crate::import::ImportReport;
+use crate::import::{ImportReport, Reject};
 use crate::phone::PhoneNumber;
 use crate::port::{
     Access, ActError, Acted, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport,
     By, CallAct, CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery,
     ClientView, Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow,
-    Gauges, Import, ImportStatus, Invitation, MailSettlement, MailedNotice, NewCall, NewCampaign,
-    NewClient, NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox, Page, Privacy,
-    QueuedMail, Refused, Retained, SavedReply, Session, SkipThen, StoreError, TallyRow, Token,
-    User, UserChange, UserView,
-=======
-use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
-use crate::import::{ImportReport, Reject};
-use crate::phone::PhoneNumber;
-use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery,
-    CallView, Calls, CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded,
-    DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus, Imports, KnownClients,
-    NewCall, NewCampaign, NewClient, Notice, Page, Privacy, Retained, SavedReply, Session,
-    SkipThen, StoreError, TallyRow, Undone, User,
->>>>>>> import
+    Gauges, Import, ImportStatus, Imports, Invitation, KnownClients, MailSettlement, MailedNotice,
+    NewCall, NewCampaign, NewClient, NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox,
+    Page, Privacy, QueuedMail, Refused, Retained, SavedReply, Session, SkipThen, StoreError,
+    TallyRow, Token, Undone, User, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
