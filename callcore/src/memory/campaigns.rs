@@ -9,7 +9,6 @@ use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
 use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
-use crate::client::{Client, ClientStatus, Note, Standing};
 use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
