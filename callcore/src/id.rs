@@ -87,6 +87,8 @@ typed_id! {
     AuditId;
     /// A person who signs in.
     UserId;
+    /// A named token.
+    TokenId;
     /// A notice waiting in the outbox.
     NoticeId;
     /// A mail.

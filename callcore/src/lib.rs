@@ -45,6 +45,7 @@
 pub mod account;
 pub mod actor;
 pub mod analytics;
+pub mod audio;
 pub mod call;
 pub mod campaign;
 pub mod client;
@@ -67,6 +68,7 @@ pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;
 pub mod script;
+pub mod seal;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod summary;

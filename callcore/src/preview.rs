@@ -127,6 +127,7 @@ impl Preview {
                 ZoneSource::File => 0,
                 ZoneSource::Number => 1,
                 ZoneSource::Country => 2,
+                ZoneSource::Person => 3,
             };
             (zone.zone.name().to_owned(), source)
         };
@@ -191,12 +192,12 @@ impl Preview {
 /// What a client's texts are filled in from.
 fn fields(facts: &Facts) -> ClientFields<'_> {
     ClientFields {
-        name: &facts.name,
+        name: &facts.person.name,
         phone: Some(facts.phone),
-        email: None,
-        external_id: None,
+        email: facts.person.email.as_deref(),
+        external_id: facts.person.external_id.as_deref(),
         campaign: &facts.settings.name,
-        columns: &facts.fields,
+        columns: &facts.person.columns,
     }
 }
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
 use callcore::port::{
-    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, StoreError,
+    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
 };
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -152,8 +152,23 @@ fn attention(dashboard: &Dashboard) -> Vec<Value> {
             "link": format!("/campaigns/{}/imports/{}", rejects.campaign, rejects.import),
         }));
     }
-    items.extend(dashboard.notices.iter().map(dto::notice));
+    items.extend(dashboard.notices.iter().map(notice));
     items
+}
+
+/// A notice with where to go.
+fn notice(notice: &Notice) -> Value {
+    let link = match notice.kind {
+        NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
+            format!("/campaigns/{id}")
+        }
+        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => format!("/calls/{id}"),
+        NoticeKind::SpendReached(_) => "/calls/upcoming".to_owned(),
+        NoticeKind::MailFailing(_) | NoticeKind::MailRunsShort(_) => "/settings".to_owned(),
+    };
+    let mut shown = dto::notice(notice);
+    shown["link"] = link.into();
+    shown
 }
 
 #[cfg(test)]

@@ -65,17 +65,15 @@ impl MailedNoticeDto {
 
 /// A notice.
 pub(crate) fn notice(notice: &Notice) -> Value {
-    let (object, id, link) = match notice.kind {
+    let (object, id) = match notice.kind {
         NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
-            ("campaign_id", id.to_string(), format!("/campaigns/{id}"))
+            ("campaign_id", id.to_string())
         }
-        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => {
-            ("call_id", id.to_string(), format!("/calls/{id}"))
-        }
+        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => ("call_id", id.to_string()),
         NoticeKind::SpendReached(day)
         | NoticeKind::MailFailing(day)
-        | NoticeKind::MailRunsShort(day) => ("day", day.0.to_string(), "/settings".to_owned()),
+        | NoticeKind::MailRunsShort(day) => ("day", day.0.to_string()),
     };
     let (id_of_notice, at, kind) = (notice.id.to_string(), instant(notice.at), notice.kind.word());
-    json!({"id": id_of_notice, "at": at, "kind": kind, object: id, "link": link})
+    json!({"id": id_of_notice, "at": at, "kind": kind, object: id})
 }

@@ -164,6 +164,7 @@ impl SqliteStore {
     async fn create(&self, by: By<'_>, new: NewCampaign) -> Result<CampaignView, Fail> {
         let mut work = self.write().await?;
         work.enter(by).await?;
+        work.check_audio(&new.settings).await?;
         sqlx::query(
             "insert into campaigns (id, state, settings_version, created_at, created_by)
              values (?1, ?2, 1, ?3, ?4)",
@@ -196,6 +197,7 @@ impl SqliteStore {
             return Err(Refused::Stale { current }.into());
         }
         let (old, new) = (campaign.settings.to_json(), settings.to_json());
+        work.check_audio(settings).await?;
         work.add_version(id, current + 1, &new).await?;
         sqlx::query("update campaigns set settings_version = ?2 where id = ?1")
             .bind(id.uuid())
@@ -390,7 +392,8 @@ impl Work<'_> {
                 campaign.started_at = Some(by.now);
                 // What was due before the campaign started is due now.
                 sqlx::query(
-                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
+                    "update due set due_at = max(due_at, ?2), serving = 1
+                     where campaign = ?1 and intent <> 'test'",
                 )
                 .bind(id.uuid())
                 .bind(micros(by.now))

@@ -14,11 +14,10 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 
 use super::account::account_facts;
-use super::facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
-use super::read;
 use super::row::{instant, micros, word};
+use super::{facts, read};
 
 /// The length of a quarter of an hour, as instants are kept.
 const QUARTER: TimeDelta = TimeDelta::minutes(15);

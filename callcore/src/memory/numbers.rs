@@ -85,12 +85,16 @@ impl Numbers for MemoryStore {
         let rows = rows.filter(|row| after.is_none_or(|after| row.place > after));
         let rows: Vec<&ClientRow> = rows.take(limit as usize).collect();
         let next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.place);
-        let calls = rows.iter().flat_map(|row| &row.calls);
-        let waiting = calls.filter(|call| is_waiting(&state.calls[*call].call));
         let now = state.latest.unwrap_or(DateTime::UNIX_EPOCH);
         let account = Arc::new(state.account_facts(now));
-        let facts = |call| state.facts_of(&state.calls[call], &account, now);
-        Ok(Waiting { facts: waiting.filter_map(facts).collect(), next })
+        let calls = rows.iter().flat_map(|row| &row.calls);
+        let waiting = calls.filter(|call| is_waiting(&state.calls[*call].call));
+        Ok(Waiting {
+            facts: waiting
+                .filter_map(|call| state.facts_of(&state.calls[call], &account, now))
+                .collect(),
+            next,
+        })
     }
 }
 
