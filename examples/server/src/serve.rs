@@ -21,6 +21,7 @@ use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::HttpAgents;
 use crate::config::{Config, Secret};
 use crate::dialler::Dialler;
 use crate::{chain, clock, demo, signal};
@@ -81,7 +82,10 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         demo::create(&store, state.desk(), &*entropy, clock.now()).await?;
     }
     dialler.take_up(&store).await?;
-    let loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    let agents = HttpAgents::new(&format!("http://{}", reachable(address)))?;
+    let loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall)
+        .sealer(state.sealer().await?.clone())
+        .agents(Arc::new(agents));
     let loops = dialler.join(loops).start();
     let (waker, draining) = (loops.handle(), drain.clone());
     state = dialler
