@@ -56,9 +56,12 @@ pub mod auth;
 mod download;
 mod dto;
 mod events;
+mod feed;
 mod health;
 mod importing;
+mod known_tokens;
 mod media;
+mod metrics;
 #[cfg(feature = "pages")]
 mod pages;
 mod problem;
@@ -67,6 +70,7 @@ mod ranged;
 mod request;
 pub mod sign_in;
 mod state;
+mod throttle;
 mod upload;
 mod webhooks;
 
@@ -79,6 +83,7 @@ pub use events::EventSink;
 pub use problem::Problem;
 pub use query::{Instants, Query};
 pub use state::{ApiState, Ports};
+pub use throttle::Source;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -99,6 +104,7 @@ pub fn router(state: ApiState) -> Router {
     router
         .merge(api::routes(&state))
         .merge(health::routes())
+        .merge(metrics::routes())
         .merge(media::routes())
         .merge(webhooks::routes())
         .fallback(unknown)

@@ -376,6 +376,22 @@ impl Call {
         self.retired.as_ref().map_or(self.progress.ended_at, |retired| Some(retired.at))
     }
 
+    /// Keeps what a person made of the call in step with what its events add up to. One whose fate
+    /// stayed unknown is for somebody to look at, until a later word settles it; one that turns out
+    /// not to be over has not been looked at.
+    pub fn follow_up_review(&mut self, was_unknown: bool) {
+        let is_unknown = self.end_reason() == Some("unknown");
+        match (was_unknown, is_unknown, self.review) {
+            _ if self.ended_at().is_none() => {
+                self.review = Review::Unreviewed;
+                self.disposition = None;
+            }
+            (false, true, Review::Unreviewed) => self.review = Review::NeedsFollowUp,
+            (true, false, Review::NeedsFollowUp) => self.review = Review::Unreviewed,
+            _ => {}
+        }
+    }
+
     /// Whether the intent is stored and the call has not ended: it may be ringing right now.
     #[must_use]
     pub fn is_live(&self) -> bool {

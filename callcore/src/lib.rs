@@ -58,9 +58,12 @@ pub mod export;
 mod formula;
 pub mod id;
 pub mod import;
+pub mod mail;
+pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
+pub mod preview;
 pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;
@@ -68,6 +71,7 @@ pub mod script;
 pub mod seal;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

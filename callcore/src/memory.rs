@@ -7,16 +7,22 @@ mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod dispatch;
 mod dnc;
+mod guard;
+mod imports;
 mod media;
+mod numbers;
+mod outbox;
 mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use guard::Guard;
 use serde_json::Value;
 
 use crate::actor::Actor;
@@ -24,14 +30,19 @@ use crate::analytics::Totals;
 use crate::audio::Audio;
 use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
-use crate::client::{Client, ClientStatus};
+use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook};
-use crate::id::{AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::engine::{
+    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
+};
+use crate::id::{
+    AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+};
+use crate::import::Reject;
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
-    Notice, NoticeKind, Refused, SavedReply, User,
+    Invitation, Notice, NoticeKind, Refused, SavedReply, Token, User,
 };
 use crate::script::Script;
 use crate::time::SeededEntropy;
@@ -60,8 +71,8 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        Guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -74,8 +85,14 @@ struct State {
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
-    by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
+    by_number: BTreeSet<(PhoneNumber, CampaignId, ClientId)>,
+    by_external_id: BTreeMap<(CampaignId, String), ClientId>,
+    /// Refused rows, by their place.
+    rejects: BTreeMap<(ImportId, u64), Reject>,
     calls: BTreeMap<CallId, CallRow>,
+    /// What people wrote down about calls. A retry that is withdrawn and planned again has the
+    /// same id, and what was written about it.
+    notes: BTreeMap<CallId, Vec<Note>>,
     inbound: BTreeMap<String, CallId>,
     /// Every dial to a number, over all campaigns.
     dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
@@ -92,10 +109,19 @@ struct State {
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
+    mails: BTreeMap<MailId, outbox::MailRow>,
+    /// The mail that tells of a notice.
+    noticed: BTreeMap<NoticeId, MailId>,
+    /// Mails sent, by day.
+    sent: BTreeMap<chrono::NaiveDate, u64>,
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    invitations: BTreeMap<UserId, Invitation>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    tokens: BTreeMap<TokenId, TokenRow>,
+    /// Counts changes, and looks that might have been some.
+    version: u64,
     places: u64,
     /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
     /// same id, and whoever claimed it in its first life must have lost it.
@@ -107,6 +133,10 @@ struct CampaignRow {
     campaign: Campaign,
     versions: BTreeMap<u32, Arc<Settings>>,
     next_dial_at: DateTime<Utc>,
+    /// The epoch of the planned call that was claimed last: whoever's is lowest is next.
+    turn: u64,
+    /// Dials that ended since count for the breaker.
+    counted_from: DateTime<Utc>,
     clients: BTreeMap<ClientStatus, u64>,
     totals: Totals,
     due: BTreeSet<DueKey>,
@@ -124,6 +154,14 @@ struct ErasedCall {
     dialled: Option<(PhoneNumber, DateTime<Utc>)>,
 }
 
+#[derive(Debug)]
+struct TokenRow {
+    token: Token,
+    secret: [u8; 32],
+    /// The user it belongs to; none if no user made it.
+    owner: Option<UserId>,
+}
+
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
 type Saved = (DateTime<Utc>, [u8; 32], SavedReply);
 
@@ -134,6 +172,8 @@ type DueKey = (bool, DateTime<Utc>, CallId);
 struct ClientRow {
     client: Client,
     place: u64,
+    /// The import that brought it; another one may have updated it since.
+    added_in: ImportId,
     calls: BTreeSet<CallId>,
 }
 
@@ -158,8 +198,11 @@ impl State {
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            by_number: BTreeSet::new(),
+            by_external_id: BTreeMap::new(),
+            rejects: BTreeMap::new(),
             calls: BTreeMap::new(),
+            notes: BTreeMap::new(),
             inbound: BTreeMap::new(),
             dials: BTreeMap::new(),
             live: BTreeSet::new(),
@@ -173,10 +216,16 @@ impl State {
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
+            mails: BTreeMap::new(),
+            noticed: BTreeMap::new(),
+            sent: BTreeMap::new(),
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),
+            invitations: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            version: 0,
             places: 0,
             claims: 0,
         }
@@ -260,7 +309,8 @@ impl State {
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
-        let call = self.calls.get(&id)?.call.clone();
+        let notes = self.notes.get(&id).cloned().unwrap_or_default();
+        let call = Call { notes, ..self.calls.get(&id)?.call.clone() };
         let client = call.client.and_then(|id| self.clients.get(&id)).map(|row| &row.client);
         let campaign = call.campaign.and_then(|id| self.campaigns.get(&id));
         Some(CallView {
@@ -294,8 +344,22 @@ impl State {
         self.dials.get(&phone).into_iter().flatten().map(|(at, _)| *at).collect()
     }
 
-    fn facts_of(&self, row: &CallRow) -> Option<Facts> {
-        let call = &row.call;
+    fn facts_of(
+        &self,
+        row: &CallRow,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
+        self.facts_about(&row.call, Lease { epoch: row.epoch }, account, now)
+    }
+
+    fn facts_about(
+        &self,
+        call: &Call,
+        lease: Lease,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
         let (campaign, phone) = (call.campaign?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
         let client = call.client.and_then(|client| self.clients.get(&client)).map(|it| &it.client);
@@ -315,7 +379,7 @@ impl State {
             attempt: call.attempt,
             intent: call.intent,
             due_at: call.due_at,
-            lease: Lease { epoch: row.epoch },
+            lease,
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
             settings: settings.clone(),
@@ -325,6 +389,9 @@ impl State {
             dnc: self.on_dnc(phone, campaign),
             number_live: self.number_live(phone),
             number_dials: self.number_dials(phone),
+            number_ends: self.number_ends(phone, &campaign_row.campaign.settings),
+            campaign_day: self.campaign_day(campaign, now),
+            account: account.clone(),
             client_dials: client.map_or(0, |client| client.standing.attempts),
             person: whose.map(|row| self.person(&row.client)).unwrap_or_default(),
             audio: audio.collect(),
@@ -515,6 +582,11 @@ impl State {
     }
 
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
+        self.case(client, |_, case| outlook(case))
+    }
+
+    /// Asks the core about a client and all its calls.
+    fn case<T>(&self, client: ClientId, ask: impl FnOnce(&Client, &Case<'_>) -> T) -> Option<T> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
         let calls: Vec<CallBrief> = row
@@ -523,7 +595,7 @@ impl State {
             .filter_map(|id| self.calls.get(id))
             .filter_map(|row| CallBrief::of(&row.call))
             .collect();
-        Some(outlook(&Case {
+        let case = Case {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
@@ -531,7 +603,8 @@ impl State {
             on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
-        }))
+        };
+        Some(ask(&row.client, &case))
     }
 
     fn plan(&mut self, client: ClientId, planned: PlannedCall) {
@@ -572,6 +645,17 @@ impl State {
         }
     }
 
+    /// The clients with a number, by campaign.
+    fn of_number(
+        &self,
+        phone: PhoneNumber,
+    ) -> impl Iterator<Item = (CampaignId, ClientId)> + use<'_> {
+        let nobody = uuid::Uuid::nil();
+        let first = (phone, CampaignId::from_uuid(nobody), ClientId::from_uuid(nobody));
+        let rows = self.by_number.range(first..).take_while(move |(number, ..)| *number == phone);
+        rows.map(|(_, campaign, client)| (*campaign, *client))
+    }
+
     /// Cancels every scheduled call to a number in a scope.
     fn cancel_number(
         &mut self,
@@ -582,11 +666,9 @@ impl State {
         reason: CancelReason,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .filter(|((_, campaign), _)| scope.covers(*campaign))
-            .map(|(_, client)| *client)
+            .of_number(phone)
+            .filter(|(campaign, _)| scope.covers(*campaign))
+            .map(|(_, client)| client)
             .collect();
         let mut canceled = Vec::new();
         for client in clients {

@@ -39,6 +39,7 @@ pub use recorder::{RecordError, Recorder};
 #[cfg(feature = "sim")]
 use crate::actor::Actor;
 use crate::driver::{Driver, Halt, Tick};
+use crate::mailer::Mailer;
 #[cfg(feature = "sim")]
 use crate::port::{ActError, By};
 use crate::port::{Store, StoreError, Telephony};
@@ -53,6 +54,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest sleep after a tick that dialled nothing, so that a due call that may not be dialled
 /// yet does not spin the loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// How often is looked for mails: they are not urgent, and notices gather for longer.
+const POST_EVERY: Duration = Duration::from_secs(1);
 /// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -81,6 +84,10 @@ pub struct Health {
     pub halted: Option<Halt>,
     /// Whether the loops are ending.
     pub draining: bool,
+    /// Ticks so far.
+    pub ticks: u64,
+    /// Those of them that the store failed.
+    pub failed_ticks: u64,
 }
 
 impl Health {
@@ -99,6 +106,7 @@ pub struct Builder {
     wall: Arc<dyn Clock>,
     batch: u32,
     sweep_every: Duration,
+    mailer: Option<Arc<Mailer>>,
     sealer: Option<Sealer>,
     #[cfg(feature = "sim")]
     simulated: Option<SimTelephony>,
@@ -126,6 +134,13 @@ impl Builder {
     #[must_use]
     pub const fn sweep_every(mut self, period: Duration) -> Self {
         self.sweep_every = period;
+        self
+    }
+
+    /// Tells people by mail what they should hear about.
+    #[must_use]
+    pub fn mailer(mut self, mailer: Arc<Mailer>) -> Self {
+        self.mailer = Some(mailer);
         self
     }
 
@@ -165,10 +180,10 @@ impl Builder {
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
         let driver = driver.with_batch(self.batch);
         let shared = Arc::new(Shared {
-            driver: match self.sealer {
+            driver: Arc::new(match self.sealer {
                 Some(sealer) => driver.with_sealer(sealer),
                 None => driver,
-            },
+            }),
             clock,
             wall,
             recorder,
@@ -181,6 +196,8 @@ impl Builder {
                 store_answers: true,
                 halted: None,
                 draining: false,
+                ticks: 0,
+                failed_ticks: 0,
             }),
             failures: AtomicU32::new(0),
         });
@@ -195,7 +212,8 @@ impl Builder {
             self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier, agents)));
         #[cfg(not(feature = "sim"))]
         let pumps = None;
-        let tasks = loops.into_iter().chain(pumps).collect();
+        let post = self.mailer.map(|mailer| tokio::spawn(post(Arc::clone(&shared), mailer)));
+        let tasks = loops.into_iter().chain(pumps).chain(post).collect();
         Runtime { shared, tasks, recorder: recording }
     }
 }
@@ -217,6 +235,7 @@ impl Runtime {
             wall,
             batch: 50,
             sweep_every: Duration::from_secs(5),
+            mailer: None,
             sealer: None,
             #[cfg(feature = "sim")]
             simulated: None,
@@ -261,6 +280,12 @@ impl Handle {
         &self.shared.recorder
     }
 
+    /// The driver of the loops, for whoever turns it besides them, such as a scheduler.
+    #[must_use]
+    pub fn driver(&self) -> Arc<Driver> {
+        Arc::clone(&self.shared.driver)
+    }
+
     /// How the loops are.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -287,7 +312,7 @@ impl fmt::Debug for Handle {
 }
 
 struct Shared {
-    driver: Driver,
+    driver: Arc<Driver>,
     clock: Arc<dyn Clock>,
     wall: Arc<dyn Clock>,
     recorder: Recorder,
@@ -317,6 +342,8 @@ impl Shared {
             health.ticked_at = ticked_at;
             health.store_answers = result.is_ok();
             health.halted = halted;
+            health.ticks += 1;
+            health.failed_ticks += u64::from(result.is_err());
         });
         match result {
             Ok(tick) => {
@@ -397,6 +424,32 @@ async fn sweep(shared: Arc<Shared>, every: Duration) {
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
             }
+        }
+    }
+}
+
+/// A mail under way is never cut off: draining waits for it, as long as its route takes to answer.
+async fn post(shared: Arc<Shared>, mailer: Arc<Mailer>) {
+    let mut failures = 0;
+    while !shared.stop.is_cancelled() {
+        let stop = &shared.stop;
+        let mut sleep = POST_EVERY;
+        match mailer.pass_while(&|| !stop.is_cancelled()).await {
+            Ok(pass) => {
+                failures = 0;
+                if pass.failed > 0 {
+                    tracing::warn!(mails = pass.failed, "mails were not sent");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no mails went out");
+                sleep = sleep.max(backoff(failures));
+                failures += 1;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = stop.cancelled() => {}
         }
     }
 }

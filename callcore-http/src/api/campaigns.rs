@@ -1,8 +1,11 @@
 pub(crate) mod analytics;
 pub(crate) mod change;
 pub(crate) mod create;
+pub(crate) mod delete;
 pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod pause_all;
+pub(crate) mod preview;
 pub(crate) mod read;
 pub(crate) mod run;
 pub(crate) mod test_call;

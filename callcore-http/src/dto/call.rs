@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use callcore::call::{CallEvent, CallStatus, EventKind, Line, Retirement};
 use callcore::client::Note;
 use callcore::engine::Heard;
+use callcore::id::CampaignId;
 use callcore::port::CallView;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -164,6 +165,34 @@ impl From<&CallView> for ResultDto {
             disposition: progress.disposition.clone(),
             opted_out: progress.opted_out_at.is_some(),
             lines: progress.transcript.len(),
+        }
+    }
+}
+
+/// The calls of a number, over all campaigns.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimelineDto {
+    /// Those under way, then those to come by their due time.
+    pub(crate) upcoming: Vec<TimelineCall>,
+    /// Those that ended, the latest first.
+    pub(crate) items: Vec<TimelineCall>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A call among those of its number.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimelineCall {
+    #[serde(flatten)]
+    call: CallDto,
+    /// Whether it belongs to another campaign than the client whose timeline it stands in.
+    other_campaign: bool,
+}
+
+impl TimelineCall {
+    pub(crate) fn new(view: &CallView, campaign: CampaignId, carrier: &'static str) -> Self {
+        Self {
+            call: CallDto::brief(view, carrier),
+            other_campaign: view.call.campaign.is_some_and(|its| its != campaign),
         }
     }
 }

@@ -118,6 +118,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
 
 pub(super) const fn zone_source(source: ZoneSource) -> &'static str {
     match source {
+        ZoneSource::Person => "told by a person",
         ZoneSource::File => "from the file",
         ZoneSource::Number => "from the number",
         ZoneSource::Country => "one of the country's",
@@ -134,6 +135,7 @@ pub(super) const fn speaker(speaker: Speaker) -> &'static str {
 /// What a rule is about.
 pub(super) const fn rule(rule: Rule) -> &'static str {
     match rule {
+        Rule::StopAll => "Account",
         Rule::RunState => "Campaign",
         Rule::Dnc => "Do not call",
         Rule::Active => "Client",
@@ -142,6 +144,9 @@ pub(super) const fn rule(rule: Rule) -> &'static str {
         Rule::MaxAttempts => "Dials",
         Rule::NumberFree => "Number",
         Rule::Caps => "Caps",
+        Rule::CoolDowns => "Cool-downs",
+        Rule::Budget => "Budget",
+        Rule::Spend => "Money",
         Rule::Hours => "Hours",
         Rule::Begin => "Capacity",
     }

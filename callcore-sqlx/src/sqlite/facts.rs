@@ -2,28 +2,34 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use callcore::call::Intent;
+use callcore::account::Day;
+use callcore::call::{Intent, Outcome};
 use callcore::campaign::{RunState, Settings};
 use callcore::dnc::DncScope;
-use callcore::engine::{Facts, Lease, Person};
+use callcore::engine::{AccountFacts, Facts, Lease, Person};
 use callcore::id::{AudioId, CallId, CampaignId, ClientId};
 use callcore::phone::PhoneNumber;
+use callcore::rules::cool_downs::NumberEnd;
 use callcore::zones::number_zones;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use super::account::campaign_day;
 use super::fail::Fail;
 use super::open::SettingsCache;
-use super::row::{self, document, ids, instant, numbers, word};
+use super::row::{self, document, ids, instant, micros, numbers, word};
 
 /// What the rules are asked about waiting calls, in the order asked for; others are left out.
 pub(super) async fn facts(
     conn: &mut SqliteConnection,
     settings: &SettingsCache,
     wanted: &[CallId],
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Facts>, Fail> {
     let rows = sqlx::query(
         "select due.id, due.campaign, due.client, due.phone, due.attempt, due.intent, due.due_at,
@@ -45,9 +51,54 @@ pub(super) async fn facts(
     .bind(ids(wanted))
     .fetch_all(&mut *conn)
     .await?;
+    let mut facts = facts_of_rows(conn, settings, &rows, account, now).await?;
+    Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
+}
+
+/// What the rules would be asked about a dial to a client that has no call to come: one with the
+/// nil id, planned for now.
+pub(super) async fn would_be(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    client: ClientId,
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
+) -> Result<Option<Facts>, Fail> {
+    let row = sqlx::query(
+        "select zeroblob(16) as id, clients.campaign, clients.id as client, clients.phone,
+             clients.attempts + 1 as attempt, ?2 as intent,
+             ?3 as due_at, 0 as epoch,
+             clients.name, clients.fields, clients.zones, clients.active,
+             clients.consent is not null as consent, clients.attempts, clients.import,
+             campaigns.state, campaigns.settings_version,
+             exists (select 1 from in_flight
+                 where in_flight.phone = clients.phone and begun_at is not null) as number_live,
+             exists (select 1 from dnc
+                 where dnc.phone = clients.phone and dnc.campaign = x'') as dnc_global,
+             exists (select 1 from dnc where dnc.phone = clients.phone
+                 and dnc.campaign = clients.campaign) as dnc_campaign
+         from clients join campaigns on campaigns.id = clients.campaign
+         where clients.id = ?1 and erased_at is null",
+    )
+    .bind(client.uuid())
+    .bind(Intent::Plan.as_str())
+    .bind(micros(now))
+    .fetch_optional(&mut *conn)
+    .await?;
+    let facts = facts_of_rows(conn, settings, row.as_slice(), account, now).await?;
+    Ok(facts.into_values().next())
+}
+
+async fn facts_of_rows(
+    conn: &mut SqliteConnection,
+    settings: &SettingsCache,
+    rows: &[SqliteRow],
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
+) -> Result<BTreeMap<CallId, Facts>, Fail> {
     let mut columns: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
     let mut facts: BTreeMap<CallId, Facts> = BTreeMap::new();
-    for row in &rows {
+    for row in rows {
         // A test call without a client has none.
         let import: Option<Uuid> = row.try_get("import")?;
         if let Some(import) = import
@@ -62,18 +113,31 @@ pub(super) async fn facts(
         }
         let names = import.and_then(|import| columns.get(&import));
         let names = names.map(Vec::as_slice).unwrap_or_default();
-        let read = facts_of(conn, settings, row, names).await?;
+        let read = facts_of(conn, settings, row, names, account).await?;
         facts.insert(read.call, read);
     }
     let phones: BTreeSet<PhoneNumber> = facts.values().map(|facts| facts.phone).collect();
     let dials = number_dials(conn, &phones).await?;
+    let cooling = facts.values().filter(|facts| !facts.settings.cool_downs.is_empty());
+    let cooling: BTreeSet<PhoneNumber> = cooling.map(|facts| facts.phone).collect();
+    let ends = number_ends(conn, &cooling).await?;
+    let mut days: BTreeMap<CampaignId, Day> = BTreeMap::new();
     let names = audio_names(conn, facts.values().map(|facts| &*facts.settings)).await?;
     for facts in facts.values_mut() {
         let audio = facts.settings.audio();
         facts.audio = audio.filter_map(|(_, id)| Some((id, names.get(&id)?.clone()))).collect();
         facts.number_dials = dials.get(&facts.phone).cloned().unwrap_or_default();
+        if !facts.settings.cool_downs.is_empty() {
+            facts.number_ends = ends.get(&facts.phone).cloned().unwrap_or_default();
+        }
+        facts.campaign_day = match days.entry(facts.campaign) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                *unknown.insert(campaign_day(conn, facts.campaign, &facts.settings, now).await?)
+            }
+        };
     }
-    Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
+    Ok(facts)
 }
 
 async fn facts_of(
@@ -81,6 +145,7 @@ async fn facts_of(
     settings: &SettingsCache,
     row: &SqliteRow,
     columns: &[String],
+    account: &Arc<AccountFacts>,
 ) -> Result<Facts, Fail> {
     let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
     let settings_version = row.try_get("settings_version")?;
@@ -113,6 +178,9 @@ async fn facts_of(
         dnc,
         number_live: row.try_get("number_live")?,
         number_dials: Vec::new(),
+        number_ends: Vec::new(),
+        campaign_day: Day::default(),
+        account: account.clone(),
         client_dials: if client.is_some() { row.try_get("attempts")? } else { 0 },
         person: person_of(row, columns)?,
         audio: Vec::new(),
@@ -169,4 +237,33 @@ pub(super) async fn number_dials(
         dials.entry(phone).or_default().push(instant(row.try_get("at")?)?);
     }
     Ok(dials)
+}
+
+/// How dials to numbers ended, over all campaigns.
+pub(super) async fn number_ends(
+    conn: &mut SqliteConnection,
+    phones: &BTreeSet<PhoneNumber>,
+) -> Result<BTreeMap<PhoneNumber, Vec<NumberEnd>>, Fail> {
+    let mut ends: BTreeMap<PhoneNumber, Vec<NumberEnd>> = BTreeMap::new();
+    if phones.is_empty() {
+        return Ok(ends);
+    }
+    let rows = sqlx::query(
+        "select number_dials.phone, outcome, ended_at
+         from number_dials join history on history.id = number_dials.call
+         where number_dials.phone in (select value from json_each(?1))",
+    )
+    .bind(numbers(phones))
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let phone = row::phone(row.try_get("phone")?)?;
+        let outcome = word(row.try_get("outcome")?, Outcome::parse, "outcome")?;
+        let end = NumberEnd { at: instant(row.try_get("ended_at")?)?, outcome };
+        ends.entry(phone).or_default().push(end);
+    }
+    for ends in ends.values_mut() {
+        ends.sort_unstable();
+    }
+    Ok(ends)
 }

@@ -6,6 +6,7 @@ use callcore::actor::Actor;
 use callcore::call::{
     Call, CallEvent, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
 };
+use callcore::campaign::Pause;
 use callcore::client::{Client, ClientStatus, Erasure, NextCall, Standing};
 use callcore::engine::{CallBrief, Stage};
 use callcore::id::{CallId, CampaignId, ClientId, ImportId};
@@ -194,6 +195,15 @@ impl CallRow {
     }
 }
 
+/// Who paused a campaign, from its row.
+pub(super) fn pause(row: &SqliteRow) -> Result<Option<Pause>, Fail> {
+    let at: Option<i64> = row.try_get("paused_at")?;
+    let by: Option<&str> = row.try_get("paused_by")?;
+    let (Some(at), Some(by)) = (at, by) else { return Ok(None) };
+    let reason = row.try_get("pause_reason")?;
+    Ok(Some(Pause { at: instant(at)?, by: actor(by)?, reason }))
+}
+
 fn zone_of(name: &str) -> Result<Zone, Fail> {
     name.parse().map_err(|_| Fail::Corrupt("time zone"))
 }
@@ -213,7 +223,8 @@ pub(super) fn brief(row: &SqliteRow) -> Result<Option<CallBrief>, Fail> {
                 Retirement::Skipped(_) => None,
                 Retirement::Canceled(reason) => Some(reason),
             };
-            Stage::Retired { reason, at: retired.at }
+            let due_at = instant(row.try_get("due_at")?)?;
+            Stage::Retired { reason, at: retired.at, due_at }
         }
         (Table::History, None) => Stage::Dialled {
             outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,

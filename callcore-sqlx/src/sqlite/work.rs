@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use callcore::account::Reading;
 use callcore::actor::Actor;
 use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
-use callcore::campaign::{RunState, Settings};
+use callcore::campaign::{Pause, RunState, Settings};
 use callcore::client::{ClientStatus, ClientZone, Erasure, Standing};
 use callcore::dnc::DncScope;
 use callcore::engine::{CallBrief, Case, PlannedCall, Stage, Tally, outlook};
@@ -52,6 +53,28 @@ pub(super) struct Out {
     pub(super) recordings: BTreeSet<String>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
+    /// What the meters move by, of each campaign and, under none, of the account.
+    pub(super) meters: BTreeMap<(Option<CampaignId>, DateTime<Utc>), Moved>,
+    /// The earliest instant of the account's next dial, if dials began.
+    pub(super) next_dial_at: Option<DateTime<Utc>>,
+}
+
+/// By how much a meter moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Moved {
+    pub(super) begun: i64,
+    pub(super) live: i64,
+    pub(super) minutes: i64,
+}
+
+impl Out {
+    fn move_meter(&mut self, scope: Option<CampaignId>, reading: Option<Reading>, sign: i64) {
+        let Some(reading) = reading else { return };
+        let moved = self.meters.entry((scope, reading.quarter)).or_default();
+        moved.begun += sign;
+        moved.live += sign * i64::from(reading.live);
+        moved.minutes += sign * reading.minutes.cast_signed();
+    }
 }
 
 pub(super) struct CampaignRow {
@@ -61,6 +84,9 @@ pub(super) struct CampaignRow {
     pub(super) next_dial_at: DateTime<Utc>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) pause: Option<Pause>,
+    /// Dials that ended since count for the breaker.
+    pub(super) counted_from: DateTime<Utc>,
     /// Clients by status, with what this unit of work moved.
     pub(super) clients: BTreeMap<ClientStatus, i64>,
     pub(super) moved: BTreeMap<ClientStatus, i64>,
@@ -73,6 +99,8 @@ pub(super) struct ClientRow {
     pub(super) erased: Option<Erasure>,
     pub(super) zones: Vec<ClientZone>,
     pub(super) active: bool,
+    /// Whether a consent is recorded.
+    pub(super) consent: bool,
     pub(super) tags: BTreeSet<String>,
     pub(super) standing: Standing,
     /// Every outbound call of the client.
@@ -227,7 +255,7 @@ impl<'s> Work<'s> {
     /// Changes a call, and moves every counter that follows from it.
     pub(super) fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
         let Some(row) = self.calls.get_mut(&id) else { return };
-        let old = Tally::of(&row.call);
+        let (old, read) = (Tally::of(&row.call), Reading::of(&row.call));
         change(row);
         if Table::of(&row.call) != Table::Due {
             row.lease_until = None;
@@ -239,10 +267,17 @@ impl<'s> Work<'s> {
             (row.call.phone, row.call.zone) = (None, None);
             row.changed = true;
         }
-        let new = Tally::of(&row.call);
+        let (new, reads) = (Tally::of(&row.call), Reading::of(&row.call));
         let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
         if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
             client.calls.insert(id, brief);
+        }
+        if read != reads {
+            let campaign = row.call.campaign;
+            for scope in [None, campaign].into_iter().take(1 + usize::from(campaign.is_some())) {
+                self.out.move_meter(scope, read, -1);
+                self.out.move_meter(scope, reads, 1);
+            }
         }
         if let Some(campaign) = row.call.campaign
             && old != new
@@ -267,18 +302,7 @@ impl<'s> Work<'s> {
     /// Brings a client's standing up to date after any change to its calls, and what follows: the
     /// retry that is owed or no longer owed, and the campaign's end.
     pub(super) fn follow_up(&mut self, id: ClientId, now: DateTime<Utc>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let Some(campaign) = self.campaigns.get(&client.campaign) else { return };
-        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
-        let outlook = outlook(&Case {
-            calls: &calls,
-            zones: &client.zones,
-            active: client.active,
-            erased: client.erased.is_some(),
-            on_dnc: self.covers(client),
-            run_state: campaign.state,
-            settings: &campaign.settings,
-        });
+        let Some(outlook) = self.case(id, |_, case| outlook(case)) else { return };
         if let Some(withdrawn) = outlook.withdraw {
             self.withdraw(id, withdrawn);
         }
@@ -296,6 +320,27 @@ impl<'s> Work<'s> {
             self.reopen(campaign);
         }
         self.check_finished(campaign, now);
+    }
+
+    /// Asks the core about a client and all its calls.
+    pub(super) fn case<T>(
+        &self,
+        id: ClientId,
+        ask: impl FnOnce(&ClientRow, &Case<'_>) -> T,
+    ) -> Option<T> {
+        let client = self.clients.get(&id)?;
+        let campaign = self.campaigns.get(&client.campaign)?;
+        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
+        let case = Case {
+            calls: &calls,
+            zones: &client.zones,
+            active: client.active,
+            erased: client.erased.is_some(),
+            on_dnc: self.covers(client),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        };
+        Some(ask(client, &case))
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{CampaignRow, ClientRow, MemoryStore, State, call_to, is_waiting, matches};
+use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
-use crate::campaign::{Campaign, RunState, Settings, Transition};
-use crate::client::{Client, ClientStatus, Note, Standing};
+use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
+use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
 use crate::port::{
@@ -38,9 +38,12 @@ impl Campaigns for MemoryStore {
                 created_by: by.actor.clone(),
                 started_at: None,
                 ended_at: None,
+                pause: None,
             },
             versions: BTreeMap::from([(1, new.settings.clone())]),
             next_dial_at: DateTime::UNIX_EPOCH,
+            turn: 0,
+            counted_from: DateTime::UNIX_EPOCH,
             clients: BTreeMap::new(),
             totals: Totals::default(),
             due: BTreeSet::new(),
@@ -124,6 +127,7 @@ impl Campaigns for MemoryStore {
             campaign: new.campaign,
             file_name: new.file_name,
             columns: new.columns,
+            duplicates: new.duplicates,
             status: ImportStatus::Running,
             report: ImportReport::default(),
         };
@@ -143,14 +147,14 @@ impl Campaigns for MemoryStore {
         let mut state = self.lock();
         state.enter(by)?;
         let running = state.imports.get(&import).filter(|it| it.status == ImportStatus::Running);
-        let campaign = running.ok_or(Refused::NotFound)?.campaign;
+        let import = running.ok_or(Refused::NotFound)?.clone();
+        let campaign = import.campaign;
         let run_state = state.campaign_row(campaign)?.campaign.state;
         if !run_state.takes_clients() {
             return Err(Refused::Campaign(run_state).into());
         }
         state.at(by.now);
-        let add = |new| state.add_client(by, campaign, import, new);
-        Ok(clients.iter().map(add).collect())
+        Ok(state.add_clients(by, &import, clients))
     }
 
     async fn report_import(
@@ -235,6 +239,11 @@ impl Campaigns for MemoryStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let state = self.lock();
+        // A counter is a quarter of an hour: what is less is counted from the rows.
+        let whole = |at: Option<DateTime<Utc>>| at.is_none_or(|at| Tally::quarter_of(at) == at);
+        if !whole(from) || !whole(to) {
+            return Ok(state.recounted(campaign, from, to));
+        }
         let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for ((id, quarter, outcome), (calls, talk_seconds)) in &state.tallies {
             let inside = from.is_none_or(|from| *quarter >= from)
@@ -288,7 +297,7 @@ impl State {
         Ok(view)
     }
 
-    fn change_state(
+    pub(super) fn change_state(
         &mut self,
         by: By<'_>,
         id: CampaignId,
@@ -304,6 +313,11 @@ impl State {
             row.campaign.started_at = Some(by.now);
         }
         row.campaign.state = new;
+        let pause = || Pause { at: by.now, by: by.actor.clone(), reason: None };
+        row.campaign.pause = (transition == Transition::Pause).then(pause);
+        if transition == Transition::Resume {
+            row.counted_from = by.now;
+        }
         match transition {
             Transition::Start => self.bring_forward(by, id),
             Transition::Stop => self.cancel_all(by, id),
@@ -357,50 +371,5 @@ impl State {
             }
             self.follow_up(client, by.now);
         }
-    }
-
-    fn add_client(
-        &mut self,
-        by: By<'_>,
-        campaign: CampaignId,
-        import: ImportId,
-        new: &NewClient,
-    ) -> Added {
-        if let Some(known) = self.by_number.get(&(new.phone, campaign)) {
-            return Added::Duplicate { of_line: Some(self.clients[known].client.line) };
-        }
-        let on_dnc = self.on_dnc(new.phone, campaign).is_some();
-        self.places += 1;
-        let note = new.note.clone().map(|text| Note { text, by: by.actor.clone(), at: by.now });
-        let client = Client {
-            id: new.id,
-            campaign,
-            import,
-            line: new.line,
-            phone: Some(new.phone),
-            name: new.name.clone(),
-            external_id: new.external_id.clone(),
-            email: new.email.clone(),
-            zones: new.zones.clone(),
-            fields: new.fields.clone(),
-            tags: new.tags.clone(),
-            notes: note.into_iter().collect(),
-            active: true,
-            consent: new.consent.clone(),
-            person_key: new.person_key.clone(),
-            debt_key: new.debt_key.clone(),
-            standing: Standing::default(),
-            erased: None,
-        };
-        let call = call_to(&client, new.call, 1, new.due_at);
-        self.by_number.insert((new.phone, campaign), new.id);
-        let row = ClientRow { client, place: self.places, calls: BTreeSet::new() };
-        self.clients.insert(new.id, row);
-        self.move_client(campaign, None, ClientStatus::Pending);
-        if !on_dnc {
-            self.schedule(call);
-        }
-        self.follow_up(new.id, by.now);
-        Added::Accepted { on_dnc }
     }
 }

@@ -131,12 +131,7 @@ impl State {
         phone: PhoneNumber,
         reason: &str,
     ) -> Erased {
-        let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .map(|(_, client)| *client)
-            .collect();
+        let clients: Vec<ClientId> = self.of_number(phone).map(|(_, client)| client).collect();
         let mut traces = Traces::of_number(phone);
         let mut ids: BTreeSet<String> = clients.iter().map(ToString::to_string).collect();
         ids.insert(phone.to_string());
@@ -181,7 +176,10 @@ impl State {
         let (number, campaign) = (row.client.phone, row.client.campaign);
         let calls = row.calls.clone();
         if let Some(phone) = number {
-            self.by_number.remove(&(phone, campaign));
+            self.by_number.remove(&(phone, campaign, id));
+        }
+        if let Some(external_id) = row.client.external_id.clone() {
+            self.by_external_id.remove(&(campaign, external_id));
         }
         for call in &calls {
             self.erase_call(*call, true);
@@ -201,6 +199,7 @@ impl State {
     /// Takes every word from a call, and its number if that is to go too; how many recordings the
     /// carrier has to delete for it.
     fn erase_call(&mut self, id: CallId, number: bool) -> u32 {
+        self.notes.remove(&id);
         let script = self.script_of(id);
         let Some(row) = self.calls.get(&id) else { return 0 };
         let dialled = row.call.phone.zip(row.call.begun_at);
@@ -245,6 +244,7 @@ impl State {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) {
+        self.erase_rejects(phone);
         for import in self.imports.values_mut() {
             strip_rejections(&mut import.report.rejections, traces);
         }

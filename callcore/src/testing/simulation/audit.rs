@@ -298,6 +298,11 @@ fn audit_client(
             )),
         };
     }
+    if judge.clients.get(&client.id).is_some_and(|person| !person.active) {
+        let may = [ClientStatus::Inactive, ClientStatus::OnDnc, ClientStatus::OptedOut];
+        let which = format!("is switched off and {}", standing.status.as_str());
+        return if may.contains(&standing.status) { Ok(()) } else { Err(which) };
+    }
     let of_client = |view: &&CallView| view.call.client == Some(client.id);
     let retired = rows.history.iter().filter(of_client).any(|view| view.call.retired.is_some());
     if retired || client.phone.is_none_or(|phone| judge.ever_on_dnc.contains(&phone)) {

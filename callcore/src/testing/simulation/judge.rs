@@ -14,6 +14,7 @@ use crate::dnc::DncScope;
 use crate::engine::Permit;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
+use crate::port::ClientChange;
 
 /// How long a call that is not heard of holds its slot: 60 s of ringing, 15 min of talk, 1 min.
 const HOLD: TimeDelta = TimeDelta::minutes(17);
@@ -61,6 +62,20 @@ pub(super) struct Person {
     pub(super) phone: PhoneNumber,
     pub(super) zones: Vec<ClientZone>,
     pub(super) consent: bool,
+    pub(super) active: bool,
+    /// The call that was to come when somebody switched the client off.
+    canceled: Option<CallId>,
+}
+
+impl Person {
+    pub(super) const fn new(
+        campaign: CampaignId,
+        phone: PhoneNumber,
+        zones: Vec<ClientZone>,
+        consent: bool,
+    ) -> Self {
+        Self { campaign, phone, zones, consent, active: true, canceled: None }
+    }
 }
 
 /// A call from its first `begin` on.
@@ -129,6 +144,38 @@ impl Judge {
         self.wishes.insert(call, intent);
         if intent == Intent::Test {
             self.tests.insert(call);
+        }
+    }
+
+    /// Somebody changed a client that had one call to come before and has another one now.
+    pub(super) fn client_changed(
+        &mut self,
+        id: ClientId,
+        change: &ClientChange,
+        waited: Option<CallId>,
+        waits: Option<CallId>,
+    ) {
+        let Some(person) = self.clients.get_mut(&id) else { return };
+        if let Some(consent) = &change.consent {
+            person.consent = consent.is_some();
+        }
+        match change.active {
+            Some(false) => {
+                person.canceled = waited.or(person.canceled);
+                person.active = false;
+                if waits.is_some() {
+                    self.accuse("a client that was switched off has a call to come".to_owned());
+                }
+            }
+            Some(true) => {
+                person.active = true;
+                // What a person had asked for is now at a time that was chosen for it.
+                let asked = person.canceled.take().filter(|call| self.wishes.contains_key(call));
+                if let (Some(_), Some(call), None) = (asked, waits, waited) {
+                    self.wished(call, Intent::Rescheduled);
+                }
+            }
+            None => {}
         }
     }
 
@@ -216,6 +263,7 @@ impl Judge {
         let Some(id) = permit.client() else { return Ok(()) };
         let client = self.clients.get(&id).ok_or("nobody knows its client")?;
         holds(client.phone == phone, "it is another client's number")?;
+        holds(client.active, "its client is switched off")?;
         holds(client.consent || !spec.consent_required, "there is no consent")?;
         if !person {
             holds(spec.open(now, &client.zones), "it is outside the calling hours")?;

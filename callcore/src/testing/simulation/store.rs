@@ -3,7 +3,9 @@
 
 mod account;
 mod acts;
+mod clients;
 mod media;
+mod numbers;
 
 use std::fmt;
 use std::future::Future;

@@ -19,7 +19,7 @@ use crate::call::{AgentResult, CallRef, EventKind, Report};
 use crate::campaign::Transition;
 use crate::desk::Desk;
 use crate::driver::{Driver, Tick};
-use crate::id::{CallId, CampaignId, ImportId};
+use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::memory::MemoryStore;
 use crate::port::{ActError, By, CallQuery, Calls, Campaigns, Dispatch, StoreError};
 use crate::time::SeededEntropy;
@@ -88,6 +88,7 @@ pub(super) enum Item {
     Start(CampaignId),
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
+    SwitchOn(ClientId),
 }
 
 struct Task {
@@ -293,6 +294,7 @@ impl World {
             }
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
+            Item::SwitchOn(id) => self.change_client(id, true),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::call::{AnsweredBy, CallEvent, CallRef, Ending, EventKind, Report, Spe
 use crate::campaign::RunState;
 use crate::client::Client;
 use crate::dnc::DncEntry;
-use crate::port::{AuditRow, CallView, CampaignProgress, DncQuery, Store, TallyRow};
+use crate::port::{AuditQuery, AuditRow, CallView, CampaignProgress, DncQuery, Store, TallyRow};
 use crate::testing::fixtures::{Scene, ended};
 
 /// Everything that follows from the events of one call.
@@ -76,7 +76,7 @@ async fn consequences(
         progress: view.progress,
         tallies: store.tallies(None, None, None).await.expect("read"),
         dnc: store.dnc(&DncQuery { limit: 10, ..DncQuery::default() }).await.expect("read").items,
-        audit: store.audit(None, 10).await.expect("read").items,
+        audit: store.audit(&AuditQuery::newest(10)).await.expect("read").items,
     }
 }
 

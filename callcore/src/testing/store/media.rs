@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::audio::AudioFormat;
 use crate::campaign::Transition;
 use crate::id::{AudioId, CampaignId};
-use crate::port::{By, NewAudio, NewCampaign, Refused, Store};
+use crate::port::{AuditQuery, By, NewAudio, NewCampaign, Refused, Store};
 use crate::testing::fixtures::{Scene, person, refused, settings};
 
 async fn uploaded(scene: &Scene<'_>, name: &str, bytes: Vec<u8>) -> AudioId {
@@ -48,7 +48,8 @@ pub async fn p1_an_audio_keeps_its_bytes_and_the_newest_comes_first(store: &dyn 
     let nowhere = AudioId::new(scene.now(), scene.entropy());
     assert_eq!(store.audio(nowhere).await.expect("read"), None);
     assert_eq!(store.audio_bytes(nowhere).await.expect("read"), None);
-    let audit = store.audit(None, 10).await.expect("read").items;
+    let audit =
+        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items;
     assert!(audit.iter().all(|row| row.action == "audio.add") && audit.len() == 5);
 }
 

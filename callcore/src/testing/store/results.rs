@@ -11,7 +11,7 @@ use crate::call::{
     AgentResult, AnsweredBy, CallStatus, EventKind, Outcome, Speaker, Utterance, When,
 };
 use crate::client::ClientStatus;
-use crate::port::{By, Effect, Idempotency, Refused, SavedReply, Store};
+use crate::port::{AuditQuery, By, Effect, Idempotency, Refused, SavedReply, Store};
 use crate::testing::fixtures::{Scene, refused};
 
 fn result(opt_out: bool) -> AgentResult {
@@ -49,7 +49,15 @@ pub async fn r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing(st
     let again = store.report_result(by, seed.call, &result(false)).await.expect("recorded");
     assert_eq!(again, first);
     assert_eq!(store.events(seed.call).await.expect("read"), events);
-    assert!(store.audit(None, 10).await.expect("read").items.is_empty(), "no person did it");
+    assert!(
+        store
+            .audit(&AuditQuery { limit: 10, ..AuditQuery::default() })
+            .await
+            .expect("read")
+            .items
+            .is_empty(),
+        "no person did it"
+    );
     assert_eq!(scene.history(campaign).await[0].call.label(), Some("won"));
     scene.check().await;
 }

@@ -114,7 +114,8 @@ async fn people_hear_the_script_press_keys_and_call_back() {
     let (id, _) = started(&api, &campaign, people(&[212, 303, 415, 617])).await;
     let done = finished(&api, &id).await;
 
-    let answered = history(&api, &format!("campaign={id}&outcome=answered")).await;
+    let answered =
+        history(&api, &format!("campaign={id}&outcome=answered&direction=outbound")).await;
     let call = read(&api, &answered[0]).await;
     let heard = said(&call);
     assert!(heard.contains(&"[audio Offer]"), "{call}");
