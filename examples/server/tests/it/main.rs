@@ -11,6 +11,7 @@ mod first_run;
 mod job;
 mod mail;
 mod samples;
+mod script;
 mod settings;
 mod stopping;
 mod sweep;
