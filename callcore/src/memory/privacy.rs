@@ -155,6 +155,7 @@ impl State {
             in_flight: calls.iter().copied().filter(in_flight).collect(),
             ..Erased::default()
         };
+        self.erase_mails(phone);
         for call in calls {
             erased.recordings += self.erase_call(call, true);
         }
