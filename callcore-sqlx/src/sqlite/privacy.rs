@@ -202,6 +202,7 @@ impl Work<'_> {
         .fetch_all(self.conn())
         .await?;
         calls.extend(strangers.into_iter().map(CallId::from_uuid));
+        self.erase_mails(phone).await?;
         let recordings = self.erase_calls(&calls, true).await?;
         let is_live = |id: &CallId| self.calls.get(id).is_some_and(|row| row.call.is_live());
         let in_flight = calls.iter().copied().filter(is_live).collect();

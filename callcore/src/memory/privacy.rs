@@ -153,6 +153,7 @@ impl State {
         };
         let (scope, why) = (DncScope::Global, CancelReason::Erased);
         let tests = self.retire_tests(phone, scope, by.now, by.actor, why);
+        self.erase_mails(phone);
         for call in calls {
             erased.recordings += self.erase_call(call, true);
         }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use callcore::actor::Actor;
 use callcore::driver::Driver;
-use callcore::port::StoreError;
-use chrono::{DateTime, Utc};
+use callcore::port::{By, StoreError};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -59,6 +60,7 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
     if let Some(mailer) = state.mailer() {
         send_mails(mailer.clone()).await;
     }
+    retain(&state, until).await?;
     while !state.is_draining() {
         let tick = driver.tick().await?;
         done.claimed += u64::from(tick.claimed);
@@ -77,6 +79,23 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
         tokio::time::sleep_until(until.min(Instant::now() + BREATH)).await;
     }
     Ok(done)
+}
+
+/// Keeps nothing longer than the account allows; what is left when half of the time is over is the
+/// next tick's.
+async fn retain(state: &ApiState, until: Instant) -> Result<(), StoreError> {
+    let days = state.store().account().await?.settings.retention_days;
+    let kept = days.and_then(|days| TimeDelta::try_days(i64::from(days)));
+    let half = Instant::now() + until.duration_since(Instant::now()) / 2;
+    loop {
+        let now = state.now();
+        let before = kept.and_then(|kept| now.checked_sub_signed(kept));
+        let by = By::new(&Actor::System, now);
+        let retained = state.desk().retain(by, state.wall_now(), before).await?;
+        if !retained.more || Instant::now() >= half || state.is_draining() {
+            return Ok(());
+        }
+    }
 }
 
 fn is_due(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
@@ -109,6 +128,21 @@ mod tests {
                 answer.json.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(fields, ["claimed", "placed", "settled", "next_due_at"]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_tick_keeps_nothing_longer_than_allowed() {
+        let world = World::new();
+        let call = world.talked().await;
+        let settings = json!({"retention_days": 30});
+        let change = world.request("PATCH", "/api/settings").header("if-match", "1");
+        assert_eq!(change.json(settings).send().await.status, StatusCode::OK);
+        let transcript = format!("/api/calls/{call}/transcript.txt");
+        world.tick().await;
+        assert!(world.get(&transcript).await.text().contains("Hello."));
+        world.clock.advance(chrono::TimeDelta::days(31));
+        world.tick().await;
+        assert!(!world.get(&transcript).await.text().contains("Hello."));
     }
 
     #[tokio::test]
