@@ -296,6 +296,7 @@ macro_rules! store_conformance {
                 x2_a_test_call_is_in_no_count_and_stands_in_the_history
                 x2_a_key_that_opts_out_in_a_test_call_blocks_the_number
                 x1_a_test_call_that_is_taken_back_waits_again
+                x1_a_test_call_that_waits_is_neither_moved_nor_skipped
             }
             results {
                 r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing
