@@ -18,6 +18,7 @@
 
 mod access;
 mod account;
+mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
@@ -31,6 +32,7 @@ mod import;
 mod imports;
 mod load;
 mod open;
+mod outbox;
 mod privacy;
 mod read;
 mod record;

@@ -4,6 +4,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod pause_all;
 pub(crate) mod read;
 pub(crate) mod run;
 

@@ -1,6 +1,6 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is eight traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is nine traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
@@ -10,13 +10,14 @@ mod cursor;
 mod dispatch;
 mod dnc;
 mod imports;
+mod outbox;
 mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
-pub use account::{Account, AccountView};
+pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeDay, NoticeKind, Session, User};
+pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -27,6 +28,10 @@ pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
 pub use imports::{Imports, KnownClients, Undone};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
@@ -34,9 +39,15 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Imports + Calls + Dnc + Privacy + Access + Account {}
+pub trait Store:
+    Dispatch + Campaigns + Imports + Calls + Dnc + Privacy + Access + Account + Outbox
+{
+}
 
-impl<T: Dispatch + Campaigns + Imports + Calls + Dnc + Privacy + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Imports + Calls + Dnc + Privacy + Access + Account + Outbox> Store
+    for T
+{
+}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -93,8 +104,12 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed, stopped or resumed.
+    /// The account was changed or resumed.
     Account(Box<AccountView>),
+    /// All dialling was stopped.
+    Stopped(Box<StoppedAll>),
+    /// These campaigns were paused.
+    Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
     /// An import was taken back.
@@ -109,6 +124,8 @@ pub enum Effect {
     DncImport(Box<DncImport>),
     /// A person was erased.
     Erased(Erased),
+    /// A mail was queued.
+    Mail(Box<QueuedMail>),
     /// Something was read, and the audit log says so.
     Read,
 }
