@@ -186,7 +186,7 @@ fn misleads(character: char) -> bool {
 
 /// The body with a rest after each of its frames: the form's reader takes all that is ready before it
 /// hands anything on, and what comes faster than it is written down would pile up in memory.
-fn one_at_a_time(body: Body) -> Body {
+pub(crate) fn one_at_a_time(body: Body) -> Body {
     let mut frames = body.into_data_stream();
     let mut rest = false;
     Body::from_stream(stream::poll_fn(move |context| {
@@ -200,7 +200,7 @@ fn one_at_a_time(body: Body) -> Body {
     }))
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+pub(crate) async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
         if bytes.len() + chunk.len() > MAX_TEXT {
@@ -211,7 +211,7 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| unreadable("a field is no UTF-8"))
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("multipart/form-data") {
@@ -221,14 +221,14 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
-fn broken(error: &MultipartError) -> Problem {
+pub(crate) fn broken(error: &MultipartError) -> Problem {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large_body(),
         _ => broken_off(),
     }
 }
 
-fn unreadable(detail: &str) -> Problem {
+pub(crate) fn unreadable(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_form", detail)
 }
 

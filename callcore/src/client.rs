@@ -12,6 +12,9 @@ use crate::phone::PhoneNumber;
 use crate::port::NewClient;
 use crate::time::Zone;
 
+/// The most tags a client may have.
+pub const MAX_TAGS: usize = 50;
+
 /// One person in one campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
@@ -147,6 +150,8 @@ pub struct ClientZone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ZoneSource {
+    /// A person who knows the client said so; it takes the place of what the file says.
+    Person,
     /// The uploaded file says so.
     File,
     /// The number's prefix belongs there; a ported or moved mobile may be elsewhere.

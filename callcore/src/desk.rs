@@ -5,22 +5,23 @@
 
 mod import;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-pub use import::ImportCsvError;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use crate::call::Skip;
+pub use import::ImportCsvError;
+
+use crate::call::{Review, Skip};
 use crate::campaign::Settings;
 use crate::dnc::{DncEntry, DncReport};
-use crate::id::{CallId, ClientId, ImportId};
+use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, By, CallView, DncAdded, Erased, NewCall, Refused, Retained, SkipThen, StoppedAll,
-    Store, StoreError, Telephony,
+    ActError, Acted, By, CallAct, CallView, DncAdded, Erased, NewCall, NewTestCall, Refused,
+    Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -52,6 +53,28 @@ pub enum AfterSkip {
     End,
     /// The client's next attempt, later the same day or when the hours next allow it.
     NextAttempt,
+}
+
+/// What is done to each of many calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManyActs {
+    /// Take it out of the queue.
+    Skip(Skip),
+    /// Move it, if its own hours allow the instant.
+    Reschedule(NewTime),
+    /// Say what a person made of it.
+    Review(Review),
+    /// Add tags to its client.
+    Tag(BTreeSet<String>),
+}
+
+/// When many calls are due from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewTime {
+    /// All of them at this instant.
+    At(DateTime<Utc>),
+    /// Each so much later than it was, or earlier, but not before now.
+    Later(TimeDelta),
 }
 
 impl Desk {
@@ -106,10 +129,20 @@ impl Desk {
         id: CallId,
         due_at: DateTime<Utc>,
     ) -> Result<CallView, ActError> {
-        not_too_far(by.now, due_at)?;
+        self.may_move(by.now, id, due_at).await?;
+        self.store.reschedule(by, id, due_at).await
+    }
+
+    async fn may_move(
+        &self,
+        now: DateTime<Utc>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), ActError> {
+        not_too_far(now, due_at)?;
         let (settings, zones) = self.hours_of(id).await?;
         match settings.hours.next_allowed(due_at, &zones) {
-            NextAllowed::At(at) if at == due_at => self.store.reschedule(by, id, due_at).await,
+            NextAllowed::At(at) if at == due_at => Ok(()),
             NextAllowed::At(at) => Err(Refused::OutsideHours { next_allowed: Some(at) }.into()),
             NextAllowed::Never => Err(Refused::OutsideHours { next_allowed: None }.into()),
         }
@@ -130,6 +163,69 @@ impl Desk {
         not_too_far(by.now, due_at)?;
         let new = self.new_call(by.now, due_at);
         self.store.retry(by, id, new).await
+    }
+
+    /// Schedules a call to a person's own number, due at once, that plays a campaign's script.
+    ///
+    /// # Errors
+    ///
+    /// See [`Calls::test_call`](crate::port::Calls::test_call).
+    pub async fn test_call(
+        &self,
+        by: By<'_>,
+        campaign: CampaignId,
+        phone: PhoneNumber,
+        sample: Option<ClientId>,
+    ) -> Result<CallView, ActError> {
+        let id = CallId::new(by.now, &*self.entropy);
+        self.store.test_call(by, NewTestCall { id, campaign, phone, sample }).await
+    }
+
+    /// Does something to each of many calls; what one of them does not allow is in its own answer.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken.
+    pub async fn change_calls(
+        &self,
+        by: By<'_>,
+        ids: &[CallId],
+        act: &ManyActs,
+    ) -> Result<Vec<Acted>, ActError> {
+        let mut acts = Vec::with_capacity(ids.len());
+        for id in ids {
+            let act = match act {
+                ManyActs::Skip(skip) => Ok(CallAct::Skip(skip.clone())),
+                ManyActs::Review(review) => Ok(CallAct::Review(*review)),
+                ManyActs::Tag(tags) => Ok(CallAct::Tag(tags.clone())),
+                ManyActs::Reschedule(to) => match self.moved(by.now, *id, *to).await {
+                    Ok(due_at) => Ok(CallAct::Reschedule(due_at)),
+                    Err(ActError::Refused(refused)) => Err(refused),
+                    Err(error) => return Err(error),
+                },
+            };
+            acts.push((*id, act));
+        }
+        self.store.change_calls(by, &acts).await
+    }
+
+    /// Where one of many calls moves, if its own hours allow it.
+    async fn moved(
+        &self,
+        now: DateTime<Utc>,
+        id: CallId,
+        to: NewTime,
+    ) -> Result<DateTime<Utc>, ActError> {
+        let due_at = match to {
+            NewTime::At(due_at) => due_at,
+            NewTime::Later(by) => {
+                let view = self.store.call(id).await?.ok_or(Refused::NotFound)?;
+                let due_at = view.call.due_at.checked_add_signed(by).ok_or(Refused::TooFar)?;
+                due_at.max(now)
+            }
+        };
+        self.may_move(now, id, due_at).await?;
+        Ok(due_at)
     }
 
     /// Puts a number on the DNC list and hangs up the calls to it that have begun. The entry holds
@@ -234,6 +330,15 @@ impl Desk {
         let view = self.store.call(call).await.ok().flatten();
         let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
         drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
+    }
+
+    /// Has a client called at once, by a person's wish.
+    ///
+    /// # Errors
+    ///
+    /// See [`Clients::call_client`](crate::port::Clients::call_client).
+    pub async fn call_client(&self, by: By<'_>, id: ClientId) -> Result<CallView, ActError> {
+        self.store.call_client(by, id, self.new_call(by.now, by.now)).await
     }
 
     async fn hours_of(

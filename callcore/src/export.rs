@@ -1,5 +1,6 @@
 //! CSV and transcripts out, as pure text: whoever serves them streams.
 
+mod audit;
 mod calls;
 mod clients;
 mod csv_row;
@@ -8,6 +9,7 @@ mod rejects;
 mod tests;
 mod transcript;
 
+pub use audit::{AUDIT_COLUMNS, audit_header, audit_row};
 pub use calls::CallExport;
 pub use clients::ClientExport;
 pub(crate) use clients::OURS;

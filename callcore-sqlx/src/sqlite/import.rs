@@ -287,6 +287,7 @@ impl Work<'_> {
                 erased: None,
                 zones: new.zones.clone(),
                 active: true,
+                consent: new.consent.is_some(),
                 tags: new.tags.clone(),
                 standing: Standing::default(),
                 calls: BTreeMap::new(),

@@ -15,7 +15,7 @@ use crate::import::{
 use crate::phone::PhoneNumber;
 use crate::port::{ActError, Added, BeginImport, By, Import, ImportStatus, NewClient};
 use crate::rules::hours::NextAllowed;
-use crate::zones::{Candidates, candidate_zones};
+use crate::zones::number_zones;
 
 /// A CSV could not be imported.
 #[derive(Debug, thiserror::Error)]
@@ -288,14 +288,9 @@ fn refusal(row: &Row, code: RejectCode) -> Reject {
 
 /// Every zone a row's person may be in: what the file says, and what the number says.
 fn zones_of(row: &Row) -> Vec<ClientZone> {
-    let (zones, source) = match candidate_zones(row.phone) {
-        Candidates::Known(zones) => (zones, ZoneSource::Number),
-        Candidates::CountryWide(zones) => (zones, ZoneSource::Country),
-        Candidates::Unknown => (&[][..], ZoneSource::Number),
-    };
     let file = row
         .time_zone
         .iter()
         .map(|zone| ClientZone { zone: zone.clone(), source: ZoneSource::File });
-    file.chain(zones.iter().map(|zone| ClientZone { zone: zone.clone(), source })).collect()
+    file.chain(number_zones(row.phone)).collect()
 }

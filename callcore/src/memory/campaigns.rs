@@ -9,6 +9,7 @@ use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
 use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
+use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
 use crate::port::{
@@ -26,6 +27,7 @@ impl Campaigns for MemoryStore {
     ) -> Result<CampaignView, ActError> {
         let mut state = self.lock();
         state.enter(by)?;
+        state.check_audio(&new.settings)?;
         let row = CampaignRow {
             campaign: Campaign {
                 id: new.id,
@@ -66,6 +68,8 @@ impl Campaigns for MemoryStore {
         if row.campaign.settings_version != version {
             return Err(Refused::Stale { current: row.campaign.settings_version }.into());
         }
+        state.check_audio(&settings)?;
+        let row = state.campaigns.get_mut(&id).ok_or(Refused::NotFound)?;
         let old = row.campaign.settings.to_json();
         row.campaign.settings_version += 1;
         row.campaign.settings = settings.clone();
@@ -235,6 +239,11 @@ impl Campaigns for MemoryStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let state = self.lock();
+        // A counter is a quarter of an hour: what is less is counted from the rows.
+        let whole = |at: Option<DateTime<Utc>>| at.is_none_or(|at| Tally::quarter_of(at) == at);
+        if !whole(from) || !whole(to) {
+            return Ok(state.recounted(campaign, from, to));
+        }
         let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for ((id, quarter, outcome), (calls, talk_seconds)) in &state.tallies {
             let inside = from.is_none_or(|from| *quarter >= from)
@@ -323,8 +332,9 @@ impl State {
 
     /// What was due before the campaign started is due now.
     fn bring_forward(&mut self, by: By<'_>, id: CampaignId) {
+        let waiting = self.campaigns[&id].due.iter().map(|(_, _, call)| *call);
         let waiting: Vec<CallId> =
-            self.campaigns[&id].due.iter().map(|(_, _, call)| *call).collect();
+            waiting.filter(|call| !self.calls[call].call.is_test()).collect();
         for call in waiting {
             self.dequeue(call);
             self.change(call, |row| row.call.due_at = row.call.due_at.max(by.now));
@@ -350,6 +360,10 @@ impl State {
             // Whoever had nothing to come stays what it is.
             .filter(|(_, calls): &(ClientId, Vec<CallId>)| !calls.is_empty())
             .collect();
+        for test in self.waiting_tests(|call| call.campaign == Some(id)) {
+            let how = Retirement::Canceled(CancelReason::CampaignStopped);
+            self.retire(test, by.now, by.actor, how);
+        }
         for (client, calls) in clients {
             for call in calls {
                 let how = Retirement::Canceled(CancelReason::CampaignStopped);

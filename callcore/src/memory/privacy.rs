@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{ErasedCall, MemoryStore, State, is_waiting};
 use crate::call::{CallEvent, CancelReason, Progress, Retirement};
 use crate::client::Erasure;
+use crate::dnc::DncScope;
 use crate::erase::{
     ERASED, Traces, erased_reply, impersonal, recording_of, redacted, strip_call, strip_client,
     strip_rejections,
@@ -150,12 +151,15 @@ impl State {
             in_flight: calls.iter().copied().filter(in_flight).collect(),
             ..Erased::default()
         };
+        let (scope, why) = (DncScope::Global, CancelReason::Erased);
+        let tests = self.retire_tests(phone, scope, by.now, by.actor, why);
         for call in calls {
             erased.recordings += self.erase_call(call, true);
         }
         for client in clients {
             erased.canceled.extend(self.erase_client(by, client));
         }
+        erased.canceled.extend(tests);
         self.erase_elsewhere(phone, &traces);
         self.redact_acts(&ids, &traces);
         let reason = if traces.show_in(reason) { ERASED } else { reason };
@@ -195,6 +199,7 @@ impl State {
     /// Takes every word from a call, and its number if that is to go too; how many recordings the
     /// carrier has to delete for it.
     fn erase_call(&mut self, id: CallId, number: bool) -> u32 {
+        self.notes.remove(&id);
         let script = self.script_of(id);
         let Some(row) = self.calls.get(&id) else { return 0 };
         let dialled = row.call.phone.zip(row.call.begun_at);

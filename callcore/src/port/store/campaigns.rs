@@ -25,7 +25,8 @@ use crate::port::{ActError, StoreError};
 ///   was taken or which line it repeats; a taken client has one scheduled call, unless a DNC entry
 ///   covers its number: then it is `on_dnc` and has none.
 /// - **C4** A finished campaign that gets a client runs again; a stopped one takes none.
-/// - **C5** Counters equal a recount of the rows at every commit.
+/// - **C5** Counters equal a recount of the rows at every commit, whatever bounds `tallies` is given:
+///   a part of a quarter counts only the calls that ended within it.
 /// - **C6** A running campaign whose clients are all in a final state is finished, in the
 ///   transaction that made the last one so.
 #[async_trait]
@@ -34,7 +35,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The store failed, or the idempotency key is taken.
+    /// The settings play an audio that is not there, the idempotency key is taken, or the store
+    /// failed.
     async fn create_campaign(&self, by: By<'_>, new: NewCampaign)
     -> Result<CampaignView, ActError>;
 
@@ -42,7 +44,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such campaign, or `version` is not the current one.
+    /// There is no such campaign, `version` is not the current one, or the settings play an audio
+    /// that is not there.
     async fn change_settings(
         &self,
         by: By<'_>,

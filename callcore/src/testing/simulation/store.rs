@@ -3,6 +3,9 @@
 
 mod account;
 mod acts;
+mod clients;
+mod media;
+mod numbers;
 
 use std::fmt;
 use std::future::Future;
@@ -164,7 +167,13 @@ impl Dispatch for FaultyStore {
             let answers = self.inner.record(by, reports).await?;
             let mut stage = self.stage.lock();
             for (report, answer) in reports.iter().zip(&answers) {
-                let CallRef::Ours(id) = report.call else { continue };
+                let id = match &report.call {
+                    CallRef::Ours(id) => *id,
+                    CallRef::Inbound(ring) => {
+                        stage.judge.rang_in(ring, &report.event);
+                        continue;
+                    }
+                };
                 stage.stats.events += 1;
                 let name = stage.judge.name(id);
                 stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);

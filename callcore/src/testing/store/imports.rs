@@ -15,7 +15,7 @@ use crate::import::{
     Dedupe, DuplicatePolicy, ImportReport, OnDuplicate, Reject, RejectCode, Rejection,
 };
 use crate::port::{
-    Added, BeginImport, ClientQuery, ImportStatus, NewClient, Refused, SkipThen, Store,
+    Added, AuditQuery, BeginImport, ClientQuery, ImportStatus, NewClient, Refused, SkipThen, Store,
 };
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::testing::recount;
@@ -378,7 +378,8 @@ pub async fn i6_taking_back_removes_whoever_was_not_called(store: &dyn Store) {
     assert_eq!((undone.removed, undone.kept), (4, 0));
     assert_eq!(undone.import.status, ImportStatus::Undone);
     assert_eq!(store.import(import).await.expect("read"), Some(undone.import));
-    let audit = store.audit(None, 10).await.expect("read").items;
+    let audit =
+        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items;
     assert_eq!(audit[0].action, "import.undo");
     assert_eq!(scene.campaign(campaign).await.progress, before, "as if they had never been there");
     for row in &rows {
@@ -543,7 +544,12 @@ pub async fn i8_a_draft_is_deleted_with_everything_that_is_its_own(store: &dyn S
     let operator = person();
     let by = crate::port::By::new(&operator, scene.now());
     store.delete_campaign(by, campaign).await.expect("deleted");
-    assert_eq!(store.audit(None, 10).await.expect("read").items[0].action, "campaign.delete");
+    assert_eq!(
+        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items
+            [0]
+        .action,
+        "campaign.delete"
+    );
     assert_eq!(store.campaign(campaign).await.expect("read"), None);
     assert_eq!(store.import(import).await.expect("read"), None);
     assert!(store.rejects(import, None, 10).await.expect("read").is_empty());
