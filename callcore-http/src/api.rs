@@ -68,6 +68,8 @@ routes! {
     get "/api/campaigns/{id}/clients" Viewer clients::list::handle;
 
     get "/api/clients/{id}" Viewer clients::read::handle;
+    post "/api/clients/{id}/dnc" Operator clients::dnc::handle;
+    delete "/api/clients/{id}/personal-data" Admin clients::erase::handle;
 
     get "/api/imports/{id}" Viewer imports::read::handle;
 
@@ -85,6 +87,8 @@ routes! {
 
     get "/api/dnc" Viewer dnc::list::handle;
     post "/api/dnc" Operator dnc::add::handle;
+    post "/api/dnc/import" Operator dnc::import::handle;
+    get "/api/dnc/imports/{id}" Viewer dnc::read_import::handle;
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;

@@ -52,6 +52,7 @@
 mod act;
 mod api;
 pub mod auth;
+mod dnc_importing;
 mod download;
 mod dto;
 mod events;

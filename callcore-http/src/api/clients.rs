@@ -1,2 +1,4 @@
+pub(crate) mod dnc;
+pub(crate) mod erase;
 pub(crate) mod list;
 pub(crate) mod read;

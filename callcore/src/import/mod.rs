@@ -39,6 +39,7 @@ mod delimiter;
 mod error;
 mod headers;
 mod mapping;
+mod numbers;
 mod phone_cell;
 mod report;
 mod row;
@@ -54,6 +55,7 @@ use csv::StringRecord;
 
 pub use self::error::ImportError;
 pub use self::mapping::Mapping;
+pub use self::numbers::{ListedNumber, NumberList};
 pub use self::report::{Duplicate, ImportFailure, ImportReport, RejectCode, Rejection};
 pub use self::row::Row;
 

@@ -27,6 +27,8 @@ pub enum RejectCode {
     TooManyCells,
     /// A cell holds a NUL, which no database keeps.
     NulCharacter,
+    /// The row of a list not to call takes a number off it.
+    Removal,
 }
 
 impl RejectCode {
@@ -40,6 +42,7 @@ impl RejectCode {
             Self::TooLong => "too_long",
             Self::TooManyCells => "too_many_cells",
             Self::NulCharacter => "nul_character",
+            Self::Removal => "removal",
         }
     }
 }
@@ -210,6 +213,7 @@ mod tests {
             RejectCode::TooLong,
             RejectCode::TooManyCells,
             RejectCode::NulCharacter,
+            RejectCode::Removal,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
