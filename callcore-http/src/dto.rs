@@ -6,6 +6,7 @@ mod campaign;
 mod client;
 mod dnc;
 mod import;
+mod mail;
 mod numbers;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,12 +16,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(crate) use account::AccountDto;
+pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
+pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
@@ -33,11 +35,17 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
+        Effect::Stopped(stopped) => json!(StoppedAllDto::from(&**stopped)),
+        Effect::Paused(views) => {
+            let paused: Vec<CampaignDto> = views.iter().map(CampaignDto::from).collect();
+            json!({"paused": paused})
+        }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
+        Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }
