@@ -18,7 +18,7 @@ use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Par
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
-    NewClient, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
+    NewClient, Refused, SkipThen, StoppedAll, Store, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -53,8 +53,6 @@ pub enum ImportCsvError {
 /// How many rows go into the store in one transaction.
 const ROWS_AT_ONCE: usize = 500;
 
-/// How many clients and calls lose their words in one transaction.
-const RETAINED_AT_ONCE: u32 = 200;
 /// How many calls the carrier is asked to hang up at the same time.
 const HANG_UPS_AT_ONCE: usize = 20;
 
@@ -336,26 +334,6 @@ impl Desk {
         let erased = self.store.erase(by, client, reason).await?;
         self.hang_up_all(&erased.in_flight).await;
         Ok(erased)
-    }
-
-    /// One round of keeping nothing longer than allowed: forgets what has run out on the wall
-    /// clock, and, where words are kept for so long only, takes those of some hundred clients and
-    /// calls that ended before `before`. Whoever it is called by goes on while there is more.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn retain(
-        &self,
-        by: By<'_>,
-        wall: DateTime<Utc>,
-        before: Option<DateTime<Utc>>,
-    ) -> Result<Retained, StoreError> {
-        self.store.prune(by, wall).await?;
-        match before {
-            Some(before) => self.store.retain(by, before, RETAINED_AT_ONCE).await,
-            None => Ok(Retained::default()),
-        }
     }
 
     /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop

@@ -6,6 +6,7 @@ mod harness;
 
 mod bad_input;
 mod crash;
+mod dnc;
 mod first_run;
 mod job;
 mod mail;
