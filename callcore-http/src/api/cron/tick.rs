@@ -56,6 +56,8 @@ pub(crate) async fn handle(
 async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Done, StoreError> {
     let mut done = Done::default();
     driver.sweep().await?;
+    // A round each time is enough: whoever ticks ticks again.
+    driver.retain().await?;
     // Before the dials, so that a long list keeps no mail waiting.
     if let Some(mailer) = state.mailer() {
         send_mails(mailer.clone()).await;
