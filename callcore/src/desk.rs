@@ -12,12 +12,13 @@ use futures_util::future::join_all;
 use crate::call::Skip;
 use crate::campaign::Settings;
 use crate::client::{ClientZone, Consent, ZoneSource};
-use crate::dnc::DncEntry;
+use crate::dnc::{DncEntry, DncReport};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
+use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
-    Refused, SkipThen, StoppedAll, Store, Telephony,
+    ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
+    NewClient, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -54,6 +55,9 @@ const ROWS_AT_ONCE: usize = 500;
 
 /// How many calls the carrier is asked to hang up at the same time.
 const HANG_UPS_AT_ONCE: usize = 20;
+
+/// How many clients and calls lose their words in one transaction.
+const RETAINED_AT_ONCE: u32 = 200;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,11 +295,85 @@ impl Desk {
     /// The scope's campaign does not exist, or the store failed.
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
-        for call in &added.in_flight {
-            // The answer names the call as in flight whether or not this succeeds.
-            self.hang_up(*call).await;
-        }
+        self.hang_up(&added.in_flight).await?;
         Ok(added)
+    }
+
+    /// Puts a batch of an import's numbers on the DNC list, hangs up the calls to them that have
+    /// begun, and counts all of it in the report.
+    ///
+    /// # Errors
+    ///
+    /// The import is not running, or the store failed: nothing of the batch was added or counted.
+    pub async fn add_numbers(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+        report: &mut DncReport,
+    ) -> Result<(), ActError> {
+        let batch = self.store.add_dnc_batch(by, import, numbers).await?;
+        for is_new in batch.added {
+            report.count_number(is_new);
+        }
+        report.count_calls(batch.canceled.len(), &batch.in_flight);
+        Ok(self.hang_up(&batch.in_flight).await?)
+    }
+
+    /// Erases the person behind a client everywhere, and hangs up the calls to it that have begun.
+    /// The carrier deletes its recordings when [`Driver::sweep`](crate::driver::Driver::sweep) asks
+    /// it to, until it confirms.
+    ///
+    /// # Errors
+    ///
+    /// There is no such client, or the store failed.
+    pub async fn erase(
+        &self,
+        by: By<'_>,
+        client: ClientId,
+        reason: &str,
+    ) -> Result<Erased, ActError> {
+        let erased = self.store.erase(by, client, reason).await?;
+        self.hang_up(&erased.in_flight).await?;
+        Ok(erased)
+    }
+
+    /// One round of keeping nothing longer than allowed: forgets what has run out on the wall
+    /// clock, and, where words are kept for so long only, takes those of some hundred clients and
+    /// calls that ended before `before`. Whoever it is called by goes on while there is more.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn retain(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        before: Option<DateTime<Utc>>,
+    ) -> Result<Retained, StoreError> {
+        self.store.prune(by, wall).await?;
+        match before {
+            Some(before) => self.store.retain(by, before, RETAINED_AT_ONCE).await,
+            None => Ok(Retained::default()),
+        }
+    }
+
+    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    async fn hang_up(&self, calls: &[CallId]) -> Result<(), StoreError> {
+        let mut trouble = None;
+        for some in calls.chunks(HANG_UPS_AT_ONCE) {
+            let done = join_all(some.iter().map(|call| self.hang_up_one(*call))).await;
+            trouble = done.into_iter().filter_map(Result::err).chain(trouble).next();
+        }
+        trouble.map_or(Ok(()), Err)
+    }
+
+    async fn hang_up_one(&self, call: CallId) -> Result<(), StoreError> {
+        let view = self.store.call(call).await;
+        let known = view.as_ref().ok().and_then(Option::as_ref);
+        let carrier_call_id = known.and_then(|view| view.call.progress.carrier_call_id.as_deref());
+        drop(self.carrier.hang_up(call, carrier_call_id).await);
+        view.map(drop)
     }
 
     /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop
@@ -311,18 +389,10 @@ impl Desk {
         hang_up: bool,
     ) -> Result<StoppedAll, ActError> {
         let stopped = self.store.stop_all(by, reason).await?;
-        let calls = if hang_up { &stopped.in_flight[..] } else { &[] };
-        for some in calls.chunks(HANG_UPS_AT_ONCE) {
-            join_all(some.iter().map(|call| self.hang_up(*call))).await;
+        if hang_up {
+            self.hang_up(&stopped.in_flight).await?;
         }
         Ok(stopped)
-    }
-
-    /// Best effort: what it is for holds whether or not the carrier hears of it.
-    async fn hang_up(&self, call: CallId) {
-        let view = self.store.call(call).await.ok().flatten();
-        let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
-        drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
     }
 
     async fn hours_of(

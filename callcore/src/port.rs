@@ -11,12 +11,13 @@ mod webhook;
 
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginImport, By, CallOrder,
-    CallQuery, CallSort, CallView, Calls, CampaignProgress, CampaignView, Campaigns, ClaimRequest,
-    ClientQuery, ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect, ExportRow,
-    Idempotency, Import, ImportStatus, NewCall, NewCampaign, NewClient, Notice, NoticeKind,
-    OpenCall, Page, Recorded, Refusals, Reply, SavedReply, Session, SkipThen, SortKey, StoppedAll,
-    Store, TakeBack, TallyRow, User, name_order,
+    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By,
+    CallOrder, CallQuery, CallSort, CallView, Calls, CampaignProgress, CampaignView, Campaigns,
+    ClaimRequest, ClientQuery, ClientView, Cursor, Dispatch, Dnc, DncAdded, DncBatch, DncImport,
+    DncQuery, Effect, Erased, ExportRow, Idempotency, Import, ImportStatus, NewCall, NewCampaign,
+    NewClient, Notice, NoticeKind, OpenCall, Page, Privacy, Recorded, Refusals, Reply, Retained,
+    SavedReply, Session, SkipThen, SortKey, StoppedAll, Store, TakeBack, TallyRow, User,
+    name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};
