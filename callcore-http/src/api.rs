@@ -3,9 +3,12 @@
 pub(crate) mod calls;
 pub(crate) mod campaigns;
 pub(crate) mod clients;
+pub(crate) mod cron;
 pub(crate) mod dashboard;
 pub(crate) mod dnc;
 pub(crate) mod imports;
+pub(crate) mod mails;
+pub(crate) mod notices;
 pub(crate) mod settings;
 
 use axum::Router;
@@ -88,6 +91,14 @@ routes! {
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/dashboard" Viewer dashboard::handle;
+
+    get "/api/notices" Viewer notices::handle;
+    get "/api/mails" Viewer mails::handle;
+
+    get "/api/cron/tick" None cron::tick::handle;
+    post "/api/cron/tick" None cron::tick::handle;
+    get "/api/cron/daily-summary" None cron::daily_summary::handle;
+    post "/api/cron/daily-summary" None cron::daily_summary::handle;
 
     get "/api/settings" Viewer settings::read::handle;
     patch "/api/settings" Admin settings::change::handle;

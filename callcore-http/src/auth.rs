@@ -179,7 +179,7 @@ fn csrf_of(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 
-fn bearer(value: &[u8]) -> Option<&str> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(value).ok()?;
     let (scheme, secret) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
@@ -207,7 +207,7 @@ pub(crate) fn check_origin(state: &ApiState, headers: &HeaderMap) -> Result<(), 
     Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail))
 }
 
-fn not_signed_in() -> Problem {
+pub(crate) fn not_signed_in() -> Problem {
     Problem::new(StatusCode::UNAUTHORIZED, "not_signed_in", "sign in, or send a bearer token")
 }
 

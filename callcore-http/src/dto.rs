@@ -6,6 +6,7 @@ mod campaign;
 mod client;
 mod dnc;
 mod import;
+mod mail;
 mod numbers;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -21,6 +22,7 @@ pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
+pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
@@ -43,6 +45,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
+        Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }

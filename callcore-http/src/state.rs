@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
+use callcore::driver::Driver;
+use callcore::mailer::Mailer;
 use callcore::port::{Store, Telephony, WebhookDecoder};
 use callcore::time::{Clock, Entropy, Zone};
 use chrono::{DateTime, Utc};
@@ -56,6 +58,15 @@ struct Inner {
     wake: Arc<dyn Fn() + Send + Sync>,
     draining: Arc<dyn Fn() -> bool + Send + Sync>,
     password_checks: Arc<Semaphore>,
+    mailer: Option<Arc<Mailer>>,
+    cron: Option<Cron>,
+}
+
+/// What a scheduler may do, and the digest of the secret that lets it in.
+#[derive(Clone)]
+pub(crate) struct Cron {
+    pub(crate) secret: [u8; 32],
+    pub(crate) driver: Arc<Driver>,
 }
 
 #[derive(Clone)]
@@ -89,6 +100,8 @@ impl ApiState {
             wake: Arc::new(|| ()),
             draining: Arc::new(|| false),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
+            mailer: None,
+            cron: None,
         }))
     }
 
@@ -166,6 +179,22 @@ impl ApiState {
     #[must_use]
     pub fn with_draining(self, draining: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.draining = Arc::new(draining))
+    }
+
+    /// Lets in a scheduler that sends `Authorization: Bearer SECRET`: it turns the driver with
+    /// `/api/cron/tick`. Only the secret's SHA-256 is kept. The driver may be turned by a loop as
+    /// well.
+    #[must_use]
+    pub fn with_cron(self, secret: &str, driver: Arc<Driver>) -> Self {
+        let cron = Cron { secret: digest(secret), driver };
+        self.with(|inner| inner.cron = Some(cron))
+    }
+
+    /// Sends mails with `/api/cron/*`, and shows that mails are sent. The mailer may be turned by a
+    /// loop as well.
+    #[must_use]
+    pub fn with_mailer(self, mailer: Arc<Mailer>) -> Self {
+        self.with(|inner| inner.mailer = Some(mailer))
     }
 
     /// The store.
@@ -254,6 +283,14 @@ impl ApiState {
 
     pub(crate) fn is_draining(&self) -> bool {
         (self.0.draining)()
+    }
+
+    pub(crate) fn mailer(&self) -> Option<&Arc<Mailer>> {
+        self.0.mailer.as_ref()
+    }
+
+    pub(crate) fn cron(&self) -> Option<&Cron> {
+        self.0.cron.as_ref()
     }
 
     pub(crate) fn password_checks(&self) -> Arc<Semaphore> {

@@ -31,6 +31,7 @@ mod flush;
 mod import;
 mod load;
 mod open;
+mod outbox;
 mod privacy;
 mod read;
 mod record;

@@ -53,11 +53,10 @@ pub enum ImportCsvError {
 /// How many rows go into the store in one transaction.
 const ROWS_AT_ONCE: usize = 500;
 
-/// How many calls the carrier is asked to hang up at the same time.
-const HANG_UPS_AT_ONCE: usize = 20;
-
 /// How many clients and calls lose their words in one transaction.
 const RETAINED_AT_ONCE: u32 = 200;
+/// How many calls the carrier is asked to hang up at the same time.
+const HANG_UPS_AT_ONCE: usize = 20;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -295,7 +294,7 @@ impl Desk {
     /// The scope's campaign does not exist, or the store failed.
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
-        self.hang_up(&added.in_flight).await?;
+        self.hang_up_all(&added.in_flight).await;
         Ok(added)
     }
 
@@ -317,7 +316,8 @@ impl Desk {
             report.count_number(is_new);
         }
         report.count_calls(batch.canceled.len(), &batch.in_flight);
-        Ok(self.hang_up(&batch.in_flight).await?)
+        self.hang_up_all(&batch.in_flight).await;
+        Ok(())
     }
 
     /// Erases the person behind a client everywhere, and hangs up the calls to it that have begun.
@@ -334,7 +334,7 @@ impl Desk {
         reason: &str,
     ) -> Result<Erased, ActError> {
         let erased = self.store.erase(by, client, reason).await?;
-        self.hang_up(&erased.in_flight).await?;
+        self.hang_up_all(&erased.in_flight).await;
         Ok(erased)
     }
 
@@ -358,24 +358,6 @@ impl Desk {
         }
     }
 
-    /// Best effort: what it is for holds whether or not the carrier hears of it.
-    async fn hang_up(&self, calls: &[CallId]) -> Result<(), StoreError> {
-        let mut trouble = None;
-        for some in calls.chunks(HANG_UPS_AT_ONCE) {
-            let done = join_all(some.iter().map(|call| self.hang_up_one(*call))).await;
-            trouble = done.into_iter().filter_map(Result::err).chain(trouble).next();
-        }
-        trouble.map_or(Ok(()), Err)
-    }
-
-    async fn hang_up_one(&self, call: CallId) -> Result<(), StoreError> {
-        let view = self.store.call(call).await;
-        let known = view.as_ref().ok().and_then(Option::as_ref);
-        let carrier_call_id = known.and_then(|view| view.call.progress.carrier_call_id.as_deref());
-        drop(self.carrier.hang_up(call, carrier_call_id).await);
-        view.map(drop)
-    }
-
     /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop
     /// holds even if the carrier can't be asked to hang up.
     ///
@@ -390,9 +372,22 @@ impl Desk {
     ) -> Result<StoppedAll, ActError> {
         let stopped = self.store.stop_all(by, reason).await?;
         if hang_up {
-            self.hang_up(&stopped.in_flight).await?;
+            self.hang_up_all(&stopped.in_flight).await;
         }
         Ok(stopped)
+    }
+
+    async fn hang_up_all(&self, calls: &[CallId]) {
+        for some in calls.chunks(HANG_UPS_AT_ONCE) {
+            join_all(some.iter().map(|call| self.hang_up(*call))).await;
+        }
+    }
+
+    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    async fn hang_up(&self, call: CallId) {
+        let view = self.store.call(call).await.ok().flatten();
+        let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
+        drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
     }
 
     async fn hours_of(

@@ -89,6 +89,8 @@ typed_id! {
     UserId;
     /// A notice waiting in the outbox.
     NoticeId;
+    /// A mail.
+    MailId;
     /// An uploaded audio.
     AudioId;
 }

@@ -9,6 +9,7 @@ mod calls;
 mod campaigns;
 mod dispatch;
 mod dnc;
+mod outbox;
 mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ use crate::dnc::{DncEntry, DncScope};
 use crate::engine::{
     AccountFacts, CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook,
 };
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
@@ -90,6 +91,11 @@ struct State {
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
+    mails: BTreeMap<MailId, outbox::MailRow>,
+    /// The mail that tells of a notice.
+    noticed: BTreeMap<NoticeId, MailId>,
+    /// Mails sent, by day.
+    sent: BTreeMap<chrono::NaiveDate, u64>,
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
@@ -174,6 +180,9 @@ impl State {
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
+            mails: BTreeMap::new(),
+            noticed: BTreeMap::new(),
+            sent: BTreeMap::new(),
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),

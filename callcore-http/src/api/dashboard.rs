@@ -5,11 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
-use callcore::port::{
-    AccountView, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
-};
+use callcore::port::{AccountView, CallQuery, CallView, CampaignView, Notice, StoreError};
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::settings;
 use crate::auth::Viewer;
@@ -85,21 +83,10 @@ pub(crate) async fn handle(
         "time_zone": state.zone().name(),
         "recent_calls": calls(&dashboard.recent),
         "due_within_hour": {"calls": calls(&dashboard.due), "more": dashboard.more_due},
-        "attention": dashboard.notices.iter().map(notice).collect::<Vec<_>>(),
+        "attention": dashboard.notices.iter().map(dto::notice).collect::<Vec<_>>(),
         "simulated": state.carrier().is_simulated(),
     });
     Ok(dto::json(StatusCode::OK, &body))
-}
-
-fn notice(notice: &Notice) -> Value {
-    let (kind, object, id) = match notice.kind {
-        NoticeKind::CampaignFinished(id) => ("campaign_finished", "campaign_id", id.to_string()),
-        NoticeKind::InboundCall(id) => ("inbound_call", "call_id", id.to_string()),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", "call_id", id.to_string()),
-        NoticeKind::BreakerTripped(id) => ("breaker_tripped", "campaign_id", id.to_string()),
-        NoticeKind::SpendReached(date) => ("spend_reached", "date", date.to_string()),
-    };
-    json!({"id": notice.id.to_string(), "at": dto::instant(notice.at), "kind": kind, object: id})
 }
 
 #[cfg(test)]

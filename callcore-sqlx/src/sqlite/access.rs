@@ -1,11 +1,11 @@
 use async_trait::async_trait;
 use callcore::actor::Role;
-use callcore::id::{AuditId, CallId, CampaignId, NoticeId, UserId};
+use callcore::id::{AuditId, NoticeId, UserId};
 use callcore::port::{
     Access, ActError, AuditEntry, AuditRow, By, Cursor, Effect, Notice, NoticeKind, Page,
     SavedReply, Session, StoreError, User,
 };
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite};
@@ -317,23 +317,11 @@ fn audit_of(row: &SqliteRow) -> Result<AuditRow, Fail> {
     })
 }
 
-fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
-    let object: Uuid = row.try_get("object")?;
-    let kind = match row.try_get("kind")? {
-        "campaign_finished" => NoticeKind::CampaignFinished(CampaignId::from_uuid(object)),
-        "inbound_call" => NoticeKind::InboundCall(CallId::from_uuid(object)),
-        "call_given_up" => NoticeKind::CallGivenUp(CallId::from_uuid(object)),
-        "breaker_tripped" => NoticeKind::BreakerTripped(CampaignId::from_uuid(object)),
-        "spend_reached" => {
-            let day = i32::try_from(object.as_u128()).ok();
-            let date = day.and_then(NaiveDate::from_num_days_from_ce_opt);
-            NoticeKind::SpendReached(date.ok_or(Fail::Corrupt("notice"))?)
-        }
-        _ => return Err(Fail::Corrupt("notice")),
-    };
+pub(super) fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
+    let kind = NoticeKind::parse(row.try_get("kind")?, row.try_get("object")?);
     Ok(Notice {
         id: NoticeId::from_uuid(row.try_get("id")?),
         at: instant(row.try_get("at")?)?,
-        kind,
+        kind: kind.ok_or(Fail::Corrupt("notice"))?,
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use callcore::campaign::RunState;
 use callcore::engine::{AccountFacts, Facts, SLOT_HOLD, dials_allowed};
 use callcore::id::{CallId, CampaignId};
-use callcore::port::{ClaimRequest, NoticeKind};
+use callcore::port::{ClaimRequest, NoticeDay, NoticeKind};
 use chrono::{DateTime, Utc};
 use sqlx::{Row, SqliteConnection};
 
@@ -136,7 +136,7 @@ impl Work<'_> {
         .await?;
         if waiting {
             let date = account_view(self.conn()).await?.zone().date(now);
-            self.notify(now, NoticeKind::SpendReached(date));
+            self.notify(now, NoticeKind::SpendReached(NoticeDay(date)));
         }
         Ok(())
     }

@@ -2,8 +2,6 @@
 
 use callcore::call::Outcome;
 use callcore::id::{CallId, NoticeId};
-use callcore::port::NoticeKind;
-use chrono::Datelike;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -212,8 +210,7 @@ impl Work<'_> {
         self.flush_campaigns().await?;
         self.flush_counters().await?;
         let notices = self.out.notices.drain(..).map(|(at, kind)| {
-            let (word, object) = notice(kind);
-            json!([NoticeId::new(at, &Machine), micros(at), word, object])
+            json!([NoticeId::new(at, &Machine), micros(at), kind.word(), kind.object()])
         });
         let notices: Vec<_> = notices.collect();
         self.apply(DELETE_NOTICES, notices.clone()).await?;
@@ -334,19 +331,5 @@ impl Work<'_> {
             sqlx::query(sql).bind(rows).execute(self.conn()).await?;
         }
         Ok(())
-    }
-}
-
-/// A notice's kind as a word, and what it is about.
-pub(super) fn notice(kind: NoticeKind) -> (&'static str, String) {
-    match kind {
-        NoticeKind::CampaignFinished(id) => ("campaign_finished", id.to_string()),
-        NoticeKind::InboundCall(id) => ("inbound_call", id.to_string()),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", id.to_string()),
-        NoticeKind::BreakerTripped(id) => ("breaker_tripped", id.to_string()),
-        NoticeKind::SpendReached(date) => {
-            let day = u128::from(date.num_days_from_ce().unsigned_abs());
-            ("spend_reached", uuid::Uuid::from_u128(day).to_string())
-        }
     }
 }

@@ -18,7 +18,8 @@ use crate::engine::{
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
+    By, ClaimRequest, Dispatch, NoticeDay, NoticeKind, OpenCall, Recorded, Refusals, StoreError,
+    TakeBack,
 };
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
@@ -241,7 +242,7 @@ impl State {
         };
         if account.is_spent(now) && self.campaigns.values().any(due) {
             let date = self.account_zone().date(now);
-            self.notify(now, NoticeKind::SpendReached(date));
+            self.notify(now, NoticeKind::SpendReached(NoticeDay(date)));
         }
     }
 

@@ -9,12 +9,13 @@ mod campaigns;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod outbox;
 mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
+pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeDay, NoticeKind, Session, User};
 pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
@@ -25,6 +26,10 @@ use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
@@ -32,9 +37,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -107,6 +112,8 @@ pub enum Effect {
     DncImport(Box<DncImport>),
     /// A person was erased.
     Erased(Erased),
+    /// A mail was queued.
+    Mail(Box<QueuedMail>),
     /// Something was read, and the audit log says so.
     Read,
 }

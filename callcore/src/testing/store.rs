@@ -45,6 +45,7 @@ pub mod endings;
 pub mod events;
 pub mod finding;
 pub mod lists;
+pub mod outbox;
 pub mod privacy;
 
 /// Makes fresh stores.
@@ -233,6 +234,19 @@ macro_rules! store_conformance {
                 a5_a_fact_keeps_its_first_value
                 a3_the_systems_own_reads_leave_no_row
             }
+            outbox {
+                o1_notices_of_a_kind_are_one_mail_and_in_no_other
+                o1_that_mails_fail_is_not_mailed
+                o2_a_key_is_queued_once
+                o3_a_mail_is_held_by_one_worker_until_its_lease_ends
+                o3_leases_of_the_dead_can_be_ended_at_once
+                o4_a_settled_mail_is_never_claimed_again
+                o5_what_was_sent_is_counted_by_day
+                o6_an_erased_person_is_in_no_mail
+                o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased
+                o7_a_day_counts_what_analytics_count
+                o7_a_campaign_that_finished_in_the_day_is_named
+            }
             account {
                 t1_account_settings_are_versioned_and_stale_changes_refused
                 t2_the_servers_zone_holds_while_the_settings_name_none
@@ -294,6 +308,7 @@ mod tests {
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
         include_str!("../port/store/privacy.rs"),
+        include_str!("../port/store/outbox.rs"),
     ];
 
     const MODULES: &[&str] = &[
@@ -312,6 +327,7 @@ mod tests {
         include_str!("store/finding.rs"),
         include_str!("store/lists.rs"),
         include_str!("store/privacy.rs"),
+        include_str!("store/outbox.rs"),
     ];
 
     /// The names the macro lists.

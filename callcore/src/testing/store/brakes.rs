@@ -11,7 +11,7 @@ use crate::engine::{
     BeginRefusal, Command, Defer, Facts, Permit, Rule, Settlement, Verdict, decide,
 };
 use crate::id::CampaignId;
-use crate::port::{NoticeKind, Store, TakeBack};
+use crate::port::{NoticeDay, NoticeKind, Store, TakeBack};
 use crate::testing::fixtures::{LEASE, Scene, ended};
 use crate::time::Zone;
 
@@ -100,7 +100,7 @@ pub async fn t7_a_spent_day_waits_for_the_next_and_is_told_once(store: &dyn Stor
     let (_, seeds) = scene.running(Value::Null, 8).await;
     let zone: Zone = zone.parse().expect("a zone");
     let (_, midnight) = zone.day(scene.now());
-    let reached = NoticeKind::SpendReached(zone.date(scene.now()));
+    let reached = NoticeKind::SpendReached(NoticeDay(zone.date(scene.now())));
     let live = scene.dial_due().await;
     assert_eq!(live.len(), 3);
     for call in &live {

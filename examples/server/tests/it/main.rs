@@ -8,6 +8,7 @@ mod bad_input;
 mod crash;
 mod first_run;
 mod job;
+mod mail;
 mod settings;
 mod stopping;
 mod walk;

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::harness::{Server, TOKEN, answer};
 use crate::job::any_hour;
 
-const SETTINGS: [(&str, &str); 1] = [("CALLCORE_API_TOKEN", TOKEN)];
+const SETTINGS: [(&str, &str); 2] =
+    [("CALLCORE_API_TOKEN", TOKEN), ("CRON_SECRET", "the-schedulers-own-secret")];
 /// Well-formed, and nobody's.
 const NOBODY: &str = "0199aaaa-0000-7000-8000-000000000000";
 
