@@ -20,9 +20,8 @@ use crate::dnc::{DncEntry, DncReport};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Acted, Added, BeginImport, By, CallAct, CallView, DncAdded, Erased, Import,
-    ImportStatus, NewCall, NewClient, NewTestCall, Refused, Retained, SkipThen, StoppedAll, Store,
-    StoreError, Telephony,
+    ActError, Acted, By, CallAct, CallView, DncAdded, Erased, NewCall, NewTestCall, Refused,
+    SkipThen, StoppedAll, Store, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;

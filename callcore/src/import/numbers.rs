@@ -161,8 +161,7 @@ impl Shape {
         let columns: Vec<String> = first.iter().map(|cell| undefused(cell).to_owned()).collect();
         if let Some(name) = &mapping.phone {
             let phone = named(&columns, name).ok_or_else(|| ImportError::UnknownColumn {
-                key: "phone",
-                column: name.clone(),
+                unknown: vec![("phone", name.clone())],
                 headers: columns.clone(),
             })?;
             return Ok(Self::named(columns, phone));
