@@ -21,7 +21,7 @@ pub(crate) use account::AccountDto;
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
-pub(crate) use dnc::{DncAddedDto, DncDto};
+pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
@@ -37,6 +37,8 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::Account(view) => json!(AccountDto::from(&**view)),
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
+        Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::User(view) => json!(UserDto::from(&**view)),
         Effect::Token(token) => json!(TokenDto::from(&**token)),

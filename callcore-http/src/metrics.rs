@@ -52,7 +52,7 @@ impl Exposition {
             "Outbound calls that ended. Late evidence may correct an outcome.",
         );
         for outcome in Outcome::ALL {
-            let calls = gauges.totals.outcomes.get(&outcome).copied().unwrap_or_default();
+            let calls = gauges.totals.outcomes.get(outcome).copied().unwrap_or_default();
             self.line(&format!("{name}{{outcome=\"{}\"}}", outcome.as_str()), calls);
         }
         let talk = gauges.totals.talk_seconds;

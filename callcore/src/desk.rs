@@ -11,12 +11,13 @@ use chrono::{DateTime, Utc};
 use crate::call::Skip;
 use crate::campaign::Settings;
 use crate::client::{ClientZone, Consent, ZoneSource};
-use crate::dnc::DncEntry;
+use crate::dnc::{DncEntry, DncReport};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
+use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
-    Refused, SkipThen, Store, Telephony,
+    ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
+    NewClient, Refused, Retained, SkipThen, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -50,6 +51,9 @@ pub enum ImportCsvError {
 
 /// How many rows go into the store in one transaction.
 const ROWS_AT_ONCE: usize = 500;
+
+/// How many clients and calls lose their words in one transaction.
+const RETAINED_AT_ONCE: u32 = 200;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,13 +291,77 @@ impl Desk {
     /// The scope's campaign does not exist, or the store failed.
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
-        for call in &added.in_flight {
+        self.hang_up(&added.in_flight).await?;
+        Ok(added)
+    }
+
+    /// Puts a batch of an import's numbers on the DNC list, hangs up the calls to them that have
+    /// begun, and counts all of it in the report.
+    ///
+    /// # Errors
+    ///
+    /// The import is not running, or the store failed: nothing of the batch was added or counted.
+    pub async fn add_numbers(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+        report: &mut DncReport,
+    ) -> Result<(), ActError> {
+        let batch = self.store.add_dnc_batch(by, import, numbers).await?;
+        for is_new in batch.added {
+            report.count_number(is_new);
+        }
+        report.count_calls(batch.canceled.len(), &batch.in_flight);
+        Ok(self.hang_up(&batch.in_flight).await?)
+    }
+
+    /// Erases the person behind a client everywhere, and hangs up the calls to it that have begun.
+    /// The carrier deletes its recordings when [`Driver::sweep`](crate::driver::Driver::sweep) asks
+    /// it to, until it confirms.
+    ///
+    /// # Errors
+    ///
+    /// There is no such client, or the store failed.
+    pub async fn erase(
+        &self,
+        by: By<'_>,
+        client: ClientId,
+        reason: &str,
+    ) -> Result<Erased, ActError> {
+        let erased = self.store.erase(by, client, reason).await?;
+        self.hang_up(&erased.in_flight).await?;
+        Ok(erased)
+    }
+
+    /// One round of keeping nothing longer than allowed: forgets what has run out on the wall
+    /// clock, and, where words are kept for so long only, takes those of some hundred clients and
+    /// calls that ended before `before`. Whoever it is called by goes on while there is more.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn retain(
+        &self,
+        by: By<'_>,
+        wall: DateTime<Utc>,
+        before: Option<DateTime<Utc>>,
+    ) -> Result<Retained, StoreError> {
+        self.store.prune(by, wall).await?;
+        match before {
+            Some(before) => self.store.retain(by, before, RETAINED_AT_ONCE).await,
+            None => Ok(Retained::default()),
+        }
+    }
+
+    async fn hang_up(&self, calls: &[CallId]) -> Result<(), StoreError> {
+        for call in calls {
             let view = self.store.call(*call).await?;
             let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
             // Best effort: the answer names the call as in flight whether or not this succeeds.
             drop(self.carrier.hang_up(*call, carrier_call_id.as_deref()).await);
         }
-        Ok(added)
+        Ok(())
     }
 
     async fn hours_of(

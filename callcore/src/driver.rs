@@ -137,7 +137,8 @@ impl Driver {
     }
 
     /// Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
-    /// for a day. Returns how many it asked about.
+    /// for a day; and to delete the recordings of people who were erased. Returns how many calls it
+    /// asked about.
     ///
     /// # Errors
     ///
@@ -150,7 +151,20 @@ impl Driver {
         if !reports.is_empty() {
             self.store.record(By::new(&Actor::System, now), &reports).await?;
         }
+        self.delete_recordings().await?;
         Ok(count(open.len()))
+    }
+
+    /// Asks the carrier to delete the recordings of people who were erased, until it confirms.
+    async fn delete_recordings(&self) -> Result<(), StoreError> {
+        let due = self.store.recordings_to_delete(self.wall.now(), self.batch).await?;
+        let mut deleted = Vec::new();
+        for reference in due {
+            if self.carrier.delete_recording(&reference).await.is_ok() {
+                deleted.push(reference);
+            }
+        }
+        if deleted.is_empty() { Ok(()) } else { self.store.recordings_deleted(&deleted).await }
     }
 
     async fn halted(&self) -> Result<Option<Halt>, StoreError> {

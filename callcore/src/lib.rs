@@ -52,6 +52,7 @@ pub mod desk;
 pub mod dnc;
 pub mod driver;
 pub mod engine;
+pub mod erase;
 pub mod export;
 mod formula;
 pub mod id;

@@ -10,6 +10,7 @@ mod campaigns;
 mod dispatch;
 mod dnc;
 mod guard;
+mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -29,9 +30,10 @@ use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, 
 use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, TokenId, UserId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Invitation,
-    Notice, NoticeKind, Refused, SavedReply, Token, User,
+    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
+    Invitation, Notice, NoticeKind, Refused, SavedReply, Token, User,
 };
+use crate::script::Script;
 use crate::time::SeededEntropy;
 
 /// A store in memory.
@@ -80,6 +82,11 @@ struct State {
     live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
+    dnc_imports: BTreeMap<ImportId, DncImport>,
+    /// Calls whose words were erased: what comes late is dropped.
+    erased_calls: BTreeMap<CallId, ErasedCall>,
+    /// Recordings the carrier has to delete, how often it was asked, and when it is next.
+    deletions: BTreeMap<String, (u32, DateTime<Utc>)>,
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
@@ -116,6 +123,15 @@ struct TokenRow {
     secret: [u8; 32],
     /// The user it belongs to; none if no user made it.
     owner: Option<UserId>,
+}
+
+/// A call whose words were erased.
+#[derive(Debug, Clone, Copy)]
+struct ErasedCall {
+    /// Whether its number goes too, once it has ended.
+    number: bool,
+    /// The number that was dialled, and when: what caps look back to.
+    dialled: Option<(PhoneNumber, DateTime<Utc>)>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -160,6 +176,9 @@ impl State {
             live_numbers: BTreeMap::new(),
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
+            dnc_imports: BTreeMap::new(),
+            erased_calls: BTreeMap::new(),
+            deletions: BTreeMap::new(),
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
@@ -369,6 +388,10 @@ impl State {
         let begun_at = begun_at.or(row.call.begun_at);
         let (new_tally, new_ended) = (Tally::of(&row.call), row.call.ended_at());
         let (campaign, phone) = (row.call.campaign, row.call.phone);
+        if new_ended.is_some() && self.erased_calls.get(&id).is_some_and(|erased| erased.number) {
+            // While it was live, it kept others from dialling the number.
+            (row.call.phone, row.call.zone) = (None, None);
+        }
         let outbound = row.call.direction == Direction::Outbound;
         let now_live = row.call.is_live();
         if ended != new_ended {
@@ -460,6 +483,16 @@ impl State {
         self.check_finished(campaign, now);
     }
 
+    /// The script that a call ran under.
+    fn script_of(&self, id: CallId) -> Script {
+        let call = self.calls.get(&id).map(|row| &row.call);
+        let versions = call.and_then(|call| self.campaigns.get(&call.campaign?));
+        let settings = call
+            .zip(versions)
+            .and_then(|(call, campaign)| campaign.versions.get(&call.settings_version));
+        settings.map(|settings| settings.script.clone()).unwrap_or_default()
+    }
+
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
@@ -525,6 +558,7 @@ impl State {
         scope: DncScope,
         at: DateTime<Utc>,
         by: &Actor,
+        reason: CancelReason,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
             .by_number
@@ -542,7 +576,7 @@ impl State {
                 .filter(|id| is_waiting(&self.calls[id].call))
                 .collect();
             for id in scheduled {
-                self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+                self.retire(id, at, by, Retirement::Canceled(reason));
                 canceled.push(id);
             }
             self.follow_up(client, at);

@@ -49,6 +49,27 @@ impl PhoneNumber {
             .ok_or(PhoneNumberError)
     }
 
+    /// Reads a number as [`parse`](Self::parse) does, and passes over an extension: for a list of
+    /// numbers not to call, where the line it belongs to is the one that must not ring.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a number that its country's numbering plan allows.
+    pub fn parse_line(text: &str, region: &Region) -> Result<Self, PhoneNumberError> {
+        let code = rlibphonenumber::Region::from_str(region.as_str()).ok();
+        let parsed =
+            rlibphonenumber::PhoneNumber::parse(text, code).map_err(|_| PhoneNumberError)?;
+        Self::parse(&parsed.format_as(PhoneNumberFormat::E164), &Region::NONE)
+    }
+
+    /// The digits without the country's code, as they are dialled within it.
+    #[must_use]
+    pub fn national_digits(self) -> String {
+        let whole = self.0.to_string();
+        let parsed = rlibphonenumber::PhoneNumber::parse(self.to_string(), None);
+        parsed.map_or(whole, |parsed| parsed.get_national_significant_number())
+    }
+
     /// The digits as one number, without the plus: how stores keep it.
     #[must_use]
     pub const fn digits(self) -> u64 {

@@ -11,13 +11,13 @@ mod webhook;
 
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditQuery, AuditRow, BeginImport, By,
-    CallOrder, CallQuery, CallSort, CallView, Calls, CampaignProgress, CampaignView, Campaigns,
-    ClaimRequest, ClientQuery, ClientView, Cursor, Dispatch, Dnc, DncAdded, DncQuery, Effect,
-    ExportRow, Gauges, Idempotency, Import, ImportStatus, Invitation, NewCall, NewCampaign,
-    NewClient, NewToken, Notice, NoticeKind, OpenCall, Page, Recorded, Refusals, Reply, SavedReply,
-    Session, SkipThen, SortKey, Store, TakeBack, TallyRow, Token, User, UserChange, UserView,
-    name_order,
+    Access, Account, AccountView, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport,
+    BeginImport, By, CallOrder, CallQuery, CallSort, CallView, Calls, CampaignProgress,
+    CampaignView, Campaigns, ClaimRequest, ClientQuery, ClientView, Cursor, Dispatch, Dnc,
+    DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Gauges, Idempotency,
+    Import, ImportStatus, Invitation, NewCall, NewCampaign, NewClient, NewToken, Notice,
+    NoticeKind, OpenCall, Page, Privacy, Recorded, Refusals, Reply, Retained, SavedReply, Session,
+    SkipThen, SortKey, Store, TakeBack, TallyRow, Token, User, UserChange, UserView, name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

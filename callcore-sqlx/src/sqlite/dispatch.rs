@@ -336,10 +336,12 @@ fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNu
     // What happened while the call was begun had to spare it; now it no longer does.
     let state = campaign.and_then(|id| work.campaigns.get(&id)).map(|campaign| campaign.state);
     let on_dnc = phone.zip(campaign).and_then(|(phone, id)| work.on_dnc(phone, id)).is_some();
-    let reason = match (state == Some(RunState::Stopped), on_dnc) {
-        (true, _) => Some(CancelReason::CampaignStopped),
-        (false, true) => Some(CancelReason::OnDnc),
-        (false, false) => None,
+    let row = client.and_then(|id| work.clients.get(&id));
+    let reason = match row.is_some_and(|row| row.erased.is_some()) {
+        true => Some(CancelReason::Erased),
+        false if state == Some(RunState::Stopped) => Some(CancelReason::CampaignStopped),
+        false if on_dnc => Some(CancelReason::OnDnc),
+        false => None,
     };
     if let Some(reason) = reason {
         work.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));

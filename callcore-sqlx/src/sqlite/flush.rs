@@ -57,6 +57,10 @@ const INSERT_EVENTS: &str = "
 insert or ignore into call_events (call, body)
 select unhex(value ->> 0, '-'), value ->> 1 from json_each(?1)";
 
+const DELETE_RECORDINGS: &str = "
+insert or ignore into recording_deletions (reference, tries, next_try)
+select value, 0, 0 from json_each(?1)";
+
 const UPDATE_CLIENTS: &str = "
 update clients set status = new.status, attempts = new.attempts, voicemails = new.voicemails,
     last_outcome = new.last_outcome, last_call_at = new.last_call_at, tags = new.tags
@@ -182,6 +186,9 @@ impl Work<'_> {
         let events: Vec<_> =
             self.out.events.drain(..).map(|(call, body)| json!([call, body])).collect();
         self.apply(INSERT_EVENTS, events).await?;
+        let recordings: Vec<_> =
+            std::mem::take(&mut self.out.recordings).into_iter().map(Value::from).collect();
+        self.apply(DELETE_RECORDINGS, recordings).await?;
         self.flush_clients().await?;
         self.flush_campaigns().await?;
         self.flush_counters().await?;

@@ -11,7 +11,7 @@ use sqlx::Row;
 
 use super::fail::Fail;
 use super::read;
-use super::row::{self, ids, instant, numbers, word};
+use super::row::{self, ErasedCall, ids, instant, numbers, word};
 use super::work::{CampaignRow, ClientRow, Work};
 
 impl Work<'_> {
@@ -157,6 +157,29 @@ impl Work<'_> {
         let settings = self.settings;
         let rows = read::call_rows(self.conn(), settings, &missing).await?;
         self.calls.extend(rows.into_iter().map(|row| (row.call.id, row)));
+        self.load_erased(&missing).await
+    }
+
+    /// Which calls lost their words.
+    async fn load_erased(&mut self, wanted: &BTreeSet<CallId>) -> Result<(), Fail> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let rows = sqlx::query(
+            "select call, number, phone from erased_calls
+             where call in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(ids(wanted))
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let dialled: Option<i64> = row.try_get("phone")?;
+            let dialled = dialled.map(row::phone).transpose()?;
+            let erased = ErasedCall { number: row.try_get("number")?, dialled };
+            if let Some(call) = self.calls.get_mut(&CallId::from_uuid(row.try_get("call")?)) {
+                call.erased = Some(erased);
+            }
+        }
         Ok(())
     }
 }

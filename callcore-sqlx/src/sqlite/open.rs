@@ -102,6 +102,8 @@ impl SqliteStore {
                 Durability::Normal => SqliteSynchronous::Normal,
             })
             .foreign_keys(true)
+            // What is deleted is overwritten: a person who was erased is not in the file's gaps.
+            .pragma("secure_delete", "on")
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256);
         keep_private(connect.get_filename());
@@ -147,6 +149,15 @@ impl SqliteStore {
     pub(super) async fn write(&self) -> Result<Work<'_>, Fail> {
         let tx = self.writer.begin_with("begin immediate").await?;
         Ok(Work::new(tx, &self.settings))
+    }
+
+    /// Moves the log into the file and empties it, so that what was overwritten in the one does not
+    /// stand in the other. Best effort: with a reader in the way it happens at a later commit.
+    pub(super) async fn empty_log(&self) {
+        let done = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.writer).await;
+        if let Err(error) = done {
+            tracing::debug!(%error, "the log was not emptied");
+        }
     }
 
     /// Begins a read that sees one state of things, however many statements it takes.

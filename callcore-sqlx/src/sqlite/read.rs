@@ -319,9 +319,12 @@ pub(super) async fn client_of_number(
     conn: &mut SqliteConnection,
     phone: PhoneNumber,
 ) -> Result<Option<ClientId>, Fail> {
+    // Nobody may learn from a new call which of the erased had this number.
     let dialled: Option<Option<Uuid>> = sqlx::query_scalar(
         "select client from calls where id = (
-             select call from number_dials where phone = ?1 order by at desc, call desc limit 1)",
+             select call from number_dials where phone = ?1 order by at desc, call desc limit 1)
+             and exists (select 1 from clients
+                 where clients.id = calls.client and erased_at is null)",
     )
     .bind(digits(phone))
     .fetch_optional(&mut *conn)

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{Call, CallRef, Direction, InboundRing, Progress, Report};
+use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Progress, Report};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
+use callcore::erase::{impersonal, recording_of};
 use callcore::id::{CallId, ClientId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{NoticeKind, Recorded, StoreError, StoreErrorKind};
@@ -194,15 +195,35 @@ impl Work<'_> {
         if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
             return Ok(Recorded::NoSuchCall);
         }
-        if !row.events.insert(report.event.clone()) {
+        if row.events.contains(&report.event) {
             return Ok(Recorded::Known { call: id });
         }
         let was_ended = row.call.ended_at().is_some();
-        self.out.events.push((id, serde_json::to_string(&report.event)?));
         let script = self.script(id).await?;
+        if !self.add_event(id, &report.event, &script)? {
+            return Ok(Recorded::Known { call: id });
+        }
         self.add_up(id, now, &script).await?;
         let ended = self.calls.get(&id).is_some_and(|row| row.call.ended_at().is_some());
         Ok(Recorded::New { call: id, ended: ended && !was_ended })
+    }
+
+    /// Adds an event to a call's; of one that was erased, only what is nobody's. Whether it was news.
+    fn add_event(&mut self, id: CallId, event: &CallEvent, script: &Script) -> Result<bool, Fail> {
+        let Some(row) = self.calls.get_mut(&id) else { return Ok(false) };
+        let mut news = vec![event.clone()];
+        if row.erased.is_some() {
+            let mut all = row.events.clone();
+            all.insert(event.clone());
+            news = impersonal(&all, script).difference(&row.events).cloned().collect();
+            self.out.recordings.extend(recording_of(event).map(str::to_owned));
+        }
+        for event in &news {
+            self.out.events.push((id, serde_json::to_string(event)?));
+        }
+        let is_news = !news.is_empty();
+        row.events.extend(news);
+        Ok(is_news)
     }
 
     /// Makes a call's row what its events say, with everything that follows.
@@ -215,7 +236,8 @@ impl Work<'_> {
         let Some(row) = self.calls.get(&id) else { return Ok(()) };
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
-        let (client, phone) = (row.call.client, row.call.phone);
+        let dialled = row.erased.and_then(|erased| erased.dialled);
+        let (client, phone) = (row.call.client, row.call.phone.or(dialled));
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));

@@ -96,11 +96,22 @@ impl Table {
     }
 }
 
+/// A call whose words were erased.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ErasedCall {
+    /// Whether its number goes too, once it has ended.
+    pub(super) number: bool,
+    /// The number that was dialled, for as long as caps look back to it.
+    pub(super) dialled: Option<PhoneNumber>,
+}
+
 /// A call with what the store keeps beside it.
 #[derive(Debug)]
 pub(super) struct CallRow {
     pub(super) call: Call,
     pub(super) events: BTreeSet<CallEvent>,
+    /// Set once its words were erased.
+    pub(super) erased: Option<ErasedCall>,
     pub(super) epoch: u64,
     /// Until when, on the wall clock, a worker holds it.
     pub(super) lease_until: Option<i64>,
@@ -117,6 +128,7 @@ impl CallRow {
         Self {
             call,
             events: BTreeSet::new(),
+            erased: None,
             epoch: 0,
             lease_until: None,
             looks: 0,
@@ -170,6 +182,7 @@ impl CallRow {
         Ok(Self {
             call,
             events: BTreeSet::new(),
+            erased: None,
             epoch: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
             lease_until,
             looks: row.try_get("looks")?,

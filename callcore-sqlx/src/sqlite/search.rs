@@ -105,6 +105,15 @@ fn pieces(text: &str) -> Option<String> {
     Some(quoted.collect::<Vec<_>>().join(" AND "))
 }
 
+/// Adds a condition that a number on the DNC list holds some digits, three of them or more.
+pub(super) fn push_listed(sql: &mut QueryBuilder<Sqlite>, digits: String) {
+    if let Some(pieces) = pieces(&digits) {
+        sql.push(" and phone in (select rowid from dnc_search where dnc_search match ");
+        sql.push_bind(pieces).push(")");
+    }
+    sql.push(" and instr(cast(phone as text), ").push_bind(digits).push(") > 0");
+}
+
 /// The first text that no longer begins with a prefix; none if there is no such text.
 fn after_prefix(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();

@@ -48,6 +48,8 @@ pub(super) struct Out {
     /// in flight there.
     pub(super) withdrawn: Vec<(CallId, Table)>,
     pub(super) events: Vec<(CallId, String)>,
+    /// Recordings the carrier has to delete.
+    pub(super) recordings: BTreeSet<String>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
 }
@@ -231,6 +233,12 @@ impl<'s> Work<'s> {
             row.lease_until = None;
         }
         row.call.claimed = row.lease_until.is_some();
+        let goes = row.erased.is_some_and(|erased| erased.number);
+        if goes && Table::of(&row.call) == Table::History && row.call.phone.is_some() {
+            // While it was live, it kept others from dialling the number.
+            (row.call.phone, row.call.zone) = (None, None);
+            row.changed = true;
+        }
         let new = Tally::of(&row.call);
         let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
         if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
@@ -364,17 +372,51 @@ impl<'s> Work<'s> {
         at: DateTime<Utc>,
         by: &Actor,
     ) -> Result<Vec<CallId>, Fail> {
-        let rows =
-            sqlx::query("select id, campaign from clients where phone = ?1 order by campaign")
-                .bind(row::digits(phone))
-                .fetch_all(self.conn())
-                .await?;
+        self.cancel_numbers(&BTreeSet::from([phone]), scope, at, by).await
+    }
+
+    /// Cancels every scheduled call to some numbers in a scope, because of DNC entries.
+    pub(super) async fn cancel_numbers(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+    ) -> Result<Vec<CallId>, Fail> {
+        let clients = self.clients_of(phones, scope).await?;
+        self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await
+    }
+
+    /// The clients of some numbers in a scope.
+    pub(super) async fn clients_of(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+    ) -> Result<Vec<ClientId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from clients
+             where phone in (select value from json_each(?1)) order by phone, campaign",
+        )
+        .bind(row::numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
         let mut clients = Vec::new();
         for row in rows {
             if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
                 clients.push(ClientId::from_uuid(row.try_get("id")?));
             }
         }
+        Ok(clients)
+    }
+
+    /// Cancels every scheduled call of some clients, and brings these up to date.
+    pub(super) async fn retire_waiting(
+        &mut self,
+        clients: &[ClientId],
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Result<Vec<CallId>, Fail> {
         self.load_clients(clients.iter().copied()).await?;
         let waits = |brief: &CallBrief| matches!(brief.stage, Stage::Scheduled { .. });
         let waiting: Vec<CallId> = clients
@@ -385,10 +427,10 @@ impl<'s> Work<'s> {
             .collect();
         self.load_calls(waiting.iter().copied()).await?;
         for id in &waiting {
-            self.retire(*id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+            self.retire(*id, at, by, Retirement::Canceled(reason));
         }
         for client in clients {
-            self.follow_up(client, at);
+            self.follow_up(*client, at);
         }
         Ok(waiting)
     }

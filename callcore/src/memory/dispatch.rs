@@ -17,7 +17,6 @@ use crate::phone::PhoneNumber;
 use crate::port::{
     By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
-use crate::script::Script;
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
 const FIRST_LOOK: TimeDelta = TimeDelta::seconds(30);
@@ -271,10 +270,12 @@ impl State {
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
         let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
-        let reason = match (stopped, on_dnc) {
-            (true, _) => Some(CancelReason::CampaignStopped),
-            (false, true) => Some(CancelReason::OnDnc),
-            (false, false) => None,
+        let row = client.and_then(|id| self.clients.get(&id));
+        let reason = match row.is_some_and(|row| row.client.erased.is_some()) {
+            true => Some(CancelReason::Erased),
+            false if stopped => Some(CancelReason::CampaignStopped),
+            false if on_dnc => Some(CancelReason::OnDnc),
+            false => None,
         };
         if let Some(reason) = reason {
             self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
@@ -311,14 +312,18 @@ impl State {
             CallRef::Ours(id) => *id,
             CallRef::Inbound(ring) => self.inbound_call(now, ring, report.event.at),
         };
-        let Some(row) = self.calls.get_mut(&id) else { return Recorded::NoSuchCall };
+        let Some(row) = self.calls.get(&id) else { return Recorded::NoSuchCall };
         if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
             return Recorded::NoSuchCall;
         }
-        if !row.events.insert(report.event.clone()) {
+        let was_ended = row.call.ended_at().is_some();
+        let news = self.news(id, &report.event);
+        if news.is_empty() {
             return Recorded::Known { call: id };
         }
-        let was_ended = row.call.ended_at().is_some();
+        if let Some(row) = self.calls.get_mut(&id) {
+            row.events.extend(news);
+        }
         self.add_up(id, now);
         let ended = self.calls[&id].call.ended_at().is_some();
         Recorded::New { call: id, ended: ended && !was_ended }
@@ -326,17 +331,13 @@ impl State {
 
     /// Makes a call's row what its events say, with everything that follows.
     fn add_up(&mut self, id: CallId, now: DateTime<Utc>) {
+        let script = self.script_of(id);
         let row = &self.calls[&id];
-        let settings = row
-            .call
-            .campaign
-            .and_then(|campaign| self.campaigns.get(&campaign))
-            .and_then(|campaign| campaign.versions.get(&row.call.settings_version));
-        let quiet = Script::default();
-        let script = settings.map_or(&quiet, |settings| &settings.script);
-        let progress = Progress::of(&row.events, script);
+        let progress = Progress::of(&row.events, &script);
         let first = row.events.first().map(|event| event.at);
-        let (client, phone) = (row.call.client, row.call.phone);
+        let dialled = self.erased_calls.get(&id).and_then(|erased| erased.dialled);
+        let phone = row.call.phone.or(dialled.map(|(phone, _)| phone));
+        let client = row.call.client;
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
@@ -390,7 +391,8 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        self.cancel_number(phone, DncScope::Global, now, &Actor::Client);
+        let why = CancelReason::OnDnc;
+        self.cancel_number(phone, DncScope::Global, now, &Actor::Client, why);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.
@@ -405,6 +407,8 @@ impl State {
         }
         let last_dial = ring.from.and_then(|from| self.dials.get(&from)?.last().copied());
         let dialled = last_dial.and_then(|(_, id)| self.calls[&id].call.client);
+        // Nobody may learn from a new call which of the erased had this number.
+        let dialled = dialled.filter(|id| self.clients[id].client.erased.is_none());
         let client = dialled.or_else(|| {
             let from = ring.from?;
             let rows = self.clients.values().filter(|row| row.client.phone == Some(from));

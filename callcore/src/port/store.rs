@@ -1,6 +1,6 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is six traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
@@ -10,6 +10,7 @@ mod cursor;
 mod dispatch;
 mod dnc;
 mod people;
+mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,17 +25,18 @@ pub use campaigns::{
 use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
-pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
 pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
+pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -103,6 +105,10 @@ pub enum Effect {
     User(Box<UserView>),
     /// A token was made.
     Token(Box<Token>),
+    /// A list of numbers not to call began to come in.
+    DncImport(Box<DncImport>),
+    /// A person was erased.
+    Erased(Erased),
     /// Something was read, and the audit log says so.
     Read,
 }

@@ -45,6 +45,7 @@ pub mod events;
 pub mod finding;
 pub mod lists;
 pub mod people;
+pub mod privacy;
 pub mod watch;
 
 /// Makes fresh stores.
@@ -202,6 +203,26 @@ macro_rules! store_conformance {
                 n4_an_entry_removed_does_not_bring_calls_back
                 n4_whoever_came_in_while_listed_stays_out_after_removal
                 n3_entries_come_newest_first_and_are_found
+                n5_a_batch_does_what_each_entry_would
+                n5_a_batch_cancels_and_names_calls_in_its_scope_only
+                n6_a_list_takes_batches_while_it_runs_and_leaves_one_audit_row
+                n6_a_list_whose_reader_died_has_failed
+            }
+            privacy {
+                e1_nothing_a_store_tells_shows_whoever_was_erased
+                e1_searches_find_no_one_who_was_erased
+                e1_answers_under_idempotency_keys_no_longer_show_the_person
+                e2_what_is_scheduled_is_cancelled_and_what_is_live_is_named
+                e2_a_call_claimed_before_is_not_begun_after
+                e2_a_call_taken_back_after_an_erasure_ends
+                e3_words_that_come_late_are_dropped_and_the_end_is_kept
+                e3_whoever_opts_out_after_being_erased_is_on_the_list
+                e1_dials_to_an_erased_number_count_on
+                e4_erasing_again_changes_nothing
+                e5_a_recording_is_to_be_deleted_until_the_carrier_confirms
+                e6_words_are_kept_as_long_as_allowed_and_no_longer
+                e6_clients_that_come_in_after_a_round_have_theirs_later
+                e7_what_ran_out_is_forgotten_and_nothing_else
             }
             access {
                 a1_a_link_is_redeemed_once
@@ -269,6 +290,7 @@ mod tests {
         include_str!("../port/store/campaigns.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+        include_str!("../port/store/privacy.rs"),
     ];
 
     const MODULES: &[&str] = &[
@@ -287,6 +309,7 @@ mod tests {
         include_str!("store/lists.rs"),
         include_str!("store/people.rs"),
         include_str!("store/watch.rs"),
+        include_str!("store/privacy.rs"),
     ];
 
     /// The names the macro lists.

@@ -59,6 +59,7 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
+    store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
     store.keep_server_zone(&config.time_zone).await?;
 
     let ports = Ports {

@@ -10,7 +10,7 @@ use super::spec::Spec;
 use super::world::{World, read};
 use crate::actor::Actor;
 use crate::analytics::Totals;
-use crate::call::{CallEvent, Direction, Outcome, Progress, Report};
+use crate::call::{Call, CallEvent, Direction, EventKind, Outcome, Progress, Report};
 use crate::campaign::RunState;
 use crate::client::{Client, ClientStatus};
 use crate::id::{CallId, CampaignId};
@@ -183,13 +183,21 @@ impl World {
             let call = view.ok_or(format!("call {name} is gone"))?.call;
             let mut told: Vec<CallEvent> = record.events.iter().cloned().collect();
             let (end, unknown) = (record.end(), record.end().is_some_and(|end| end.unknown));
-            same(&format!("the events of call {name}"), &stored, &told)?;
+            let erased = stage.judge.erased.contains(&record.client);
+            if erased {
+                check_erased_call(&call, &stored).map_err(|what| format!("call {name}: {what}"))?;
+            } else {
+                same(&format!("the events of call {name}"), &stored, &told)?;
+            }
             same(
                 &format!("the outcome of call {name}"),
                 &call.outcome(),
                 &end.map(|it| it.outcome),
             )?;
             same(&format!("the end of call {name}"), &call.ended_at(), &end.map(|it| it.at))?;
+            if erased {
+                continue;
+            }
             told.extend(told.clone());
             stage.dice.shuffle(&mut told);
             stage.stats.given_up += u64::from(unknown);
@@ -225,6 +233,17 @@ impl World {
     }
 }
 
+/// Of a person who was erased nothing is left but how its calls ended.
+fn check_erased_call(call: &Call, events: &[CallEvent]) -> Result<(), String> {
+    let personal = |event: &CallEvent| {
+        matches!(event.kind, EventKind::Key { .. } | EventKind::Line { .. } | EventKind::Tag { .. })
+    };
+    if call.phone.is_some() || events.iter().any(personal) {
+        return Err("its person was erased and is still known".to_owned());
+    }
+    Ok(())
+}
+
 fn audit_client(
     judge: &Judge,
     rows: &Rows,
@@ -232,6 +251,11 @@ fn audit_client(
     state: RunState,
     client: &Client,
 ) -> Result<(), String> {
+    let erased = judge.erased.contains(&client.id);
+    same("being erased", &client.erased.is_some(), &erased)?;
+    if erased && (client.phone.is_some() || !client.name.is_empty() || !client.tags.is_empty()) {
+        return Err("was erased and is still known".to_owned());
+    }
     let standing = &client.standing;
     let dials = judge.dials_of(client.id);
     same("dials", &(standing.attempts as usize), &dials.len())?;

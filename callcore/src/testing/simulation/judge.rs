@@ -29,6 +29,8 @@ pub(super) struct Judge {
     pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
     /// Numbers that were ever on a list: their clients' calls may have been cancelled.
     pub(super) ever_on_dnc: BTreeSet<PhoneNumber>,
+    /// Clients that were erased: never called again, and nothing is known of them.
+    pub(super) erased: BTreeSet<ClientId>,
     /// Calls that workers claimed, the latest last: where people meddle.
     pub(super) claims: Vec<CallId>,
     /// Calls that people asked for, and their intents.
@@ -182,6 +184,7 @@ impl Judge {
         };
         holds(allowed_state, &format!("its campaign is {}", campaign.state.as_str()))?;
         holds(!self.on_dnc(phone, permit.campaign()), "its number is on the DNC list")?;
+        holds(!self.erased.contains(&permit.client()), "its client was erased")?;
         holds(
             permit.settings_version() as usize == campaign.versions.len(),
             "its settings are outdated",
@@ -381,6 +384,15 @@ impl Judge {
     pub(super) fn listed(&mut self, phone: PhoneNumber, scope: DncScope) {
         self.dnc.insert((phone, scope));
         self.ever_on_dnc.insert(phone);
+    }
+
+    /// The person behind a client was erased: in every campaign that had the number by then.
+    pub(super) fn erased(&mut self, client: ClientId) {
+        let Some(phone) = self.clients.get(&client).map(|person| person.phone) else { return };
+        if !self.erased.contains(&client) {
+            let all = self.clients.iter().filter(|(_, person)| person.phone == phone);
+            self.erased.extend(all.map(|(id, _)| *id));
+        }
     }
 
     pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> bool {

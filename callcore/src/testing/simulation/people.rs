@@ -11,15 +11,17 @@ use crate::call::{Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::client::Consent;
 use crate::desk::AfterSkip;
-use crate::dnc::{DncEntry, DncScope, DncSource};
+use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    BeginImport, By, CallQuery, CallView, Calls, Campaigns, Dnc, NewCampaign, NewClient,
+    BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, Dnc, NewCampaign,
+    NewClient,
 };
 
 /// Numbers that the campaigns share: all of the fictional exchange 555-01xx.
 const NUMBERS: u64 = 40;
+const FIRST_NUMBER: u64 = 12_125_550_100;
 
 const PERSON: Actor = Actor::System;
 
@@ -74,7 +76,8 @@ impl World {
         let id = view.call.id;
         let luck = self.dice(|dice| dice.below(100));
         match luck {
-            0..=9 => self.list(phone, campaign),
+            0..=6 => self.list(phone, campaign),
+            7..=9 => self.list_many(phone, campaign),
             10..=15 => self.unlist(),
             16..=30 => self.pause(campaign),
             31..=39 => self.change(campaign),
@@ -87,7 +90,8 @@ impl World {
                 let done = desk.retry(By::new(&PERSON, now), id, None).await;
                 Done::Acted("re-call", done.is_ok())
             }),
-            87..=98 => self.add(campaign),
+            87..=95 => self.add(campaign),
+            96..=98 => self.erase(&view),
             _ => self.transition(campaign, Transition::Stop, "stop"),
         }
     }
@@ -140,6 +144,37 @@ impl World {
         };
         self.start(async move {
             Done::Acted("DNC entry", desk.add_dnc(By::new(&PERSON, now), entry).await.is_ok())
+        });
+    }
+
+    /// A list of numbers comes in, the call's among them.
+    fn list_many(&mut self, phone: PhoneNumber, campaign: CampaignId) {
+        let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
+        let id = ImportId::new(now, &*self.entropy);
+        let (everywhere, others) = self
+            .dice(|dice| (dice.chance(300), [0; 3].map(|_| FIRST_NUMBER + dice.below(NUMBERS))));
+        let scope = if everywhere { DncScope::Global } else { DncScope::Campaign(campaign) };
+        let others = others.into_iter().filter_map(|digits| PhoneNumber::from_digits(digits).ok());
+        let numbers: Vec<_> = others.chain([phone]).map(|it| (it, String::new())).collect();
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            let new = BeginDncImport { id, scope, file_name: "list.csv".to_owned() };
+            let mut report = DncReport::default();
+            let done = match store.begin_dnc_import(by, new).await {
+                Ok(_) => desk.add_numbers(by, id, &numbers, &mut report).await.is_ok(),
+                Err(_) => false,
+            };
+            Done::Acted("DNC list", done)
+        });
+    }
+
+    /// A person is erased, as a rule one who was called.
+    fn erase(&mut self, view: &CallView) {
+        let Some(client) = view.call.client else { return };
+        let (desk, now) = (self.desk.clone(), self.now());
+        self.start(async move {
+            let done = desk.erase(By::new(&PERSON, now), client, "asked for").await;
+            Done::Acted("erasure", done.is_ok())
         });
     }
 
@@ -223,7 +258,7 @@ impl World {
 
     fn a_client(&self, line: u64, now: DateTime<Utc>) -> Option<NewClient> {
         let mut stage = self.stage.lock();
-        let number = 12_125_550_100 + stage.dice.below(NUMBERS);
+        let number = FIRST_NUMBER + stage.dice.below(NUMBERS);
         let zones = client_zones(&mut stage.dice);
         let consent = stage.dice.chance(800).then(|| Consent {
             basis: "signed".to_owned(),

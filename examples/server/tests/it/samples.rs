@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use callcore::runtime::SystemClock;
+use callcore::time::Clock;
 use reqwest::RequestBuilder;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -63,7 +65,7 @@ pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
         ("POST", "/api/campaigns/{id}/import") => Body::File(list.to_owned()),
         ("POST", "/api/calls/{id}/skip") => Body::Json(json!({"reason": "bad_timing"})),
         ("POST", "/api/calls/{id}/reschedule") => {
-            let tomorrow = chrono::Utc::now() + chrono::TimeDelta::days(1);
+            let tomorrow = SystemClock.now() + chrono::TimeDelta::days(1);
             Body::Json(json!({"due_at": tomorrow.to_rfc3339()}))
         }
         ("POST", "/api/calls/export") => Body::Json(json!({"ids": [NOBODY]})),

@@ -8,17 +8,17 @@ use chrono::{DateTime, Utc};
 use super::FaultyStore;
 use crate::call::{CallEvent, Intent, Skip};
 use crate::campaign::{RunState, Settings, Transition};
-use crate::dnc::{DncEntry, DncScope};
+use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
 use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditQuery, AuditRow, BeginImport, By, CallQuery,
-    CallView, Calls, CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc, DncAdded,
-    DncQuery, ExportRow, Gauges, Import, ImportStatus, Invitation, NewCall, NewCampaign, NewClient,
-    NewToken, Notice, Page, SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User,
-    UserChange, UserView,
+    Access, ActError, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport, By,
+    CallQuery, CallView, Calls, CampaignView, Campaigns, ClientQuery, ClientView, Cursor, Dnc,
+    DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Gauges, Import, ImportStatus,
+    Invitation, NewCall, NewCampaign, NewClient, NewToken, Notice, Page, Privacy, Retained,
+    SavedReply, Session, SkipThen, StoreError, TallyRow, Token, User, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -289,6 +289,100 @@ impl Dnc for FaultyStore {
 
     async fn dnc(&self, query: &DncQuery) -> Result<Page<DncEntry>, StoreError> {
         self.inner.dnc(query).await
+    }
+
+    async fn begin_dnc_import(
+        &self,
+        by: By<'_>,
+        new: BeginDncImport,
+    ) -> Result<DncImport, ActError> {
+        self.commit("begin_dnc_import", self.inner.begin_dnc_import(by, new)).await
+    }
+
+    async fn add_dnc_batch(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+    ) -> Result<DncBatch, ActError> {
+        self.commit("add_dnc_batch", async {
+            let batch = self.inner.add_dnc_batch(by, import, numbers).await?;
+            let scope = self.inner.dnc_import(import).await?.map(|import| import.scope);
+            let mut stage = self.stage.lock();
+            for (phone, _) in numbers {
+                if let Some(scope) = scope {
+                    stage.judge.listed(*phone, scope);
+                }
+            }
+            drop(stage);
+            Ok(batch)
+        })
+        .await
+    }
+
+    async fn report_dnc_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &DncReport,
+    ) -> Result<DncImport, ActError> {
+        let done = self.inner.report_dnc_import(by, import, status, report);
+        self.commit("report_dnc_import", done).await
+    }
+
+    async fn dnc_import(&self, id: ImportId) -> Result<Option<DncImport>, StoreError> {
+        self.inner.dnc_import(id).await
+    }
+
+    async fn fail_running_dnc_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
+        self.inner.fail_running_dnc_imports(by).await
+    }
+
+    async fn listed(
+        &self,
+        scope: DncScope,
+        numbers: &[PhoneNumber],
+    ) -> Result<Vec<bool>, StoreError> {
+        self.inner.listed(scope, numbers).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Privacy for FaultyStore {
+    async fn erase(&self, by: By<'_>, client: ClientId, reason: &str) -> Result<Erased, ActError> {
+        self.commit("erase", async {
+            let erased = self.inner.erase(by, client, reason).await?;
+            self.stage.lock().judge.erased(client);
+            Ok(erased)
+        })
+        .await
+    }
+
+    async fn retain(
+        &self,
+        by: By<'_>,
+        before: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Retained, StoreError> {
+        self.commit("retain", self.inner.retain(by, before, limit)).await
+    }
+
+    async fn prune(&self, by: By<'_>, wall: DateTime<Utc>) -> Result<(), StoreError> {
+        self.commit("prune", self.inner.prune(by, wall)).await
+    }
+
+    async fn recordings_to_delete(
+        &self,
+        wall: DateTime<Utc>,
+        limit: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        self.inner.recordings_to_delete(wall, limit).await
+    }
+
+    async fn recordings_deleted(&self, references: &[String]) -> Result<(), StoreError> {
+        self.inner.recordings_deleted(references).await
     }
 }
 
