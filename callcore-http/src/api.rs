@@ -4,11 +4,14 @@ pub(crate) mod audit;
 pub(crate) mod calls;
 pub(crate) mod campaigns;
 pub(crate) mod clients;
+pub(crate) mod cron;
 pub(crate) mod dashboard;
 pub(crate) mod dnc;
 pub(crate) mod events;
 pub(crate) mod imports;
 pub(crate) mod invitations;
+pub(crate) mod mails;
+pub(crate) mod notices;
 pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod users;
@@ -108,8 +111,19 @@ routes! {
     get "/api/audit" Admin audit::list::handle;
     get "/api/audit/export" Admin audit::export::handle;
 
+    get "/api/notices" Viewer notices::handle;
+    get "/api/mails" Viewer mails::handle;
+
+    get "/api/cron/tick" None cron::tick::handle;
+    post "/api/cron/tick" None cron::tick::handle;
+    get "/api/cron/daily-summary" None cron::daily_summary::handle;
+    post "/api/cron/daily-summary" None cron::daily_summary::handle;
+
     get "/api/settings" Viewer settings::read::handle;
     patch "/api/settings" Admin settings::change::handle;
+    post "/api/stop-all" Operator settings::stop_all::handle;
+    post "/api/resume-all" Admin settings::resume_all::handle;
+    post "/api/campaigns/pause-all" Operator campaigns::pause_all::handle;
 }
 
 const fn verb(method: &str) -> &'static str {

@@ -183,7 +183,7 @@ fn csrf_of(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 
-fn bearer(value: &[u8]) -> Option<&str> {
+pub(crate) fn bearer(value: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(value).ok()?;
     let (scheme, secret) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())

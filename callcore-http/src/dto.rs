@@ -7,6 +7,7 @@ mod campaign;
 mod client;
 mod dnc;
 mod import;
+mod mail;
 mod numbers;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,12 +18,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 pub(crate) use access::{AuditDto, TokenDto, UserDto};
-pub(crate) use account::AccountDto;
+pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
 pub(crate) use call::{CallDetail, CallDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::ImportDto;
+pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
@@ -35,6 +37,11 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
     match effect {
         Effect::Campaign(view) => json!(CampaignDto::from(&**view)),
         Effect::Account(view) => json!(AccountDto::from(&**view)),
+        Effect::Stopped(stopped) => json!(StoppedAllDto::from(&**stopped)),
+        Effect::Paused(views) => {
+            let paused: Vec<CampaignDto> = views.iter().map(CampaignDto::from).collect();
+            json!({"paused": paused})
+        }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
@@ -42,6 +49,7 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::User(view) => json!(UserDto::from(&**view)),
         Effect::Token(token) => json!(TokenDto::from(&**token)),
+        Effect::Mail(mail) => json!(MailDto::from(&**mail)),
         Effect::DncRemoved | Effect::Read => Value::Null,
     }
 }

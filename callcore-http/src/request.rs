@@ -141,16 +141,6 @@ impl Change {
     }
 }
 
-/// Whether a text is seen as it is: nothing in it is invisible, or turns what stands beside it around.
-pub(crate) fn is_plain(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    !text.contains(hidden)
-}
-
 /// Whether a text in it holds a NUL, which no database keeps.
 fn has_nul(value: &Value) -> bool {
     match value {

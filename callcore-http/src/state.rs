@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
+use callcore::driver::Driver;
+use callcore::mailer::Mailer;
 use callcore::port::{Store, Telephony, WebhookDecoder};
 use callcore::runtime::Health;
 use callcore::time::{Clock, Entropy, Zone};
@@ -66,6 +68,15 @@ struct Inner {
     feed: Arc<Feed>,
     webhook_events: Arc<AtomicU64>,
     loops: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
+    mailer: Option<Arc<Mailer>>,
+    cron: Option<Cron>,
+}
+
+/// What a scheduler may do, and the digest of the secret that lets it in.
+#[derive(Clone)]
+pub(crate) struct Cron {
+    pub(crate) secret: [u8; 32],
+    pub(crate) driver: Arc<Driver>,
 }
 
 #[derive(Clone)]
@@ -104,6 +115,8 @@ impl ApiState {
             feed: Arc::default(),
             webhook_events: Arc::default(),
             loops: None,
+            mailer: None,
+            cron: None,
         }))
     }
 
@@ -187,6 +200,22 @@ impl ApiState {
     #[must_use]
     pub fn with_loops(self, health: impl Fn() -> Health + Send + Sync + 'static) -> Self {
         self.with(|inner| inner.loops = Some(Arc::new(health)))
+    }
+
+    /// Lets in a scheduler that sends `Authorization: Bearer SECRET`: it turns the driver with
+    /// `/api/cron/tick`. Only the secret's SHA-256 is kept. The driver may be turned by a loop as
+    /// well.
+    #[must_use]
+    pub fn with_cron(self, secret: &str, driver: Arc<Driver>) -> Self {
+        let cron = Cron { secret: digest(secret), driver };
+        self.with(|inner| inner.cron = Some(cron))
+    }
+
+    /// Sends mails with `/api/cron/*`, and shows that mails are sent. The mailer may be turned by a
+    /// loop as well.
+    #[must_use]
+    pub fn with_mailer(self, mailer: Arc<Mailer>) -> Self {
+        self.with(|inner| inner.mailer = Some(mailer))
     }
 
     /// The store.
@@ -306,6 +335,14 @@ impl ApiState {
 
     pub(crate) fn loops(&self) -> Option<Health> {
         self.0.loops.as_ref().map(|health| health())
+    }
+
+    pub(crate) fn mailer(&self) -> Option<&Arc<Mailer>> {
+        self.0.mailer.as_ref()
+    }
+
+    pub(crate) fn cron(&self) -> Option<&Cron> {
+        self.0.cron.as_ref()
     }
 
     pub(crate) fn password_checks(&self) -> Arc<Semaphore> {

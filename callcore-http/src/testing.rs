@@ -13,11 +13,14 @@ use callcore::call::{AnsweredBy, Ending, EventKind, Report, Speaker};
 use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::{CallId, UserId};
+use callcore::mail::Links;
+use callcore::mailer::{MailLimits, MailSettings, Mailer};
 use callcore::memory::MemoryStore;
 use callcore::port::{
     Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
 };
+use callcore::port::{Mail, Notifier, NotifyError};
 use callcore::time::{ManualClock, SeededEntropy};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -33,7 +36,11 @@ pub(crate) struct World {
     store: Arc<MemoryStore>,
     carrier: Arc<Carrier>,
     wakes: Arc<AtomicUsize>,
+    post: Arc<Post>,
 }
+
+/// What lets a scheduler in.
+pub(crate) const CRON_SECRET: &str = "a secret for the scheduler";
 
 /// Settings that are open on weekdays in New York.
 pub(crate) fn settings() -> Value {
@@ -65,7 +72,25 @@ impl World {
         Self::with(|state| state)
     }
 
+    /// A world in which a scheduler has no secret.
+    pub(crate) fn without_cron() -> Self {
+        Self::build(|state| state, None, false)
+    }
+
+    /// A world that sends mails.
+    pub(crate) fn with_mail() -> Self {
+        Self::build(|state| state, Some(CRON_SECRET), true)
+    }
+
     pub(crate) fn with(change: impl FnOnce(ApiState) -> ApiState) -> Self {
+        Self::build(change, Some(CRON_SECRET), false)
+    }
+
+    fn build(
+        change: impl FnOnce(ApiState) -> ApiState,
+        cron: Option<&str>,
+        sends_mail: bool,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new("2026-11-23T15:00:00Z".parse().unwrap()));
         let (store, carrier) = (Arc::new(MemoryStore::default()), Arc::new(Carrier::default()));
         let wakes = Arc::new(AtomicUsize::new(0));
@@ -83,9 +108,29 @@ impl World {
         for role in [Role::Viewer, Role::Operator, Role::Admin] {
             state = state.with_token(role.as_str(), role.as_str(), role);
         }
+        let post = Arc::new(Post::default());
+        let entropy = Arc::new(SeededEntropy::new(8));
+        if let Some(secret) = cron {
+            let (clock, wall) = (clock.clone(), clock.clone());
+            let driver = Driver::new(store.clone(), carrier.clone(), clock, wall);
+            state = state.with_cron(secret, Arc::new(driver));
+        }
+        if sends_mail {
+            let settings = MailSettings {
+                to: vec!["ops@example.com".parse().unwrap()],
+                details: false,
+                links: Links::new("http://127.0.0.1:3000"),
+                zone: callcore::time::Zone::utc(),
+                summary_at: None,
+                limits: MailLimits::default(),
+            };
+            let (clock, wall, post) = (clock.clone(), clock.clone(), post.clone());
+            let mailer = Mailer::new(store.clone(), post, clock, wall, entropy, settings);
+            state = state.with_mailer(Arc::new(mailer));
+        }
         let state = change(state);
         let router = router(state.clone());
-        Self { state, router, clock, store, carrier, wakes }
+        Self { state, router, clock, store, carrier, wakes, post }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Asked {
@@ -193,6 +238,26 @@ impl World {
         self.post(&format!("/api/campaigns/{campaign}/start"), json!({})).await;
         self.answer_all().await;
         call
+    }
+
+    /// The subjects of the mails that were sent.
+    pub(crate) fn mails(&self) -> Vec<String> {
+        self.post.0.lock().unwrap().clone()
+    }
+
+    /// Sends the summary of the day so far.
+    pub(crate) async fn summary(&self) -> Answer {
+        self.scheduled("/api/cron/daily-summary").await
+    }
+
+    /// Does what a scheduler has done.
+    pub(crate) async fn tick(&self) -> Answer {
+        self.scheduled("/api/cron/tick").await
+    }
+
+    async fn scheduled(&self, path: &str) -> Answer {
+        let request = self.request("GET", path).anonymous();
+        request.header("authorization", &format!("Bearer {CRON_SECRET}")).send().await
     }
 
     /// Whether the audit log has a row of an action.
@@ -351,5 +416,21 @@ impl Telephony for Carrier {
             true => Err(TelephonyError::new("delete a recording")),
             false => Ok(()),
         }
+    }
+}
+
+/// A way for mails that takes every one.
+#[derive(Debug, Default)]
+struct Post(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Notifier for Post {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn send(&self, mail: &Mail) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(mail.subject.clone());
+        Ok(())
     }
 }

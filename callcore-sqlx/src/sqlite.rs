@@ -18,6 +18,7 @@
 
 mod access;
 mod account;
+mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
@@ -30,6 +31,7 @@ mod flush;
 mod import;
 mod load;
 mod open;
+mod outbox;
 mod people;
 mod privacy;
 mod read;

@@ -1,12 +1,14 @@
 //! The account as a whole: its settings, its limits, and the switch that stops all dialling.
 
 mod mail;
+mod meter;
 mod money;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 pub use mail::{Mail, SummaryAt};
+pub use meter::{Day, Meter, Reading, Room};
 pub use money::{Money, MoneyError, SpendPerDay};
 
 use crate::actor::Actor;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 
 use crate::call::Skip;
 use crate::campaign::Settings;
@@ -17,7 +18,7 @@ use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Par
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Added, BeginImport, By, CallView, DncAdded, Erased, Import, ImportStatus, NewCall,
-    NewClient, Refused, Retained, SkipThen, Store, StoreError, Telephony,
+    NewClient, Refused, Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -54,6 +55,8 @@ const ROWS_AT_ONCE: usize = 500;
 
 /// How many clients and calls lose their words in one transaction.
 const RETAINED_AT_ONCE: u32 = 200;
+/// How many calls the carrier is asked to hang up at the same time.
+const HANG_UPS_AT_ONCE: usize = 20;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -291,7 +294,7 @@ impl Desk {
     /// The scope's campaign does not exist, or the store failed.
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
-        self.hang_up(&added.in_flight).await?;
+        self.hang_up_all(&added.in_flight).await;
         Ok(added)
     }
 
@@ -313,7 +316,8 @@ impl Desk {
             report.count_number(is_new);
         }
         report.count_calls(batch.canceled.len(), &batch.in_flight);
-        Ok(self.hang_up(&batch.in_flight).await?)
+        self.hang_up_all(&batch.in_flight).await;
+        Ok(())
     }
 
     /// Erases the person behind a client everywhere, and hangs up the calls to it that have begun.
@@ -330,7 +334,7 @@ impl Desk {
         reason: &str,
     ) -> Result<Erased, ActError> {
         let erased = self.store.erase(by, client, reason).await?;
-        self.hang_up(&erased.in_flight).await?;
+        self.hang_up_all(&erased.in_flight).await;
         Ok(erased)
     }
 
@@ -354,14 +358,36 @@ impl Desk {
         }
     }
 
-    async fn hang_up(&self, calls: &[CallId]) -> Result<(), StoreError> {
-        for call in calls {
-            let view = self.store.call(*call).await?;
-            let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
-            // Best effort: the answer names the call as in flight whether or not this succeeds.
-            drop(self.carrier.hang_up(*call, carrier_call_id.as_deref()).await);
+    /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop
+    /// holds even if the carrier can't be asked to hang up.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken.
+    pub async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
+        let stopped = self.store.stop_all(by, reason).await?;
+        if hang_up {
+            self.hang_up_all(&stopped.in_flight).await;
         }
-        Ok(())
+        Ok(stopped)
+    }
+
+    async fn hang_up_all(&self, calls: &[CallId]) {
+        for some in calls.chunks(HANG_UPS_AT_ONCE) {
+            join_all(some.iter().map(|call| self.hang_up(*call))).await;
+        }
+    }
+
+    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    async fn hang_up(&self, call: CallId) {
+        let view = self.store.call(call).await.ok().flatten();
+        let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
+        drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
     }
 
     async fn hours_of(

@@ -11,6 +11,7 @@
 //! can be cloned, deserialised or built outside the core, so neither a dial without rules nor a
 //! dial without a stored intent compiles.
 
+mod account;
 mod admit;
 mod decide;
 mod permit;
@@ -18,6 +19,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use account::AccountFacts;
 pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
 pub use decide::{Command, Defer, Facts, Heard, Lease, Rule, Settlement, Verdict, decide, explain};
 #[cfg(feature = "sim")]

@@ -91,6 +91,8 @@ typed_id! {
     TokenId;
     /// A notice waiting in the outbox.
     NoticeId;
+    /// A mail.
+    MailId;
     /// An uploaded audio.
     AudioId;
 }

@@ -57,6 +57,8 @@ pub mod export;
 mod formula;
 pub mod id;
 pub mod import;
+pub mod mail;
+pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
@@ -66,6 +68,7 @@ pub mod runtime;
 pub mod script;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod text;

@@ -10,6 +10,7 @@ mod campaigns;
 mod dispatch;
 mod dnc;
 mod guard;
+mod outbox;
 mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,12 @@ use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Ret
 use crate::campaign::{Campaign, RunState, Settings};
 use crate::client::{Client, ClientStatus};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, TokenId, UserId};
+use crate::engine::{
+    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook,
+};
+use crate::id::{
+    AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+};
 use crate::phone::PhoneNumber;
 use crate::port::{
     AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
@@ -90,6 +95,11 @@ struct State {
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
+    mails: BTreeMap<MailId, outbox::MailRow>,
+    /// The mail that tells of a notice.
+    noticed: BTreeMap<NoticeId, MailId>,
+    /// Mails sent, by day.
+    sent: BTreeMap<chrono::NaiveDate, u64>,
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
@@ -109,6 +119,10 @@ struct CampaignRow {
     campaign: Campaign,
     versions: BTreeMap<u32, Arc<Settings>>,
     next_dial_at: DateTime<Utc>,
+    /// The epoch of the planned call that was claimed last: whoever's is lowest is next.
+    turn: u64,
+    /// Dials that ended since count for the breaker.
+    counted_from: DateTime<Utc>,
     clients: BTreeMap<ClientStatus, u64>,
     totals: Totals,
     due: BTreeSet<DueKey>,
@@ -182,6 +196,9 @@ impl State {
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
+            mails: BTreeMap::new(),
+            noticed: BTreeMap::new(),
+            sent: BTreeMap::new(),
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -305,7 +322,12 @@ impl State {
         self.dials.get(&phone).into_iter().flatten().map(|(at, _)| *at).collect()
     }
 
-    fn facts_of(&self, row: &CallRow) -> Option<Facts> {
+    fn facts_of(
+        &self,
+        row: &CallRow,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
         let call = &row.call;
         let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
@@ -330,6 +352,9 @@ impl State {
             dnc: self.on_dnc(phone, campaign),
             number_live: self.number_live(phone),
             number_dials: self.number_dials(phone),
+            number_ends: self.number_ends(phone, &campaign_row.campaign.settings),
+            campaign_day: self.campaign_day(campaign, now),
+            account: account.clone(),
             client_dials: client_row.standing.attempts,
             name: client_row.name.clone(),
             fields: fields.collect(),

@@ -35,6 +35,7 @@ pub use machine::{OsEntropy, SystemClock};
 pub use recorder::{RecordError, Recorder};
 
 use crate::driver::{Driver, Halt, Tick};
+use crate::mailer::Mailer;
 use crate::port::{Store, StoreError, Telephony};
 #[cfg(feature = "sim")]
 use crate::sim::SimTelephony;
@@ -46,6 +47,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest sleep after a tick that dialled nothing, so that a due call that may not be dialled
 /// yet does not spin the loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// How often is looked for mails: they are not urgent, and notices gather for longer.
+const POST_EVERY: Duration = Duration::from_secs(1);
 /// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -96,6 +99,7 @@ pub struct Builder {
     wall: Arc<dyn Clock>,
     batch: u32,
     sweep_every: Duration,
+    mailer: Option<Arc<Mailer>>,
     #[cfg(feature = "sim")]
     simulated: Option<SimTelephony>,
 }
@@ -112,6 +116,13 @@ impl Builder {
     #[must_use]
     pub const fn sweep_every(mut self, period: Duration) -> Self {
         self.sweep_every = period;
+        self
+    }
+
+    /// Tells people by mail what they should hear about.
+    #[must_use]
+    pub fn mailer(mut self, mailer: Arc<Mailer>) -> Self {
+        self.mailer = Some(mailer);
         self
     }
 
@@ -132,7 +143,7 @@ impl Builder {
         let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
         let shared = Arc::new(Shared {
-            driver: driver.with_batch(self.batch),
+            driver: Arc::new(driver.with_batch(self.batch)),
             clock,
             wall,
             recorder,
@@ -158,7 +169,8 @@ impl Builder {
         let pumps = self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier)));
         #[cfg(not(feature = "sim"))]
         let pumps = None;
-        let tasks = loops.into_iter().chain(pumps).collect();
+        let post = self.mailer.map(|mailer| tokio::spawn(post(Arc::clone(&shared), mailer)));
+        let tasks = loops.into_iter().chain(pumps).chain(post).collect();
         Runtime { shared, tasks, recorder: recording }
     }
 }
@@ -180,6 +192,7 @@ impl Runtime {
             wall,
             batch: 50,
             sweep_every: Duration::from_secs(5),
+            mailer: None,
             #[cfg(feature = "sim")]
             simulated: None,
         }
@@ -221,6 +234,12 @@ impl Handle {
         &self.shared.recorder
     }
 
+    /// The driver of the loops, for whoever turns it besides them, such as a scheduler.
+    #[must_use]
+    pub fn driver(&self) -> Arc<Driver> {
+        Arc::clone(&self.shared.driver)
+    }
+
     /// How the loops are.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -247,7 +266,7 @@ impl fmt::Debug for Handle {
 }
 
 struct Shared {
-    driver: Driver,
+    driver: Arc<Driver>,
     clock: Arc<dyn Clock>,
     wall: Arc<dyn Clock>,
     recorder: Recorder,
@@ -359,6 +378,32 @@ async fn sweep(shared: Arc<Shared>, every: Duration) {
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
             }
+        }
+    }
+}
+
+/// A mail under way is never cut off: draining waits for it, as long as its route takes to answer.
+async fn post(shared: Arc<Shared>, mailer: Arc<Mailer>) {
+    let mut failures = 0;
+    while !shared.stop.is_cancelled() {
+        let stop = &shared.stop;
+        let mut sleep = POST_EVERY;
+        match mailer.pass_while(&|| !stop.is_cancelled()).await {
+            Ok(pass) => {
+                failures = 0;
+                if pass.failed > 0 {
+                    tracing::warn!(mails = pass.failed, "mails were not sent");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no mails went out");
+                sleep = sleep.max(backoff(failures));
+                failures += 1;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = stop.cancelled() => {}
         }
     }
 }

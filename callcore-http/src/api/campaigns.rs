@@ -3,6 +3,7 @@ pub(crate) mod change;
 pub(crate) mod create;
 pub(crate) mod export;
 pub(crate) mod list;
+pub(crate) mod pause_all;
 pub(crate) mod read;
 pub(crate) mod run;
 

@@ -5,10 +5,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
-use callcore::port::{CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError};
+use callcore::port::{AccountView, CallQuery, CallView, CampaignView, Notice, StoreError};
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::settings;
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, CampaignDto, NumbersDto};
 use crate::problem::Problem;
@@ -25,6 +26,8 @@ const AHEAD: TimeDelta = TimeDelta::hours(1);
 /// What goes on now; the page and the JSON show the same.
 #[derive(Debug)]
 pub(crate) struct Dashboard {
+    /// The account: whether all dialling is stopped, and what the day has cost.
+    pub(crate) account: AccountView,
     /// Running and paused campaigns, newest first.
     pub(crate) campaigns: Vec<CampaignView>,
     /// Outbound calls that ended today, in the server's zone.
@@ -49,6 +52,7 @@ impl Dashboard {
         let due = CallQuery { to: Some(now + AHEAD), limit: SHOWN, ..CallQuery::default() };
         let due = store.upcoming(&due).await?;
         Ok(Self {
+            account: store.account().await?,
             campaigns: store.campaigns(&active, None, CAMPAIGNS).await?.items,
             today: Totals::of(&store.tallies(None, Some(midnight), None).await?),
             recent: store.history(&recent).await?.items,
@@ -71,25 +75,18 @@ pub(crate) async fn handle(
         calls.iter().map(|view| CallDto::brief(view, carrier)).collect()
     };
     let campaigns: Vec<CampaignDto> = dashboard.campaigns.iter().map(CampaignDto::from).collect();
+    let account = settings::shown(&state, &dashboard.account).await?;
     let body = json!({
+        "account": account,
         "active_campaigns": campaigns,
         "today": NumbersDto::from(&dashboard.today),
         "time_zone": state.zone().name(),
         "recent_calls": calls(&dashboard.recent),
         "due_within_hour": {"calls": calls(&dashboard.due), "more": dashboard.more_due},
-        "attention": dashboard.notices.iter().map(notice).collect::<Vec<_>>(),
+        "attention": dashboard.notices.iter().map(dto::notice).collect::<Vec<_>>(),
         "simulated": state.carrier().is_simulated(),
     });
     Ok(dto::json(StatusCode::OK, &body))
-}
-
-fn notice(notice: &Notice) -> Value {
-    let (kind, object, id) = match notice.kind {
-        NoticeKind::CampaignFinished(id) => ("campaign_finished", "campaign_id", id.to_string()),
-        NoticeKind::InboundCall(id) => ("inbound_call", "call_id", id.to_string()),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", "call_id", id.to_string()),
-    };
-    json!({"id": notice.id.to_string(), "at": dto::instant(notice.at), "kind": kind, object: id})
 }
 
 #[cfg(test)]

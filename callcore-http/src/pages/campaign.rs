@@ -157,7 +157,13 @@ fn quiet(view: &CampaignView, visit: &Visit) -> Option<String> {
     let settings = &view.campaign.settings;
     match view.campaign.state {
         RunState::Draft => Some("The campaign has not been started.".to_owned()),
-        RunState::Paused => Some("The campaign is paused.".to_owned()),
+        RunState::Paused => {
+            let reason = view.campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref());
+            Some(reason.map_or_else(
+                || "The campaign is paused.".to_owned(),
+                |reason| format!("The campaign paused itself: {reason}."),
+            ))
+        }
         RunState::Stopped | RunState::Finished => None,
         RunState::Running => {
             let zone = std::slice::from_ref(&settings.time_zone);

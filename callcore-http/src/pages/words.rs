@@ -134,6 +134,7 @@ pub(super) const fn speaker(speaker: Speaker) -> &'static str {
 /// What a rule is about.
 pub(super) const fn rule(rule: Rule) -> &'static str {
     match rule {
+        Rule::StopAll => "Account",
         Rule::RunState => "Campaign",
         Rule::Dnc => "Do not call",
         Rule::Active => "Client",
@@ -142,6 +143,9 @@ pub(super) const fn rule(rule: Rule) -> &'static str {
         Rule::MaxAttempts => "Dials",
         Rule::NumberFree => "Number",
         Rule::Caps => "Caps",
+        Rule::CoolDowns => "Cool-downs",
+        Rule::Budget => "Budget",
+        Rule::Spend => "Money",
         Rule::Hours => "Hours",
         Rule::Begin => "Capacity",
     }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use callcore::id::{CallId, CampaignId, NoticeId, TokenId, UserId};
+use callcore::id::{NoticeId, TokenId, UserId};
 use callcore::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, Invitation,
     NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange,
@@ -342,17 +342,11 @@ impl SqliteStore {
     }
 }
 
-fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
-    let object: Uuid = row.try_get("object")?;
-    let kind = match row.try_get("kind")? {
-        "campaign_finished" => NoticeKind::CampaignFinished(CampaignId::from_uuid(object)),
-        "inbound_call" => NoticeKind::InboundCall(CallId::from_uuid(object)),
-        "call_given_up" => NoticeKind::CallGivenUp(CallId::from_uuid(object)),
-        _ => return Err(Fail::Corrupt("notice")),
-    };
+pub(super) fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
+    let kind = NoticeKind::parse(row.try_get("kind")?, row.try_get("object")?);
     Ok(Notice {
         id: NoticeId::from_uuid(row.try_get("id")?),
         at: instant(row.try_get("at")?)?,
-        kind,
+        kind: kind.ok_or(Fail::Corrupt("notice"))?,
     })
 }

@@ -15,6 +15,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
+use super::account::account_facts;
 use super::facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
@@ -51,7 +52,9 @@ impl Calls for SqliteStore {
     async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError> {
         let read = async {
             let mut conn = self.read().await?;
-            Ok(facts::facts(&mut conn, &self.settings, &[id]).await?.pop())
+            let now = read::latest_instant(&mut conn).await?.unwrap_or(DateTime::UNIX_EPOCH);
+            let account = std::sync::Arc::new(account_facts(&mut conn, now).await?);
+            Ok(facts::facts(&mut conn, &self.settings, &[id], &account, now).await?.pop())
         };
         read.await.map_err(|fail: Fail| fail.store("facts"))
     }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callcore::call::Outcome;
-use callcore::campaign::{RunState, Settings, Transition};
+use callcore::campaign::{Pause, RunState, Settings, Transition};
 use callcore::client::ClientStatus;
 use callcore::id::{CampaignId, ClientId, ImportId};
 use callcore::import::ImportReport;
@@ -52,7 +52,7 @@ impl Campaigns for SqliteStore {
         id: CampaignId,
         transition: Transition,
     ) -> Result<CampaignView, ActError> {
-        self.transit(by, id, transition).await.map_err(|fail| fail.act("change_state"))
+        self.change_run_state(by, id, transition).await.map_err(|fail| fail.act("change_state"))
     }
 
     async fn campaign(&self, id: CampaignId) -> Result<Option<CampaignView>, StoreError> {
@@ -207,7 +207,7 @@ impl SqliteStore {
         work.campaign_changed(by, id).await
     }
 
-    async fn transit(
+    async fn change_run_state(
         &self,
         by: By<'_>,
         id: CampaignId,
@@ -216,38 +216,7 @@ impl SqliteStore {
         let mut work = self.write().await?;
         work.enter(by).await?;
         work.load_campaigns([id]).await?;
-        let Some(campaign) = work.campaigns.get_mut(&id) else {
-            return Err(Refused::NotFound.into());
-        };
-        let old = campaign.state;
-        campaign.state = old.after(transition).map_err(Refused::from)?;
-        campaign.changed = true;
-        let new = campaign.state;
-        match transition {
-            Transition::Start => {
-                if campaign.clients.values().sum::<i64>() == 0 {
-                    return Err(Refused::NoClients.into());
-                }
-                campaign.started_at = Some(by.now);
-                // What was due before the campaign started is due now.
-                sqlx::query(
-                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
-                )
-                .bind(id.uuid())
-                .bind(micros(by.now))
-                .execute(work.conn())
-                .await?;
-            }
-            Transition::Stop => {
-                campaign.ended_at = Some(by.now);
-                work.cancel_all(by, id).await?;
-            }
-            Transition::Pause | Transition::Resume => {}
-        }
-        work.check_finished(id, by.now);
-        let action = format!("campaign.{}", transition.as_str());
-        let (old, new) = (json!(old.as_str()), json!(new.as_str()));
-        work.audit(by, &action, id.to_string(), Some(old), Some(new)).await?;
+        work.transit(by, id, transition).await?;
         work.campaign_changed(by, id).await
     }
 
@@ -430,6 +399,50 @@ impl Work<'_> {
         .execute(self.conn())
         .await?;
         Ok(())
+    }
+
+    /// Changes the run state of a campaign that is loaded.
+    pub(super) async fn transit(
+        &mut self,
+        by: By<'_>,
+        id: CampaignId,
+        transition: Transition,
+    ) -> Result<(), Fail> {
+        let Some(campaign) = self.campaigns.get_mut(&id) else {
+            return Err(Refused::NotFound.into());
+        };
+        let old = campaign.state;
+        campaign.state = old.after(transition).map_err(Refused::from)?;
+        campaign.changed = true;
+        let new = campaign.state;
+        let pause = || Pause { at: by.now, by: by.actor.clone(), reason: None };
+        campaign.pause = (transition == Transition::Pause).then(pause);
+        match transition {
+            Transition::Start => {
+                if campaign.clients.values().sum::<i64>() == 0 {
+                    return Err(Refused::NoClients.into());
+                }
+                campaign.started_at = Some(by.now);
+                // What was due before the campaign started is due now.
+                sqlx::query(
+                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
+                )
+                .bind(id.uuid())
+                .bind(micros(by.now))
+                .execute(self.conn())
+                .await?;
+            }
+            Transition::Stop => {
+                campaign.ended_at = Some(by.now);
+                self.cancel_all(by, id).await?;
+            }
+            Transition::Resume => campaign.counted_from = by.now,
+            Transition::Pause => {}
+        }
+        self.check_finished(id, by.now);
+        let action = format!("campaign.{}", transition.as_str());
+        let (old, new) = (json!(old.as_str()), json!(new.as_str()));
+        self.audit(by, &action, id.to_string(), Some(old), Some(new)).await
     }
 
     /// Ends a change of a campaign: the view as it now is, the saved answer, the commit.

@@ -1,26 +1,30 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use callcore::account::Day;
 use callcore::actor::Actor;
 use callcore::call::{CancelReason, Report, Retirement};
 use callcore::campaign::RunState;
 use callcore::engine::{
-    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, next_dial_at,
+    AccountFacts, AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit,
+    next_dial_at,
 };
 use callcore::id::{CallId, CampaignId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{
     By, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
+use callcore::rules::cool_downs::NumberEnd;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
-use super::facts::number_dials;
+use super::account::{account_facts, campaign_day};
+use super::facts::{number_dials, number_ends};
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{self, CallRow, digits, ids, instant, micros, numbers};
+use super::row::{self, CallRow, digits, ids, micros, numbers};
 use super::work::Work;
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
@@ -94,12 +98,17 @@ impl SqliteStore {
         work.load_calls(permits.iter().map(Permit::call)).await?;
         work.load_clients(permits.iter().map(Permit::client)).await?;
         let phones: BTreeSet<PhoneNumber> = permits.iter().map(Permit::phone).collect();
+        let cooling = permits.iter().filter(|it| !it.settings().cool_downs.is_empty());
+        let cooling: BTreeSet<PhoneNumber> = cooling.map(Permit::phone).collect();
         let mut gate = Gate {
             now: by.now,
             wall,
             dials: number_dials(work.conn(), &phones).await?,
             live: live_numbers(work.conn(), &phones).await?,
             held: slots_held(work.conn(), by.now, permits.iter().map(Permit::campaign)).await?,
+            ends: number_ends(work.conn(), &cooling).await?,
+            days: days(work.conn(), by.now, permits).await?,
+            account: account_facts(work.conn(), by.now).await?,
             begun: Vec::new(),
         };
         let answers = permits.iter().map(|permit| gate.begin(&mut work, permit)).collect();
@@ -190,10 +199,7 @@ impl SqliteStore {
 
     async fn latest(&self) -> Result<Option<DateTime<Utc>>, Fail> {
         let mut conn = self.read().await?;
-        let latest: Option<i64> = sqlx::query_scalar("select latest from campaign_clock")
-            .fetch_optional(&mut *conn)
-            .await?;
-        latest.map(instant).transpose()
+        read::latest_instant(&mut conn).await
     }
 }
 
@@ -264,6 +270,22 @@ async fn slots_held(
     rows.into_iter().map(read).collect()
 }
 
+/// The dials of the local days of campaigns that have a budget.
+async fn days(
+    conn: &mut SqliteConnection,
+    now: DateTime<Utc>,
+    permits: &[Permit],
+) -> Result<BTreeMap<CampaignId, Day>, Fail> {
+    let bounded = permits.iter().filter(|it| it.settings().budget.calls_per_day.is_some());
+    let bounded: BTreeMap<CampaignId, &Permit> =
+        bounded.map(|permit| (permit.campaign(), permit)).collect();
+    let mut days = BTreeMap::new();
+    for (id, permit) in bounded {
+        days.insert(id, campaign_day(conn, id, permit.settings(), now).await?);
+    }
+    Ok(days)
+}
+
 /// What `begin` reads under its locks, kept up to date while one permit after the other passes.
 struct Gate {
     now: DateTime<Utc>,
@@ -271,6 +293,9 @@ struct Gate {
     dials: BTreeMap<PhoneNumber, Vec<DateTime<Utc>>>,
     live: BTreeSet<PhoneNumber>,
     held: BTreeMap<CampaignId, u32>,
+    ends: BTreeMap<PhoneNumber, Vec<NumberEnd>>,
+    days: BTreeMap<CampaignId, Day>,
+    account: AccountFacts,
     begun: Vec<serde_json::Value>,
 }
 
@@ -290,6 +315,9 @@ impl Gate {
             number_dials: self.dials.get(&permit.phone()).cloned().unwrap_or_default(),
             in_flight: self.held.get(&permit.campaign()).copied().unwrap_or_default(),
             next_dial_at: campaign.next_dial_at,
+            number_ends: self.ends.get(&permit.phone()).cloned().unwrap_or_default(),
+            campaign_day: self.days.get(&permit.campaign()).copied().unwrap_or_default(),
+            account: self.account.clone(),
         };
         admit(permit, &facts, self.now)?;
 
@@ -313,6 +341,11 @@ impl Gate {
         dials.sort_unstable();
         self.live.insert(permit.phone());
         *self.held.entry(permit.campaign()).or_default() += 1;
+        if let Some(day) = self.days.get_mut(&permit.campaign()) {
+            day.dials.begun += 1;
+        }
+        self.account.count(self.now);
+        work.out.next_dial_at = Some(self.account.next_dial_at);
         self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
         work.follow_up(permit.client(), self.now);
         Ok(())

@@ -2,18 +2,22 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use callcore::call::Intent;
+use callcore::account::Day;
+use callcore::call::{Intent, Outcome};
 use callcore::campaign::RunState;
 use callcore::dnc::DncScope;
-use callcore::engine::{Facts, Lease};
+use callcore::engine::{AccountFacts, Facts, Lease};
 use callcore::id::{CallId, CampaignId, ClientId};
 use callcore::phone::PhoneNumber;
+use callcore::rules::cool_downs::NumberEnd;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
 
+use super::account::campaign_day;
 use super::fail::Fail;
 use super::open::SettingsCache;
 use super::row::{self, document, ids, instant, numbers, word};
@@ -23,6 +27,8 @@ pub(super) async fn facts(
     conn: &mut SqliteConnection,
     settings: &SettingsCache,
     wanted: &[CallId],
+    account: &Arc<AccountFacts>,
+    now: DateTime<Utc>,
 ) -> Result<Vec<Facts>, Fail> {
     let rows = sqlx::query(
         "select due.id, due.campaign, due.client, due.phone, due.attempt, due.intent, due.due_at,
@@ -56,13 +62,26 @@ pub(super) async fn facts(
             unknown.insert(names.map_or(Ok(Vec::new()), |text| document(&text, "columns"))?);
         }
         let names = columns.get(&import).map(Vec::as_slice).unwrap_or_default();
-        let read = facts_of(conn, settings, row, names).await?;
+        let read = facts_of(conn, settings, row, names, account).await?;
         facts.insert(read.call, read);
     }
     let phones: BTreeSet<PhoneNumber> = facts.values().map(|facts| facts.phone).collect();
     let dials = number_dials(conn, &phones).await?;
+    let cooling = facts.values().filter(|facts| !facts.settings.cool_downs.is_empty());
+    let cooling: BTreeSet<PhoneNumber> = cooling.map(|facts| facts.phone).collect();
+    let ends = number_ends(conn, &cooling).await?;
+    let mut days: BTreeMap<CampaignId, Day> = BTreeMap::new();
     for facts in facts.values_mut() {
         facts.number_dials = dials.get(&facts.phone).cloned().unwrap_or_default();
+        if !facts.settings.cool_downs.is_empty() {
+            facts.number_ends = ends.get(&facts.phone).cloned().unwrap_or_default();
+        }
+        facts.campaign_day = match days.entry(facts.campaign) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                *unknown.insert(campaign_day(conn, facts.campaign, &facts.settings, now).await?)
+            }
+        };
     }
     Ok(wanted.iter().filter_map(|id| facts.remove(id)).collect())
 }
@@ -72,6 +91,7 @@ async fn facts_of(
     settings: &SettingsCache,
     row: &SqliteRow,
     columns: &[String],
+    account: &Arc<AccountFacts>,
 ) -> Result<Facts, Fail> {
     let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
     let settings_version = row.try_get("settings_version")?;
@@ -100,6 +120,9 @@ async fn facts_of(
         dnc,
         number_live: row.try_get("number_live")?,
         number_dials: Vec::new(),
+        number_ends: Vec::new(),
+        campaign_day: Day::default(),
+        account: account.clone(),
         client_dials: row.try_get("attempts")?,
         name: row.try_get("name")?,
         fields: columns.iter().cloned().zip(fields).collect(),
@@ -124,4 +147,33 @@ pub(super) async fn number_dials(
         dials.entry(phone).or_default().push(instant(row.try_get("at")?)?);
     }
     Ok(dials)
+}
+
+/// How dials to numbers ended, over all campaigns.
+pub(super) async fn number_ends(
+    conn: &mut SqliteConnection,
+    phones: &BTreeSet<PhoneNumber>,
+) -> Result<BTreeMap<PhoneNumber, Vec<NumberEnd>>, Fail> {
+    let mut ends: BTreeMap<PhoneNumber, Vec<NumberEnd>> = BTreeMap::new();
+    if phones.is_empty() {
+        return Ok(ends);
+    }
+    let rows = sqlx::query(
+        "select number_dials.phone, outcome, ended_at
+         from number_dials join history on history.id = number_dials.call
+         where number_dials.phone in (select value from json_each(?1))",
+    )
+    .bind(numbers(phones))
+    .fetch_all(conn)
+    .await?;
+    for row in rows {
+        let phone = row::phone(row.try_get("phone")?)?;
+        let outcome = word(row.try_get("outcome")?, Outcome::parse, "outcome")?;
+        let end = NumberEnd { at: instant(row.try_get("ended_at")?)?, outcome };
+        ends.entry(phone).or_default().push(end);
+    }
+    for ends in ends.values_mut() {
+        ends.sort_unstable();
+    }
+    Ok(ends)
 }

@@ -27,8 +27,9 @@ impl Work<'_> {
         }
         let (wanted, cache) = (ids(&missing), self.settings);
         let rows = sqlx::query(
-            "select id, state, settings_version, next_dial_at, started_at, ended_at from campaigns
-             where id in (select unhex(value, '-') from json_each(?1))",
+            "select id, state, settings_version, next_dial_at, started_at, ended_at, paused_at,
+                 paused_by, pause_reason, counted_from
+             from campaigns where id in (select unhex(value, '-') from json_each(?1))",
         )
         .bind(&wanted)
         .fetch_all(self.conn())
@@ -46,6 +47,8 @@ impl Work<'_> {
                 next_dial_at: instant(row.try_get("next_dial_at")?)?,
                 started_at: started_at.map(instant).transpose()?,
                 ended_at: ended_at.map(instant).transpose()?,
+                pause: row::pause(&row)?,
+                counted_from: instant(row.try_get("counted_from")?)?,
                 clients: BTreeMap::new(),
                 moved: BTreeMap::new(),
                 changed: false,

@@ -12,6 +12,7 @@ use callcore::id::{CallId, CampaignId, ClientId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{CallView, CampaignProgress, CampaignView, ClientView};
 use callcore::script::Script;
+use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -185,6 +186,15 @@ async fn notes(
     rows.into_iter().map(read).collect()
 }
 
+/// The latest instant of the campaign clock at which anything changed.
+pub(super) async fn latest_instant(
+    conn: &mut SqliteConnection,
+) -> Result<Option<DateTime<Utc>>, Fail> {
+    let latest: Option<i64> =
+        sqlx::query_scalar("select latest from campaign_clock").fetch_optional(conn).await?;
+    latest.map(instant).transpose()
+}
+
 /// A call, if there is one.
 pub(super) async fn call_view(
     conn: &mut SqliteConnection,
@@ -225,6 +235,7 @@ pub(super) async fn campaign_views(
             created_by: actor(row.try_get("created_by")?)?,
             started_at: started_at.map(instant).transpose()?,
             ended_at: ended_at.map(instant).transpose()?,
+            pause: row::pause(&row)?,
         };
         let live = row.try_get::<i64, _>("live")?.cast_unsigned();
         let progress = CampaignProgress { live, ..CampaignProgress::default() };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Progress, Report};
+use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Outcome, Progress, Report};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::erase::{impersonal, recording_of};
 use callcore::id::{CallId, ClientId};
@@ -242,6 +242,7 @@ impl Work<'_> {
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
+        let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
@@ -267,7 +268,13 @@ impl Work<'_> {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        Ok(())
+        let call = self.calls.get(&id).map(|row| &row.call);
+        let failed = call.filter(|call| call.begun_at.is_some() && !failed_before);
+        let failed = failed.filter(|call| call.outcome() == Some(Outcome::Failed));
+        match failed.and_then(|call| call.campaign) {
+            Some(campaign) => self.check_breaker(campaign, now).await,
+            None => Ok(()),
+        }
     }
 
     async fn opt_out(

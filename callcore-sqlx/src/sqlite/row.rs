@@ -6,6 +6,7 @@ use callcore::actor::Actor;
 use callcore::call::{
     Call, CallEvent, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
 };
+use callcore::campaign::Pause;
 use callcore::client::{Client, ClientStatus, Erasure, NextCall, Standing};
 use callcore::engine::{CallBrief, Stage};
 use callcore::id::{CallId, CampaignId, ClientId, ImportId};
@@ -191,6 +192,15 @@ impl CallRow {
             changed: false,
         })
     }
+}
+
+/// Who paused a campaign, from its row.
+pub(super) fn pause(row: &SqliteRow) -> Result<Option<Pause>, Fail> {
+    let at: Option<i64> = row.try_get("paused_at")?;
+    let by: Option<&str> = row.try_get("paused_by")?;
+    let (Some(at), Some(by)) = (at, by) else { return Ok(None) };
+    let reason = row.try_get("pause_reason")?;
+    Ok(Some(Pause { at: instant(at)?, by: actor(by)?, reason }))
 }
 
 fn zone_of(name: &str) -> Result<Zone, Fail> {

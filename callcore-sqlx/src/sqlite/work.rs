@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use callcore::account::Reading;
 use callcore::actor::Actor;
 use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
-use callcore::campaign::{RunState, Settings};
+use callcore::campaign::{Pause, RunState, Settings};
 use callcore::client::{ClientStatus, ClientZone, Erasure, Standing};
 use callcore::dnc::DncScope;
 use callcore::engine::{CallBrief, Case, PlannedCall, Stage, Tally, outlook};
@@ -52,6 +53,28 @@ pub(super) struct Out {
     pub(super) recordings: BTreeSet<String>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
+    /// What the meters move by, of each campaign and, under none, of the account.
+    pub(super) meters: BTreeMap<(Option<CampaignId>, DateTime<Utc>), Moved>,
+    /// The earliest instant of the account's next dial, if dials began.
+    pub(super) next_dial_at: Option<DateTime<Utc>>,
+}
+
+/// By how much a meter moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Moved {
+    pub(super) begun: i64,
+    pub(super) live: i64,
+    pub(super) minutes: i64,
+}
+
+impl Out {
+    fn move_meter(&mut self, scope: Option<CampaignId>, reading: Option<Reading>, sign: i64) {
+        let Some(reading) = reading else { return };
+        let moved = self.meters.entry((scope, reading.quarter)).or_default();
+        moved.begun += sign;
+        moved.live += sign * i64::from(reading.live);
+        moved.minutes += sign * reading.minutes.cast_signed();
+    }
 }
 
 pub(super) struct CampaignRow {
@@ -61,6 +84,9 @@ pub(super) struct CampaignRow {
     pub(super) next_dial_at: DateTime<Utc>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) pause: Option<Pause>,
+    /// Dials that ended since count for the breaker.
+    pub(super) counted_from: DateTime<Utc>,
     /// Clients by status, with what this unit of work moved.
     pub(super) clients: BTreeMap<ClientStatus, i64>,
     pub(super) moved: BTreeMap<ClientStatus, i64>,
@@ -227,7 +253,7 @@ impl<'s> Work<'s> {
     /// Changes a call, and moves every counter that follows from it.
     pub(super) fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
         let Some(row) = self.calls.get_mut(&id) else { return };
-        let old = Tally::of(&row.call);
+        let (old, read) = (Tally::of(&row.call), Reading::of(&row.call));
         change(row);
         if Table::of(&row.call) != Table::Due {
             row.lease_until = None;
@@ -239,10 +265,17 @@ impl<'s> Work<'s> {
             (row.call.phone, row.call.zone) = (None, None);
             row.changed = true;
         }
-        let new = Tally::of(&row.call);
+        let (new, reads) = (Tally::of(&row.call), Reading::of(&row.call));
         let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
         if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
             client.calls.insert(id, brief);
+        }
+        if read != reads {
+            let campaign = row.call.campaign;
+            for scope in [None, campaign].into_iter().take(1 + usize::from(campaign.is_some())) {
+                self.out.move_meter(scope, read, -1);
+                self.out.move_meter(scope, reads, 1);
+            }
         }
         if let Some(campaign) = row.call.campaign
             && old != new

@@ -113,6 +113,15 @@ impl Fields {
         true
     }
 
+    /// Whether a field is there and null, which is taken.
+    pub(crate) fn is_null(&mut self, field: &str) -> bool {
+        let null = self.object.get(field).is_some_and(Value::is_null);
+        if null {
+            self.object.shift_remove(field);
+        }
+        null
+    }
+
     /// Whether something is known to be wrong with a field.
     pub(crate) fn is_refused(&self, field: &str) -> bool {
         self.errors.iter().any(|error| error.field == field)

@@ -7,11 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
+use crate::account::Day;
 use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
 use crate::id::AudioId;
 use crate::phone::Region;
+use crate::rules::breaker::{Breaker, BreakerDocument};
 use crate::rules::caps::{CapDocument, Caps};
+use crate::rules::cool_downs::{CoolDownDocument, CoolDowns};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
 use crate::script::{Script, Template, missing};
@@ -21,6 +24,8 @@ use crate::time::Zone;
 const MAX_NAME_CHARS: usize = 200;
 /// The most calls at once, and calls a second, that a campaign may ask for.
 const MAX_PACING: u32 = 10_000;
+/// The largest budget of dials a day.
+const MAX_CALLS_PER_DAY: u32 = 10_000_000;
 
 /// The settings of a campaign.
 ///
@@ -66,6 +71,12 @@ pub struct Settings {
     pub inbound: Option<Script>,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
+    /// How long a number is left alone after how a dial to it ended, over all campaigns.
+    pub cool_downs: CoolDowns,
+    /// When the campaign pauses itself because dials fail; none if never.
+    pub breaker: Option<Breaker>,
+    /// How much a local day may hold.
+    pub budget: Budget,
     /// Whether a client without a recorded consent is left alone.
     pub consent_required: bool,
     /// Campaigns with a higher one are served first.
@@ -135,6 +146,23 @@ pub struct Pacing {
     pub calls_per_second: u32,
 }
 
+/// How much a local day of a campaign may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Dials begun in a day of the campaign's zone; none is no bound.
+    #[serde(default)]
+    pub calls_per_day: Option<u32>,
+}
+
+impl Budget {
+    /// Whether one more dial fits into the day it is.
+    #[must_use]
+    pub fn allows(self, day: &Day, now: DateTime<Utc>) -> bool {
+        self.calls_per_day.is_none_or(|most| day.at(now).begun < u64::from(most))
+    }
+}
+
 const fn ten() -> u32 {
     10
 }
@@ -202,6 +230,19 @@ impl Settings {
         let script = fields.script("script").unwrap_or_default();
         let inbound = fields.script("inbound");
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
+        let cool_downs =
+            fields.rule::<Vec<CoolDownDocument>, _, _>("cool_downs").unwrap_or_default();
+        // Here null is not the default: it switches the breaker off.
+        let breaker = if fields.is_null("breaker") {
+            None
+        } else {
+            Some(fields.rule::<BreakerDocument, _, _>("breaker").unwrap_or_default())
+        };
+        let budget: Budget = fields.or_default("budget");
+        if budget.calls_per_day.is_some_and(|most| !(1..=MAX_CALLS_PER_DAY).contains(&most)) {
+            let message = format!("must be from 1 to {MAX_CALLS_PER_DAY}, or null");
+            fields.out_of_range("budget.calls_per_day", &message);
+        }
         let consent_required = fields.or_default("consent_required");
         let priority = fields.or_default("priority");
         match (hours, fields.finish()) {
@@ -219,6 +260,9 @@ impl Settings {
                 script,
                 inbound,
                 caps,
+                cool_downs,
+                breaker,
+                budget,
                 consent_required,
                 priority,
             }),
@@ -262,6 +306,9 @@ impl Settings {
             "script": self.script,
             "inbound": self.inbound,
             "caps": self.caps,
+            "cool_downs": self.cool_downs,
+            "breaker": self.breaker,
+            "budget": self.budget,
             "consent_required": self.consent_required,
             "priority": self.priority,
         })
@@ -375,6 +422,8 @@ mod tests {
             "name": "Renewals", "hours": {"mon": [["09:00", "12:00"], ["22:00", "02:00"]]},
             "time_zone": "America/New_York", "closed_dates": ["2026-12-25"],
             "caps": [{"max": 3, "per": "PT24H", "count": "attempts", "key": "number"}],
+            "cool_downs": [{"after": "answered", "for": "P7D"}],
+            "breaker": {"failed_share": 0.3, "of_last": 20}, "budget": {"calls_per_day": 500},
             "script": {"steps": [{"say": "Hello {{name|there}}"}], "keys": {"9": "opt_out"}},
             "voicemail": {"policy": "leave_message", "message": "Call us."},
         }))
@@ -383,14 +432,39 @@ mod tests {
     }
 
     #[test]
+    fn the_breaker_is_on_unless_it_is_switched_off() {
+        let with = |breaker: Option<Value>| {
+            let mut document = json!({"name": "x", "hours": {"mon": [["09:00", "17:00"]]}});
+            document.as_object_mut().unwrap().extend(breaker.map(|it| ("breaker".to_owned(), it)));
+            let settings = Settings::from_json(&document).unwrap();
+            assert_eq!(Settings::from_json(&settings.to_json()).as_ref(), Ok(&settings));
+            settings.breaker
+        };
+        assert_eq!(with(None), Some(Breaker::default()));
+        assert_eq!(with(Some(Value::Null)), None);
+    }
+
+    #[test]
     fn every_bad_field_is_named_at_once() {
         let document = json!({
             "hours": {}, "time_zone": "Mars/Olympus", "pacing": {"max_concurrent": 0},
             "retry": {"max_attempts": 10_000}, "colour": "red",
+            "cool_downs": [{"after": "skipped", "for": "P7D"}],
+            "breaker": {"failed_share": 2, "of_last": 50}, "budget": {"calls_per_day": 0},
         });
         assert_eq!(
             fields(&document),
-            ["name", "hours", "time_zone", "retry.max_attempts", "pacing.max_concurrent", "colour"]
+            [
+                "name",
+                "hours",
+                "time_zone",
+                "retry.max_attempts",
+                "pacing.max_concurrent",
+                "cool_downs[0].after",
+                "breaker.failed_share",
+                "budget.calls_per_day",
+                "colour"
+            ]
         );
     }
 

@@ -34,7 +34,9 @@ impl Calls for MemoryStore {
     async fn facts(&self, id: CallId) -> Result<Option<Facts>, StoreError> {
         let state = self.lock();
         let waiting = state.calls.get(&id).filter(|row| is_waiting(&row.call));
-        Ok(waiting.and_then(|row| state.facts_of(row)))
+        let now = state.latest.unwrap_or(DateTime::UNIX_EPOCH);
+        let account = std::sync::Arc::new(state.account_facts(now));
+        Ok(waiting.and_then(|row| state.facts_of(row, &account, now)))
     }
 
     async fn history(&self, query: &CallQuery) -> Result<Page<CallView>, StoreError> {

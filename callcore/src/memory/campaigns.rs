@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{CampaignRow, ClientRow, MemoryStore, State, call_to, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
-use crate::campaign::{Campaign, RunState, Settings, Transition};
+use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
 use crate::client::{Client, ClientStatus, Note, Standing};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
@@ -37,9 +37,12 @@ impl Campaigns for MemoryStore {
                 created_by: by.actor.clone(),
                 started_at: None,
                 ended_at: None,
+                pause: None,
             },
             versions: BTreeMap::from([(1, new.settings.clone())]),
             next_dial_at: DateTime::UNIX_EPOCH,
+            turn: 0,
+            counted_from: DateTime::UNIX_EPOCH,
             clients: BTreeMap::new(),
             totals: Totals::default(),
             due: BTreeSet::new(),
@@ -285,7 +288,7 @@ impl State {
         Ok(view)
     }
 
-    fn change_state(
+    pub(super) fn change_state(
         &mut self,
         by: By<'_>,
         id: CampaignId,
@@ -301,6 +304,11 @@ impl State {
             row.campaign.started_at = Some(by.now);
         }
         row.campaign.state = new;
+        let pause = || Pause { at: by.now, by: by.actor.clone(), reason: None };
+        row.campaign.pause = (transition == Transition::Pause).then(pause);
+        if transition == Transition::Resume {
+            row.counted_from = by.now;
+        }
         match transition {
             Transition::Start => self.bring_forward(by, id),
             Transition::Stop => self.cancel_all(by, id),

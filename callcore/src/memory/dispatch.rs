@@ -1,21 +1,25 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CallRow, MemoryStore, State, due_key};
+use super::{CallRow, CampaignRow, MemoryStore, State, due_key};
 use crate::actor::Actor;
 use crate::call::{
-    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Progress, Report, Retirement,
+    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Outcome, Progress, Report,
+    Retirement,
 };
 use crate::campaign::RunState;
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{
-    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
-    next_dial_at,
+    AccountFacts, AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit,
+    dials_allowed, next_dial_at,
 };
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
+    By, ClaimRequest, Dispatch, NoticeDay, NoticeKind, OpenCall, Recorded, Refusals, StoreError,
+    TakeBack,
 };
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
@@ -31,7 +35,8 @@ impl Dispatch for MemoryStore {
 
     async fn claim_due(&self, request: ClaimRequest) -> Result<Vec<Facts>, StoreError> {
         let mut state = self.lock();
-        let ids = state.due(request);
+        let account = Arc::new(state.account_facts(request.now));
+        let ids = state.due(request, &account);
         let mut facts = Vec::new();
         for id in ids {
             state.claims += 1;
@@ -44,8 +49,11 @@ impl Dispatch for MemoryStore {
             if let Some(campaign) = row.call.campaign.and_then(|id| state.campaigns.get_mut(&id)) {
                 campaign.due.remove(&key);
                 campaign.leased.insert(id);
+                let (planned, ..) = key;
+                campaign.turn = if planned { epoch } else { campaign.turn };
             }
-            facts.extend(state.calls.get(&id).and_then(|row| state.facts_of(row)));
+            let row = state.calls.get(&id);
+            facts.extend(row.and_then(|row| state.facts_of(row, &account, request.now)));
         }
         Ok(facts)
     }
@@ -87,6 +95,7 @@ impl Dispatch for MemoryStore {
 
     async fn next_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
         let state = self.lock();
+        let Some(open) = state.account_facts(now).opens_at(now) else { return Ok(None) };
         let next = state.campaigns.values().filter_map(|row| {
             let settings = &row.campaign.settings;
             if state.slots_held(row.campaign.id, now) >= settings.pacing.max_concurrent {
@@ -97,11 +106,14 @@ impl Dispatch for MemoryStore {
                 rank.map(|(_, due_at, _)| *due_at).next()
             };
             let planned = first(false).map(|due_at| due_at.max(row.next_dial_at));
-            match row.campaign.state {
+            let next = match row.campaign.state {
                 RunState::Running => planned.into_iter().chain(first(true)).min(),
                 RunState::Paused | RunState::Finished => first(true),
                 RunState::Draft | RunState::Stopped => None,
-            }
+            };
+            let day = state.campaign_day(row.campaign.id, now);
+            let from = if settings.budget.allows(&day, now) { open } else { open.max(day.ends) };
+            next.map(|due_at| due_at.max(from))
         });
         Ok(next.min())
     }
@@ -165,7 +177,7 @@ impl State {
     }
 
     /// The calls a claim gets, in order; leases that ran out come back into the queue first.
-    fn due(&mut self, request: ClaimRequest) -> Vec<CallId> {
+    fn due(&mut self, request: ClaimRequest, account: &AccountFacts) -> Vec<CallId> {
         let lost: Vec<CallId> = self
             .campaigns
             .values()
@@ -176,34 +188,62 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
+        self.tell_if_spent(request.now, account);
+        let leased: usize = self.campaigns.values().map(|row| row.leased.len()).sum();
+        let free = account.dials_free(request.now, u32::try_from(leased).unwrap_or(u32::MAX));
+        let limit = free.min(request.limit) as usize;
         let mut found = Vec::new();
         for row in self.campaigns.values() {
-            let pacing = row.campaign.settings.pacing;
+            let settings = &row.campaign.settings;
+            let pacing = settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
             let slots = (pacing.max_concurrent as usize).saturating_sub(held);
-            let mut slots = slots.min(request.limit as usize);
+            let mut slots = slots.min(limit);
+            if let Some(most) = settings.budget.calls_per_day {
+                let begun = self.campaign_day(row.campaign.id, request.now).dials.begun;
+                let left = u64::from(most).saturating_sub(begun + row.leased.len() as u64);
+                slots = slots.min(usize::try_from(left).unwrap_or(usize::MAX));
+            }
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
             let asked =
                 planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
-            let rank = -i64::from(row.campaign.settings.priority);
+            let rank = -i64::from(settings.priority);
+            let mut round = 0_u32;
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
                 if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    found.push((rank, *plan, *due_at, *id));
+                    // Wishes take no turns.
+                    let turn = if *plan { (round, row.turn) } else { (0, 0) };
+                    found.push((*plan, rank, turn, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
+                    round += u32::from(*plan);
                 } else if *plan {
                     break;
                 }
             }
         }
         found.sort_unstable();
-        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
+        found.into_iter().map(|(.., id)| id).take(limit).collect()
+    }
+
+    /// Says once a day that calls wait because the account's money is used up.
+    fn tell_if_spent(&mut self, now: DateTime<Utc>, account: &AccountFacts) {
+        let due = |row: &CampaignRow| {
+            let first = |person| row.due.iter().find(|(plan, ..)| *plan != person);
+            let waits = [first(true), first(false)].into_iter().flatten();
+            row.campaign.state == RunState::Running
+                && waits.into_iter().any(|(_, at, _)| *at <= now)
+        };
+        if account.is_spent(now) && self.campaigns.values().any(due) {
+            let date = self.account_zone().date(now);
+            self.notify(now, NoticeKind::SpendReached(NoticeDay(date)));
+        }
     }
 
     fn begin(
@@ -226,6 +266,9 @@ impl State {
             number_dials: self.number_dials(permit.phone()),
             in_flight: self.slots_held(permit.campaign(), now),
             next_dial_at: campaign.next_dial_at,
+            number_ends: self.number_ends(permit.phone(), permit.settings()),
+            campaign_day: self.campaign_day(permit.campaign(), now),
+            account: self.account_facts(now),
         };
         admit(permit, &facts, now)?;
 
@@ -244,6 +287,7 @@ impl State {
             let pace = permit.settings().pacing.calls_per_second;
             row.next_dial_at = next_dial_at(row.next_dial_at, now, pace);
         }
+        self.count_dial(now);
         self.follow_up(permit.client(), now);
         Ok(())
     }
@@ -340,6 +384,7 @@ impl State {
         let client = row.call.client;
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
+        let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
         self.change(id, |row| {
@@ -359,6 +404,11 @@ impl State {
         }
         if let Some(client) = client {
             self.follow_up(client, now);
+        }
+        let call = &self.calls[&id].call;
+        let failed = call.begun_at.is_some() && call.outcome() == Some(Outcome::Failed);
+        if let Some(campaign) = call.campaign.filter(|_| failed && !failed_before) {
+            self.check_breaker(campaign, now);
         }
     }
 

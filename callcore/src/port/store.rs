@@ -9,14 +9,15 @@ mod campaigns;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod outbox;
 mod people;
 mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeKind};
-pub use account::{Account, AccountView};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
+pub use account::{Account, AccountView, StoppedAll};
 pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
@@ -26,6 +27,10 @@ use chrono::{DateTime, Utc};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
 pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
@@ -34,9 +39,9 @@ use crate::actor::Actor;
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account {}
+pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox {}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account> Store for T {}
+impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox> Store for T {}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -93,8 +98,12 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed, stopped or resumed.
+    /// The account was changed or resumed.
     Account(Box<AccountView>),
+    /// All dialling was stopped.
+    Stopped(Box<StoppedAll>),
+    /// These campaigns were paused.
+    Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
     /// A DNC entry was added.
@@ -109,6 +118,8 @@ pub enum Effect {
     DncImport(Box<DncImport>),
     /// A person was erased.
     Erased(Erased),
+    /// A mail was queued.
+    Mail(Box<QueuedMail>),
     /// Something was read, and the audit log says so.
     Read,
 }

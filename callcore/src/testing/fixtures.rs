@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use crate::account::AccountSettings;
 use crate::actor::Actor;
 use crate::call::{AnsweredBy, Ending, EventKind, Report};
 use crate::campaign::{Settings, Transition};
@@ -250,6 +251,18 @@ impl<'a> Scene<'a> {
         let seeds = self.import(campaign, phones).await;
         self.change(campaign, Transition::Start).await;
         (campaign, seeds)
+    }
+
+    /// Puts settings of the account in force.
+    ///
+    /// # Panics
+    ///
+    /// The document is not valid.
+    pub async fn limit_account(&self, document: &Value) {
+        let version = self.store.account().await.expect("read").settings_version;
+        let settings = AccountSettings::from_json(document).expect("valid settings");
+        let change = self.store.change_account(self.by(), version, Arc::new(settings));
+        change.await.expect("the account changes");
     }
 
     /// Changes a campaign's run state.

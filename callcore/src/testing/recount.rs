@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::account::{Meter, Reading};
 use crate::analytics::Totals;
 use crate::call::{CallStatus, Direction, Outcome};
 use crate::campaign::RunState;
@@ -29,6 +30,7 @@ pub async fn recount(store: &dyn Store) {
     let history = history(store).await;
     let live = store.live(u32::MAX).await.expect("live calls");
     let live: BTreeSet<CallId> = live.into_iter().map(|open| open.call).collect();
+    check_meters(store, &history, &live).await;
     let mut tallies = BTreeMap::new();
     for view in campaigns(store).await {
         let campaign = view.campaign.id;
@@ -50,6 +52,39 @@ pub async fn recount(store: &dyn Store) {
     }
     let all = store.tallies(None, None, None).await.expect("tallies");
     assert_eq!(by_cell(&all), tallies, "the tallies of all campaigns are the sum of each");
+}
+
+/// Dials by the quarter in which they began, of each campaign and of the account, and how many of
+/// them are live.
+async fn check_meters(store: &dyn Store, history: &[CallView], live: &BTreeSet<CallId>) {
+    let mut calls: Vec<CallView> = history.to_vec();
+    for id in live {
+        calls.push(store.call(*id).await.expect("read").expect("a live call is there"));
+    }
+    let (mut quarters, mut sums) = (BTreeMap::new(), BTreeMap::new());
+    for call in &calls {
+        let Some(reading) = Reading::of(&call.call) else { continue };
+        let scopes = [None, call.call.campaign];
+        for scope in scopes.into_iter().take(if call.call.campaign.is_some() { 2 } else { 1 }) {
+            quarters.entry((scope, reading.quarter)).or_insert_with(Meter::default).add(reading);
+            sums.entry(scope).or_insert_with(Meter::default).add(reading);
+        }
+    }
+    for ((scope, from), wanted) in quarters {
+        let meter = store.meter(scope, from, from + TimeDelta::minutes(15)).await;
+        assert_eq!(meter.expect("read"), wanted, "dials begun in the quarter from {from}");
+    }
+    let scopes = campaigns(store).await.into_iter().map(|view| Some(view.campaign.id));
+    for scope in scopes.chain([None]) {
+        let to = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(40_000);
+        let meter = store.meter(scope, DateTime::UNIX_EPOCH, to).await.expect("read");
+        let wanted = sums.get(&scope).copied().unwrap_or_default();
+        assert_eq!(meter, wanted, "dials begun at any time");
+        if scope.is_none() {
+            let account = store.account().await.expect("read");
+            assert_eq!(account.live, wanted.live, "live calls of the account");
+        }
+    }
 }
 
 type Cells = BTreeMap<(DateTime<Utc>, Outcome), (u64, u64)>;

@@ -33,6 +33,7 @@ use crate::port::Store;
 
 pub mod access;
 pub mod account;
+pub mod brakes;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
@@ -44,6 +45,7 @@ pub mod endings;
 pub mod events;
 pub mod finding;
 pub mod lists;
+pub mod outbox;
 pub mod people;
 pub mod privacy;
 pub mod watch;
@@ -85,7 +87,7 @@ macro_rules! store_conformance {
                 d1_only_due_calls_of_running_campaigns_are_claimed
                 d1_a_claim_brings_every_fact
                 d1_a_call_a_person_asked_for_is_claimed_while_paused
-                d1_claims_come_by_priority_wish_due_time_and_id
+                d1_claims_come_by_wish_priority_due_time_and_id
                 d1_a_limit_takes_the_first_of_the_order
                 d1_free_slots_hold_over_several_claimers
                 d1_the_pace_holds_over_several_claimers
@@ -248,9 +250,40 @@ macro_rules! store_conformance {
                 a9_the_version_moves_with_every_change_and_rests_without
                 a10_gauges_agree_with_the_lists
             }
+            outbox {
+                o1_notices_of_a_kind_are_one_mail_and_in_no_other
+                o1_that_mails_fail_is_not_mailed
+                o2_a_key_is_queued_once
+                o3_a_mail_is_held_by_one_worker_until_its_lease_ends
+                o3_leases_of_the_dead_can_be_ended_at_once
+                o4_a_settled_mail_is_never_claimed_again
+                o5_what_was_sent_is_counted_by_day
+                o6_an_erased_person_is_in_no_mail
+                o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased
+                o7_a_day_counts_what_analytics_count
+                o7_a_campaign_that_finished_in_the_day_is_named
+            }
             account {
                 t1_account_settings_are_versioned_and_stale_changes_refused
                 t2_the_servers_zone_holds_while_the_settings_name_none
+                t3_a_stop_between_claim_and_begin_wins_for_people_too
+                t3_nothing_is_claimed_while_stopped_and_calls_are_given_back
+                t3_begin_and_a_stop_at_once_take_turns
+                t4_pause_all_pauses_what_runs_and_says_which
+                t5_the_accounts_slots_hold_over_campaigns_and_claimers
+                t5_the_accounts_pace_holds_and_people_come_first
+                t5_nothing_is_due_while_the_account_is_full
+            }
+            brakes {
+                t6_a_big_campaign_starves_no_other
+                t7_money_is_reserved_for_calls_in_progress_and_never_passed
+                t7_a_spent_day_waits_for_the_next_and_is_told_once
+                t8_a_budget_holds_in_the_campaigns_own_day
+                t9_meters_follow_what_is_begun_taken_back_and_ended
+                t10_a_campaign_whose_dials_fail_pauses_itself
+                t10_resuming_begins_a_new_count
+                t11_a_cool_down_holds_over_campaigns_and_for_people
+                t11_a_cool_down_is_asked_again_at_begin_and_follows_late_evidence
             }
         }
         $crate::store_conformance! { @orders $factory;
@@ -291,11 +324,13 @@ mod tests {
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
         include_str!("../port/store/privacy.rs"),
+        include_str!("../port/store/outbox.rs"),
     ];
 
     const MODULES: &[&str] = &[
         include_str!("store/access.rs"),
         include_str!("store/account.rs"),
+        include_str!("store/brakes.rs"),
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
@@ -310,6 +345,7 @@ mod tests {
         include_str!("store/people.rs"),
         include_str!("store/watch.rs"),
         include_str!("store/privacy.rs"),
+        include_str!("store/outbox.rs"),
     ];
 
     /// The names the macro lists.

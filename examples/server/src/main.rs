@@ -6,7 +6,9 @@ mod clock;
 mod config;
 mod demo;
 mod dialler;
+mod http_client;
 mod log;
+mod mail;
 mod serve;
 mod signal;
 

@@ -38,7 +38,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// The database, the address or the carrier is not to be had, or contradicts the settings.
-pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let drain = signal::drain_token()?;
     // Before the database is touched: of two servers started by mistake, the second ends here.
     let listener = TcpListener::bind(config.bind).await.map_err(|error| {
@@ -61,6 +61,8 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
     store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
     store.keep_server_zone(&config.time_zone).await?;
+    // The lock says that nobody else lives who could hold one.
+    store.release_mails().await?;
 
     let ports = Ports {
         store: Arc::clone(&store),
@@ -81,8 +83,25 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         demo::create(&store, state.desk(), &*entropy, clock.now()).await?;
     }
     dialler.take_up(&store).await?;
-    let loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    let base =
+        config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let mailer = config.mail.take().map(|mail| {
+        let clocks = (Arc::clone(&clock), Arc::clone(&wall));
+        let (store, zone) = (Arc::clone(&store), config.time_zone.clone());
+        Arc::new(mail.mailer(store, clocks, Arc::clone(&entropy), &base, zone))
+    });
+    let mut loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    if let Some(mailer) = mailer {
+        state = state.with_mailer(Arc::clone(&mailer));
+        loops = loops.mailer(mailer);
+    }
     let loops = dialler.join(loops).start();
+    if let Some(secret) = &config.cron_secret {
+        state = state.with_cron(secret.reveal(), loops.handle().driver());
+    }
+    if let Some(url) = &config.public_url {
+        state = state.with_origin(url);
+    }
     let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
         .webhooks(state)

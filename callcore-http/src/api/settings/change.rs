@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::account::AccountSettings;
 use callcore::port::{By, Refused};
 
-use super::tagged;
+use super::shown;
 use crate::auth::Admin;
+use crate::dto;
 use crate::problem::Problem;
 use crate::request::Change;
 use crate::state::ApiState;
@@ -29,7 +31,8 @@ pub(crate) async fn handle(
     let by = By::new(&principal.actor, state.now());
     let changed = state.store().change_account(by, version, Arc::new(settings)).await?;
     state.wake();
-    Ok(tagged(&changed))
+    let body = shown(&state, &changed).await?;
+    Ok(dto::tagged(dto::json(StatusCode::OK, &body), changed.settings_version))
 }
 
 #[cfg(test)]

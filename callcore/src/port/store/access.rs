@@ -1,8 +1,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 use super::{By, Cursor, Page, SavedReply};
@@ -364,13 +365,87 @@ pub struct Notice {
     pub kind: NoticeKind,
 }
 
-/// What people should hear about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoticeKind {
+/// Makes the kinds of notices, with the word stores, JSON and pages use for each, from one list.
+macro_rules! notice_kinds {
+    ($($(#[$doc:meta])* $variant:ident($object:ty) $word:literal;)*) => {
+        /// What people should hear about.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum NoticeKind {
+            $($(#[$doc])* $variant($object),)*
+        }
+
+        impl NoticeKind {
+            /// Every kind's word.
+            pub const WORDS: &[&'static str] = &[$($word),*];
+
+            /// The word stores, JSON and pages use.
+            #[must_use]
+            pub const fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $word,)*
+                }
+            }
+
+            /// What it is about, as a store keeps it: there is one notice of a kind about an object.
+            #[must_use]
+            pub const fn object(&self) -> Uuid {
+                match self {
+                    $(Self::$variant(object) => object.uuid(),)*
+                }
+            }
+
+            /// The kind a store read back.
+            #[must_use]
+            pub fn parse(word: &str, object: Uuid) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant(<$object>::from_uuid(object))),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+notice_kinds! {
     /// A campaign finished.
-    CampaignFinished(CampaignId),
+    CampaignFinished(CampaignId) "campaign_finished";
     /// Somebody called.
-    InboundCall(CallId),
+    InboundCall(CallId) "inbound_call";
     /// A dial's fate stayed unknown for so long that it counts as failed.
-    CallGivenUp(CallId),
+    CallGivenUp(CallId) "call_given_up";
+    /// A campaign paused itself because its dials failed; told anew each time.
+    BreakerTripped(CampaignId) "breaker_tripped";
+    /// The money of the account's local day is used up, and calls wait for the next one.
+    SpendReached(NoticeDay) "spend_reached";
+    /// Mails of a day did not go out.
+    MailFailing(NoticeDay) "mail_failing";
+    /// Most of the mails of the month that began on a day are used up.
+    MailRunsShort(NoticeDay) "mail_runs_short";
+}
+
+impl NoticeKind {
+    /// Whether a mail tells of it: that mails fail is not told by one.
+    #[must_use]
+    pub fn is_mailed(word: &str) -> bool {
+        word != "mail_failing"
+    }
+}
+
+/// A date that a notice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NoticeDay(pub NaiveDate);
+
+impl NoticeDay {
+    /// The date as a store keeps it, in the place of an id.
+    #[must_use]
+    pub const fn uuid(self) -> Uuid {
+        Uuid::from_u128(self.0.to_epoch_days().cast_unsigned() as u128)
+    }
+
+    /// The date a store read back.
+    #[must_use]
+    pub fn from_uuid(uuid: Uuid) -> Self {
+        let days = u32::try_from(uuid.as_u128()).unwrap_or_default().cast_signed();
+        Self(NaiveDate::from_epoch_days(days).unwrap_or_default())
+    }
 }

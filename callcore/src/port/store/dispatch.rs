@@ -13,8 +13,9 @@ use crate::port::StoreError;
 /// The dispatcher's side: due calls, intents, events.
 ///
 /// - **D1** `claim_due` returns only due calls of running campaigns (and calls a person asked for,
-///   also of paused and finished ones), in order of priority, a person's wish, due time and id; at most as many per
-///   campaign as its free slots and its pace allow now.
+///   also of paused and finished ones): people's wishes first; then by priority, the campaigns of
+///   one priority taking turns; within a campaign by due time and id. At most as many per campaign
+///   as its free slots and its pace allow now.
 /// - **D2** A claimed call is not claimed again until its lease ends on the wall clock; then with a
 ///   higher epoch. Whoever has an older epoch can't begin or settle.
 /// - **D3** `begin` asks [`admit`](crate::engine::admit()) with what it reads under its locks and stores the
@@ -84,8 +85,9 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     /// The store failed. The same events may be recorded again.
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The earliest instant at which a call of a running campaign is due; a campaign that has no
-    /// free slot does not count.
+    /// The earliest instant at which a call of a running campaign is due and the account lets it
+    /// through; a campaign that has no free slot does not count, and nothing does while the account
+    /// has none or is stopped.
     ///
     /// # Errors
     ///

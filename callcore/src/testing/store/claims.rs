@@ -75,7 +75,7 @@ pub async fn d1_a_call_a_person_asked_for_is_claimed_while_paused(store: &dyn St
     scene.check().await;
 }
 
-pub async fn d1_claims_come_by_priority_wish_due_time_and_id(store: &dyn Store) {
+pub async fn d1_claims_come_by_wish_priority_due_time_and_id(store: &dyn Store) {
     let scene = Scene::new(store);
     let (_, low) = scene.running(Value::Null, 2).await;
     let (_, high) = scene.running(json!({"priority": 5}), 3).await;
@@ -84,7 +84,7 @@ pub async fn d1_claims_come_by_priority_wish_due_time_and_id(store: &dyn Store) 
     store.reschedule(scene.by(), high[2].call, earlier).await.expect("moved");
     store.call_now(scene.by(), low[1].call).await.expect("now");
     store.call_now(scene.by(), high[1].call).await.expect("now");
-    let wanted = [high[1], high[2], high[0], low[1], low[0]].map(|seed| seed.call);
+    let wanted = [high[1], low[1], high[2], high[0], low[0]].map(|seed| seed.call);
     assert_eq!(calls(&scene.claim(50).await), wanted);
 }
 

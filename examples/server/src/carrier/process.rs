@@ -86,11 +86,7 @@ pub(crate) async fn run(
     options: Options,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CarrierError> {
-    let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()?;
+    let client = crate::http_client::plain().timeout(PATIENCE).no_proxy().build()?;
     let carrier = Arc::new(Carrier::open(options).await?);
     let deliveries = tokio::spawn(deliver(Arc::clone(&carrier), client));
     let app = Router::new()

@@ -55,9 +55,8 @@ impl RemoteSim {
         wall: Arc<dyn Clock>,
         speed: u32,
     ) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+        let client = crate::http_client::plain()
             .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
             // A dial is sent once: no retries, and no pooled connection that may turn out closed
             // after the request was written, when nobody knows whether it was read.
             .retry(reqwest::retry::never())

@@ -9,6 +9,7 @@ mod bad_input;
 mod crash;
 mod first_run;
 mod job;
+mod mail;
 mod samples;
 mod settings;
 mod stopping;

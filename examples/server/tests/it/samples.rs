@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::harness::{Api, Server, TOKEN};
 use crate::job::any_hour;
 
-pub(crate) const SETTINGS: [(&str, &str); 1] = [("CALLCORE_API_TOKEN", TOKEN)];
+pub(crate) const SETTINGS: [(&str, &str); 2] =
+    [("CALLCORE_API_TOKEN", TOKEN), ("CRON_SECRET", "the-schedulers-own-secret")];
 
 /// Well-formed, and nobody's.
 pub(crate) const NOBODY: &str = "0199aaaa-0000-7000-8000-000000000000";
@@ -52,6 +53,11 @@ impl Body {
     }
 }
 
+/// Whether a route is a scheduler's, whose turns are safe to repeat and take no key.
+pub(crate) fn is_a_schedulers(path: &str) -> bool {
+    path.starts_with("/api/cron/")
+}
+
 /// What a good request sends, whatever things it is about; none for a route nobody thought of yet.
 pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
     let list = "phone,name\n2125550111,Ada\n2125550112,Bob\n";
@@ -61,6 +67,7 @@ pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
         ("PATCH", "/api/campaigns/{id}") => Body::Json(json!({"name": "Another name"})),
         ("POST", "/api/campaigns/{id}/start" | "/api/campaigns/{id}/pause")
         | ("POST", "/api/campaigns/{id}/resume" | "/api/campaigns/{id}/stop")
+        | ("POST", "/api/campaigns/pause-all" | "/api/stop-all" | "/api/resume-all")
         | ("POST", "/api/calls/{id}/call-now" | "/api/calls/{id}/retry") => Body::Json(json!({})),
         ("POST", "/api/campaigns/{id}/import") => Body::File(list.to_owned()),
         ("POST", "/api/calls/{id}/skip") => Body::Json(json!({"reason": "bad_timing"})),
@@ -173,6 +180,8 @@ impl Stage {
         };
         if let Body::Json(json) = &mut body {
             match path {
+                // What resumes resumes only what was stopped.
+                "/api/resume-all" => drop(self.api.post("/api/stop-all", &json!({})).await),
                 "/api/invitations/accept" => {
                     json["link"] = self.user().await["invitation"]["link"].clone();
                 }
