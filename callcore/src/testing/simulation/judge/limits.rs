@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::spec::{AccountSpec, Spec};
 use super::{HOLD, Judge, Record};
-use crate::call::{CallRef, EventKind, Outcome, Report};
+use crate::call::{CallRef, EventKind, Intent, Outcome, Report};
 use crate::campaign::RunState;
 use crate::engine::Permit;
 use crate::id::{CallId, CampaignId};
@@ -85,7 +85,9 @@ impl Judge {
         }
         let Some(rest) = spec.rest else { return Ok(()) };
         let to_number = self.standing().filter(|(_, call, _)| call.phone == permit.phone());
-        let mut ends = to_number.filter_map(|(_, call, _)| call.end());
+        // Whoever answered a test call is one of the campaign's own people.
+        let counted = to_number.filter(|(_, call, _)| call.intent != Intent::Test);
+        let mut ends = counted.filter_map(|(_, call, _)| call.end());
         let recent = |at: DateTime<Utc>| now < at + TimeDelta::seconds(rest);
         if ends.any(|end| end.outcome == Outcome::Answered && recent(end.at)) {
             return Err(format!("somebody was reached there less than {rest} s ago"));
