@@ -41,7 +41,7 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     let scope = format!("{} {} {}", principal.actor, parts.method, path_of(&parts));
     let headers = parts.headers.clone();
-    let upload = receive(&state, Request::from_parts(parts, body), &FIELDS).await?;
+    let upload = receive(&state, Request::from_parts(parts, body), &["mapping"], &FIELDS).await?;
     let mut print = upload.fingerprint.clone();
     print.extend(json!(upload.others).to_string().bytes());
     let (list, is_dry) = list_of(upload)?;
