@@ -165,15 +165,19 @@ impl Dispatch for FaultyStore {
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         self.commit("record", async {
             let answers = self.inner.record(by, reports).await?;
-            let mut stage = self.stage.lock();
             for (report, answer) in reports.iter().zip(&answers) {
                 let id = match &report.call {
                     CallRef::Ours(id) => *id,
                     CallRef::Inbound(ring) => {
-                        stage.judge.rang_in(ring, &report.event);
+                        // Keys of strangers mean nothing: no campaign has a script for them.
+                        let view = self.inner.call(answer.call().unwrap_or(ring.new_id)).await?;
+                        if view.is_some_and(|view| view.call.campaign.is_some()) {
+                            self.stage.lock().judge.rang_in(ring, &report.event);
+                        }
                         continue;
                     }
                 };
+                let mut stage = self.stage.lock();
                 stage.stats.events += 1;
                 let name = stage.judge.name(id);
                 stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);
@@ -183,7 +187,6 @@ impl Dispatch for FaultyStore {
                     format_args!("record call {name}: {:?} at {}", event.kind, event.at),
                 );
             }
-            drop(stage);
             Ok(answers)
         })
         .await
