@@ -41,7 +41,6 @@ pub(crate) struct Upload {
     /// The same for the same list with the same options, whatever the form's boundaries.
     pub(crate) fingerprint: Vec<u8>,
     /// The form's other fields that were allowed.
-    #[cfg_attr(not(feature = "pages"), expect(dead_code, reason = "only pages allow others"))]
     pub(crate) others: BTreeMap<String, String>,
 }
 

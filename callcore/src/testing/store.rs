@@ -188,6 +188,7 @@ macro_rules! store_conformance {
                 i7_an_empty_campaign_waits_and_finishes_nothing
                 i7_a_campaign_that_only_waited_for_the_removed_is_finished
                 i8_a_draft_is_deleted_with_everything_that_is_its_own
+                i8_test_calls_of_a_deleted_draft_are_nobodys
                 i8_only_a_draft_is_deleted
             }
             calls {
@@ -296,6 +297,7 @@ macro_rules! store_conformance {
                 x2_a_test_call_is_in_no_count_and_stands_in_the_history
                 x2_a_key_that_opts_out_in_a_test_call_blocks_the_number
                 x1_a_test_call_that_is_taken_back_waits_again
+                x1_a_test_call_that_waits_is_neither_moved_nor_skipped
             }
             results {
                 r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing
