@@ -204,6 +204,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_days_budget_and_a_stop_of_all_dialling_put_nobody_out() {
+        let world = World::new();
+        let changes = json!({"budget": {"calls_per_day": 2}});
+        let (id, preview) = previewed(&world, changes, LIST).await;
+        assert_eq!((&preview["would_call"], &preview["would_skip"]), (&json!(4), &json!(0)));
+        assert_eq!(preview["first_due_at"], "2026-11-23T15:00:00Z");
+        let last = preview["last_due_at"].as_str().unwrap();
+        assert!(last.starts_with("2026-11-24T14:00:"), "two a day, from nine on: {last}");
+        assert_eq!(world.post("/api/stop-all", json!({})).await.status, StatusCode::OK);
+        let stopped = world.get(&format!("/api/campaigns/{id}/preview")).await.json;
+        assert_eq!(stopped["would_call"], 4, "{stopped}");
+    }
+
+    #[tokio::test]
     async fn a_client_hears_its_own_texts() {
         let world = World::new();
         let script = json!({"steps": [{"say": "Hello {{name}} of {{city|somewhere}}."}]});

@@ -44,7 +44,7 @@ fn rows(text: &str) -> (StringRecord, Vec<StringRecord>) {
 }
 
 fn column(headers: &StringRecord, name: &str) -> usize {
-    headers.iter().rposition(|header| header == name).unwrap()
+    (0..headers.len()).rev().find(|at| &headers[*at] == name).unwrap()
 }
 
 /// What the history's file comes to: how many dials ended in which way, and the talk of those that
