@@ -208,6 +208,7 @@ impl Work<'_> {
         let in_flight = calls.iter().copied().filter(is_live).collect();
         let canceled = [self.erase_clients(by, &clients).await?, tests].concat();
         self.erase_elsewhere(phone, &traces).await?;
+        self.erase_mails(phone).await?;
         let mut acts: BTreeSet<String> = clients.iter().map(ToString::to_string).collect();
         acts.extend(calls.iter().map(ToString::to_string));
         acts.insert(phone.to_string());

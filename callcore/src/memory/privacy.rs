@@ -162,6 +162,7 @@ impl State {
         }
         erased.canceled.extend(tests);
         self.erase_elsewhere(phone, &traces);
+        self.erase_mails(phone);
         self.redact_acts(&ids, &traces);
         let reason = if traces.show_in(reason) { ERASED } else { reason };
         let new = json!({"clients": erased.clients, "calls": erased.calls, "reason": reason});

@@ -6,10 +6,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use callcore::actor::Actor;
 use callcore::driver::Driver;
-use callcore::port::{By, StoreError};
-use chrono::{DateTime, TimeDelta, Utc};
+use callcore::port::StoreError;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -60,7 +59,7 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
     if let Some(mailer) = state.mailer() {
         send_mails(mailer.clone()).await;
     }
-    retain(&state, until).await?;
+    retain(&state, &driver, until).await?;
     while !state.is_draining() {
         let tick = driver.tick().await?;
         done.claimed += u64::from(tick.claimed);
@@ -83,19 +82,10 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
 
 /// Keeps nothing longer than the account allows; what is left when half of the time is over is the
 /// next tick's.
-async fn retain(state: &ApiState, until: Instant) -> Result<(), StoreError> {
-    let days = state.store().account().await?.settings.retention_days;
-    let kept = days.and_then(|days| TimeDelta::try_days(i64::from(days)));
+async fn retain(state: &ApiState, driver: &Driver, until: Instant) -> Result<(), StoreError> {
     let half = Instant::now() + until.duration_since(Instant::now()) / 2;
-    loop {
-        let now = state.now();
-        let before = kept.and_then(|kept| now.checked_sub_signed(kept));
-        let by = By::new(&Actor::System, now);
-        let retained = state.desk().retain(by, state.wall_now(), before).await?;
-        if !retained.more || Instant::now() >= half || state.is_draining() {
-            return Ok(());
-        }
-    }
+    while driver.retain().await?.more && Instant::now() < half && !state.is_draining() {}
+    Ok(())
 }
 
 fn is_due(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {

@@ -7,6 +7,7 @@ mod harness;
 mod access;
 mod bad_input;
 mod crash;
+mod dnc;
 mod first_run;
 mod job;
 mod mail;
