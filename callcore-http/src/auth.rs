@@ -87,7 +87,11 @@ pub async fn authenticate(state: &ApiState, parts: &Parts) -> Result<Principal, 
         return Ok(principal.clone());
     }
     if let Some(value) = parts.headers.get(header::AUTHORIZATION) {
-        let principal = bearer(value.as_bytes()).and_then(|secret| state.token(secret));
+        let Some(secret) = bearer(value.as_bytes()) else { return Err(not_signed_in()) };
+        let principal = match state.token(secret) {
+            Some(principal) => Some(principal),
+            None => state.known_tokens().principal(state, secret).await?,
+        };
         return principal.ok_or_else(not_signed_in);
     }
     let Some(secret) = session_secret(&parts.headers) else { return Err(not_signed_in()) };
@@ -278,7 +282,7 @@ mod tests {
         world.user("ada", Role::Operator, Some("correct horse")).await;
         let password = "correct horse".to_owned();
         let signed_in =
-            sign_in::with_password(&world.state, "ada", password).await.unwrap().unwrap();
+            sign_in::with_password(&world.state, "ada", password, None).await.unwrap().unwrap();
         let cookie = format!("{COOKIE}={}", signed_in.cookie.value());
         let csrf = csrf_of(signed_in.cookie.value());
         let ask = |method: &str, path: &str, headers: &[(&str, &str)]| {

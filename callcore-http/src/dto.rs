@@ -1,6 +1,8 @@
 //! The shapes of the JSON answers. They are the contract; the domain's types may change under them.
 
+mod access;
 mod account;
+mod audio;
 mod call;
 mod campaign;
 mod client;
@@ -8,6 +10,9 @@ mod dnc;
 mod import;
 mod mail;
 mod numbers;
+mod preview;
+mod results;
+mod why;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,14 +21,19 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(crate) use access::{AuditDto, TokenDto, UserDto};
 pub(crate) use account::{AccountDto, SpendDto, StoppedAllDto};
-pub(crate) use call::{CallDetail, CallDto};
+pub(crate) use audio::AudioDto;
+pub(crate) use call::{CallDetail, CallDto, ResultDto, TimelineCall, TimelineDto};
 pub(crate) use campaign::CampaignDto;
 pub(crate) use client::ClientDto;
 pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
-pub(crate) use import::ImportDto;
+pub(crate) use import::{ImportDto, UndoneDto};
 pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
+pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
+pub(crate) use results::ResultsDto;
+pub(crate) use why::WhyDto;
 
 /// An instant as the contract writes it: RFC 3339 in UTC, with as much of the second as there is.
 pub(crate) fn instant(at: DateTime<Utc>) -> String {
@@ -41,12 +51,21 @@ pub(crate) fn effect(effect: &Effect, carrier: &'static str) -> Value {
             json!({"paused": paused})
         }
         Effect::Call(view) => json!(CallDto::brief(view, carrier)),
+        Effect::Result(view) => json!(ResultDto::from(&**view)),
+        Effect::Audio(audio) => json!(AudioDto::from(&**audio)),
+        Effect::Calls(acted) => json!(ResultsDto::of(acted, carrier)),
+        Effect::Client(detail) => json!(ClientDto::new(&detail.view, &detail.columns)),
         Effect::Import(import) => json!(ImportDto::from(&**import)),
+        Effect::Undone(undone) => json!(UndoneDto::from(&**undone)),
         Effect::DncImport(import) => json!(DncImportDto::from(&**import)),
         Effect::Erased(erased) => json!(ErasedDto::from(erased)),
         Effect::DncAdded(added) => json!(DncAddedDto::from(added)),
         Effect::Mail(mail) => json!(MailDto::from(&**mail)),
-        Effect::DncRemoved | Effect::Read => Value::Null,
+        Effect::User(view) => json!(UserDto::from(&**view)),
+        Effect::Token(token) => json!(TokenDto::from(&**token)),
+        Effect::CampaignDeleted | Effect::DncRemoved | Effect::AudioRemoved | Effect::Read => {
+            Value::Null
+        }
     }
 }
 

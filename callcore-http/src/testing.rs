@@ -17,7 +17,7 @@ use callcore::mail::Links;
 use callcore::mailer::{MailLimits, MailSettings, Mailer};
 use callcore::memory::MemoryStore;
 use callcore::port::{
-    Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
+    Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
 };
 use callcore::port::{Mail, Notifier, NotifyError};
@@ -51,6 +51,14 @@ pub(crate) fn settings() -> Value {
         "pacing": {"max_concurrent": 100, "calls_per_second": 100},
         "script": {"steps": [{"say": "Hello."}]},
     })
+}
+
+/// The smallest WAV there is, but for a few samples.
+pub(crate) fn wav() -> Vec<u8> {
+    let mut file = b"RIFF\x2c\x00\x00\x00WAVEfmt \x10\x00\x00\x00".to_vec();
+    file.extend([1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0]);
+    file.extend(b"data\x08\x00\x00\x00\x00\x00\x01\x00\x02\x00\x03\x00");
+    file
 }
 
 /// A multipart form: its media type and its body.
@@ -146,6 +154,16 @@ impl World {
         self.request("POST", path).json(body).send().await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(body).send().await
+    }
+
+    /// The first client of a campaign.
+    pub(crate) async fn client(&self, campaign: &str) -> String {
+        let list = self.get(&format!("/api/campaigns/{campaign}/clients?limit=1")).await;
+        list.json["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.request("DELETE", path).send().await
     }
@@ -158,6 +176,14 @@ impl World {
         let (media_type, body) = form(parts);
         let request = self.request("POST", &format!("/api/campaigns/{campaign}/import"));
         request.header("content-type", &media_type).body(body).send().await
+    }
+
+    /// An uploaded audio.
+    pub(crate) async fn audio(&self, name: &str) -> String {
+        let (media_type, body) = form(&[("name", name.as_bytes()), ("file", &wav())]);
+        let request = self.request("POST", "/api/audio").header("content-type", &media_type);
+        let answer = request.body(body).send().await;
+        answer.json["id"].as_str().unwrap().to_owned()
     }
 
     /// A campaign without clients.
@@ -262,7 +288,7 @@ impl World {
 
     /// Whether the audit log has a row of an action.
     pub(crate) async fn audited(&self, action: &str) -> bool {
-        let rows = self.store.audit(None, 1_000).await.unwrap().items;
+        let rows = self.store.audit(&AuditQuery::newest(1_000)).await.unwrap().items;
         rows.iter().any(|row| row.action == action && row.actor != Actor::System)
     }
 
@@ -286,6 +312,7 @@ impl World {
             role,
             password_hash: password
                 .map(|it| sign_in::hash_password(it, self.state.entropy()).unwrap()),
+            disabled: false,
         };
         let by = By::new(&Actor::System, self.state.now());
         self.store.save_user(by, user).await.unwrap()
@@ -333,6 +360,9 @@ impl Asked {
         let request = request.body(Body::from(self.body)).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        // Events never end.
+        let endless = parts.headers.get("content-type").is_some_and(|it| it == "text/event-stream");
+        let body = if endless { Body::empty() } else { body };
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or_default();
         Answer { status: parts.status, headers: parts.headers, bytes, json }

@@ -18,10 +18,12 @@
 
 mod access;
 mod account;
+mod acts;
 mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
+mod clients;
 mod dispatch;
 mod dnc;
 mod dnc_import;
@@ -29,15 +31,24 @@ mod facts;
 mod fail;
 mod flush;
 mod import;
+mod imports;
 mod load;
+mod media;
+mod numbers;
 mod open;
 mod outbox;
+mod people;
 mod privacy;
 mod read;
 mod record;
+mod result;
 mod row;
 mod search;
 mod stop;
+mod test_call;
+mod tokens;
+mod undo;
+mod watch;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -21,6 +21,7 @@ use crate::id::CallId;
 use crate::port::{
     By, ClaimRequest, Found, OpenCall, Placement, Store, StoreError, TakeBack, Telephony,
 };
+use crate::seal::Sealer;
 use crate::time::Clock;
 
 /// How far a dispatcher's clock may be off the store's before it dispatches nothing.
@@ -41,6 +42,7 @@ pub struct Driver {
     wall: Arc<dyn Clock>,
     batch: u32,
     doubt: AtomicU32,
+    sealer: Option<Sealer>,
 }
 
 impl fmt::Debug for Driver {
@@ -83,13 +85,20 @@ impl Driver {
         clock: Arc<dyn Clock>,
         wall: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0) }
+        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0), sealer: None }
     }
 
     /// How many calls a tick claims at most. More are more efficient; fewer are placed sooner.
     #[must_use]
     pub const fn with_batch(mut self, batch: u32) -> Self {
         self.batch = batch;
+        self
+    }
+
+    /// With which tickets get the tokens of voice agents and of audio; without it they have none.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
         self
     }
 
@@ -198,7 +207,7 @@ impl Driver {
         for (permit, answer) in permits.into_iter().zip(answers) {
             let until = match answer {
                 Ok(()) => {
-                    tickets.push(Ticket::issue(permit, wall));
+                    tickets.push(Ticket::issue(permit, wall, self.sealer.as_ref()));
                     continue;
                 }
                 Err(BeginRefusal::LeaseLost) => continue,

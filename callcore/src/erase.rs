@@ -62,6 +62,7 @@ pub fn strip_call(call: &mut Call) {
         id: _,
         campaign: _,
         client: _,
+        sample: _,
         phone: _,
         direction: _,
         attempt: _,

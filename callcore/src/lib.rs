@@ -45,6 +45,7 @@
 pub mod account;
 pub mod actor;
 pub mod analytics;
+pub mod audio;
 pub mod call;
 pub mod campaign;
 pub mod client;
@@ -62,10 +63,12 @@ pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
+pub mod preview;
 pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;
 pub mod script;
+pub mod seal;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod summary;

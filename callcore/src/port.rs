@@ -13,14 +13,17 @@ mod webhook;
 pub use error::{ActError, Refused, StoreError, StoreErrorKind};
 pub use notifier::{Mail, MailAddress, MailAddressError, Notifier, NotifyError, NotifyErrorKind};
 pub use store::{
-    Access, Account, AccountView, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, Body,
-    By, CallOrder, CallQuery, CallSort, CallView, Calls, CampaignDay, CampaignProgress,
-    CampaignView, Campaigns, ClaimRequest, ClaimedMail, ClientQuery, ClientView, Cursor, Day,
-    Dispatch, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Idempotency,
-    Import, ImportStatus, MailFate, MailSettlement, MailState, MailedNotice, NewCall, NewCampaign,
-    NewClient, NewMail, Notice, NoticeDay, NoticeGroup, NoticeKind, OpenCall, Outbox, Page,
-    Privacy, QueuedMail, Recorded, Refusals, Reply, Retained, SavedReply, Session, SkipThen,
-    SortKey, StoppedAll, Store, TakeBack, TakenNotices, TallyRow, User, name_order,
+    Access, Account, AccountView, Acted, Added, Attention, AuditEntry, AuditQuery, AuditRow,
+    BeginDncImport, BeginImport, Body, By, CallAct, CallOrder, CallQuery, CallSort, CallView,
+    Calls, CampaignDay, CampaignProgress, CampaignView, Campaigns, ClaimRequest, ClaimedMail,
+    ClientChange, ClientDetail, ClientQuery, ClientView, Clients, Cursor, Day, Dispatch, Dnc,
+    DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Gauges, Idempotency,
+    Import, ImportStatus, Imports, Invitation, KnownClients, MailFate, MailSettlement, MailState,
+    MailedNotice, Media, NewAudio, NewCall, NewCampaign, NewClient, NewMail, NewTestCall, NewToken,
+    Notice, NoticeDay, NoticeGroup, NoticeKind, Numbers, OpenCall, Outbox, Page, Privacy,
+    QueuedMail, Recorded, Refusals, Rejects, Reply, Retained, SavedReply, Session, SkipThen,
+    SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token, Undone, User,
+    UserChange, UserView, Waiting, name_order,
 };
 pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};

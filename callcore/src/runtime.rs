@@ -26,6 +26,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+#[cfg(feature = "sim")]
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -34,11 +36,16 @@ use tokio_util::sync::CancellationToken;
 pub use machine::{OsEntropy, SystemClock};
 pub use recorder::{RecordError, Recorder};
 
+#[cfg(feature = "sim")]
+use crate::actor::Actor;
 use crate::driver::{Driver, Halt, Tick};
 use crate::mailer::Mailer;
-use crate::port::{Store, StoreError, Telephony};
 #[cfg(feature = "sim")]
-use crate::sim::SimTelephony;
+use crate::port::{ActError, By};
+use crate::port::{Store, StoreError, Telephony};
+use crate::seal::Sealer;
+#[cfg(feature = "sim")]
+use crate::sim::{AgentPost, SimTelephony};
 use crate::time::Clock;
 
 /// The longest sleep between two ticks: work may appear that nobody woke us for, such as another
@@ -77,6 +84,10 @@ pub struct Health {
     pub halted: Option<Halt>,
     /// Whether the loops are ending.
     pub draining: bool,
+    /// Ticks so far.
+    pub ticks: u64,
+    /// Those of them that the store failed.
+    pub failed_ticks: u64,
 }
 
 impl Health {
@@ -96,8 +107,19 @@ pub struct Builder {
     batch: u32,
     sweep_every: Duration,
     mailer: Option<Arc<Mailer>>,
+    sealer: Option<Sealer>,
     #[cfg(feature = "sim")]
     simulated: Option<SimTelephony>,
+    #[cfg(feature = "sim")]
+    agents: Option<Arc<dyn ResultSink>>,
+}
+
+/// Where simulated voice agents send their results, as real ones do.
+#[cfg(feature = "sim")]
+#[async_trait]
+pub trait ResultSink: fmt::Debug + Send + Sync + 'static {
+    /// Sends a result; whether it arrived, or never will.
+    async fn send(&self, post: &AgentPost) -> bool;
 }
 
 impl Builder {
@@ -130,6 +152,22 @@ impl Builder {
         self
     }
 
+    /// Where the results of the simulated carrier's voice agents are sent. Without it they are put
+    /// into the store as they are.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn agents(mut self, sink: Arc<dyn ResultSink>) -> Self {
+        self.agents = Some(sink);
+        self
+    }
+
+    /// With which tickets get the tokens of voice agents and of audio.
+    #[must_use]
+    pub fn sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
+        self
+    }
+
     /// Starts the loops on the tokio runtime this is called in.
     #[must_use]
     pub fn start(self) -> Runtime {
@@ -137,9 +175,15 @@ impl Builder {
         let (recorder, recording) =
             recorder::start(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&wake));
         let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
+        #[cfg(feature = "sim")]
+        let store = Arc::clone(&self.store);
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
+        let driver = driver.with_batch(self.batch);
         let shared = Arc::new(Shared {
-            driver: Arc::new(driver.with_batch(self.batch)),
+            driver: Arc::new(match self.sealer {
+                Some(sealer) => driver.with_sealer(sealer),
+                None => driver,
+            }),
             clock,
             wall,
             recorder,
@@ -152,6 +196,8 @@ impl Builder {
                 store_answers: true,
                 halted: None,
                 draining: false,
+                ticks: 0,
+                failed_ticks: 0,
             }),
             failures: AtomicU32::new(0),
         });
@@ -160,7 +206,10 @@ impl Builder {
             tokio::spawn(sweep(Arc::clone(&shared), self.sweep_every)),
         ];
         #[cfg(feature = "sim")]
-        let pumps = self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier)));
+        let agents = Agents { store, sink: self.agents };
+        #[cfg(feature = "sim")]
+        let pumps =
+            self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier, agents)));
         #[cfg(not(feature = "sim"))]
         let pumps = None;
         let post = self.mailer.map(|mailer| tokio::spawn(post(Arc::clone(&shared), mailer)));
@@ -187,8 +236,11 @@ impl Runtime {
             batch: 50,
             sweep_every: Duration::from_secs(5),
             mailer: None,
+            sealer: None,
             #[cfg(feature = "sim")]
             simulated: None,
+            #[cfg(feature = "sim")]
+            agents: None,
         }
     }
 
@@ -290,6 +342,8 @@ impl Shared {
             health.ticked_at = ticked_at;
             health.store_answers = result.is_ok();
             health.halted = halted;
+            health.ticks += 1;
+            health.failed_ticks += u64::from(result.is_err());
         });
         match result {
             Ok(tick) => {
@@ -403,7 +457,7 @@ async fn post(shared: Arc<Shared>, mailer: Arc<Mailer>) {
 /// Carries the simulated carrier's events into the store. The carrier gives each away once, so they
 /// are held until they are stored.
 #[cfg(feature = "sim")]
-async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
+async fn pump(shared: Arc<Shared>, carrier: SimTelephony, agents: Agents) {
     loop {
         let reports = carrier.advance();
         let mut tries = 0;
@@ -415,6 +469,9 @@ async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
             tokio::time::sleep(backoff(tries)).await;
             tries += 1;
         }
+        for post in carrier.take_posts() {
+            agents.hand_in(&shared, &post).await;
+        }
         if shared.stop.is_cancelled() {
             return;
         }
@@ -425,6 +482,41 @@ async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
             () = shared.placed.notified() => {}
             () = shared.stop.cancelled() => {}
         }
+    }
+}
+
+/// The way of simulated voice agents' results.
+#[cfg(feature = "sim")]
+struct Agents {
+    store: Arc<dyn Store>,
+    sink: Option<Arc<dyn ResultSink>>,
+}
+
+#[cfg(feature = "sim")]
+impl Agents {
+    /// How often a result is tried to be handed in.
+    const TRIES: u32 = 8;
+
+    async fn hand_in(&self, shared: &Shared, post: &AgentPost) {
+        for tries in 0..Self::TRIES {
+            let arrived = match &self.sink {
+                // A call that was taken up after a restart has no token any more.
+                Some(sink) if post.token.is_some() => sink.send(post).await,
+                _ => {
+                    let by = By::new(&Actor::Agent, shared.clock.now());
+                    match self.store.report_result(by, post.call, &post.result).await {
+                        Ok(_) | Err(ActError::Refused(_)) => true,
+                        Err(ActError::Store(_)) => false,
+                    }
+                }
+            };
+            if arrived {
+                shared.wake.notify_one();
+                return;
+            }
+            tokio::time::sleep(backoff(tries)).await;
+        }
+        tracing::warn!(call = %post.call, "a simulated agent's result did not arrive");
     }
 }
 

@@ -1,10 +1,14 @@
+pub(crate) mod bulk;
 pub(crate) mod call_now;
 pub(crate) mod export;
 pub(crate) mod history;
+pub(crate) mod notes;
 pub(crate) mod read;
 pub(crate) mod recording;
 pub(crate) mod reschedule;
+pub(crate) mod result;
 pub(crate) mod retry;
+pub(crate) mod review;
 pub(crate) mod skip;
 pub(crate) mod transcript;
 pub(crate) mod upcoming;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use callcore::client::{ClientZone, Consent};
+use callcore::client::{ClientZone, Consent, NextCall};
 use callcore::port::ClientView;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -33,10 +33,17 @@ pub(crate) struct ClientDto {
     erased_at: Option<String>,
 }
 
+/// The call to come for a client.
 #[derive(Debug, Serialize)]
-struct NextCallDto {
+pub(crate) struct NextCallDto {
     id: String,
     due_at: String,
+}
+
+impl From<&NextCall> for NextCallDto {
+    fn from(next: &NextCall) -> Self {
+        Self { id: next.call.to_string(), due_at: instant(next.due_at) }
+    }
 }
 
 impl ClientDto {
@@ -60,10 +67,7 @@ impl ClientDto {
             voicemails: standing.voicemails,
             last_outcome: standing.last_outcome.map(callcore::call::Outcome::as_str),
             last_call_at: standing.last_call_at.map(instant),
-            next_call: standing.next_call.map(|next| NextCallDto {
-                id: next.call.to_string(),
-                due_at: instant(next.due_at),
-            }),
+            next_call: standing.next_call.as_ref().map(NextCallDto::from),
             on_dnc: view.on_dnc,
             consent: client.consent.clone(),
             erased_at: client.erased.map(|erased| instant(erased.at)),

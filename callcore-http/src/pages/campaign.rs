@@ -186,6 +186,7 @@ fn import_row(import: &Import) -> ImportRow {
     let summary = match import.status {
         ImportStatus::Running => format!("{accepted} so far"),
         ImportStatus::Failed => format!("{accepted}, broken off"),
+        ImportStatus::Undone => "taken back".to_owned(),
         ImportStatus::Done if report.rejected > 0 => {
             format!("{accepted}, {} refused", count(report.rejected))
         }

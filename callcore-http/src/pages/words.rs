@@ -118,6 +118,7 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
 
 pub(super) const fn zone_source(source: ZoneSource) -> &'static str {
     match source {
+        ZoneSource::Person => "told by a person",
         ZoneSource::File => "from the file",
         ZoneSource::Number => "from the number",
         ZoneSource::Country => "one of the country's",

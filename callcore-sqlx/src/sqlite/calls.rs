@@ -1,28 +1,28 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use callcore::call::{CallEvent, Direction, Intent, Outcome, Retirement, Review, Skip};
-use callcore::campaign::RunState;
-use callcore::engine::{CallBrief, Facts, Stage};
-use callcore::id::{CallId, ClientId};
+use callcore::call::{AgentResult, CallEvent, Direction, Intent, Outcome, Review, Skip};
+use callcore::engine::Facts;
+use callcore::id::CallId;
 use callcore::port::{
-    ActError, By, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect, NewCall, Page,
-    Refused, SkipThen, StoreError,
+    ActError, Acted, By, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, Cursor, Effect,
+    NewCall, NewTestCall, Page, Refused, SkipThen, StoreError,
 };
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::account::account_facts;
+use super::acts::Change;
 use super::facts;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{Table, digits, document, ids, instant, micros};
+use super::row::{digits, document, ids, instant, micros};
 use super::search::{Needle, cut, push_key};
-use super::work::{Next, Work};
+use super::work::Work;
 
 /// Up to so many clients a search leads from them to their calls.
 const FEW: i64 = 1_000;
@@ -68,8 +68,9 @@ impl Calls for SqliteStore {
     }
 
     async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError> {
-        let done = self.move_call(by, id, Intent::Person, by.now).await;
-        done.map_err(|fail| fail.act("call_now"))
+        let done =
+            self.do_one(by, async |work| work.move_call(by, id, Intent::Person, by.now).await);
+        done.await.map_err(|fail| fail.act("call_now"))
     }
 
     async fn skip(
@@ -79,7 +80,8 @@ impl Calls for SqliteStore {
         skip: Skip,
         then: SkipThen,
     ) -> Result<CallView, ActError> {
-        self.skip_call(by, id, skip, then).await.map_err(|fail| fail.act("skip"))
+        let done = self.do_one(by, async |work| work.skip(by, id, skip, then).await);
+        done.await.map_err(|fail| fail.act("skip"))
     }
 
     async fn reschedule(
@@ -88,12 +90,51 @@ impl Calls for SqliteStore {
         id: CallId,
         due_at: DateTime<Utc>,
     ) -> Result<CallView, ActError> {
-        let done = self.move_call(by, id, Intent::Rescheduled, due_at).await;
-        done.map_err(|fail| fail.act("reschedule"))
+        let done =
+            self.do_one(by, async |work| work.move_call(by, id, Intent::Rescheduled, due_at).await);
+        done.await.map_err(|fail| fail.act("reschedule"))
     }
 
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError> {
-        self.retry_call(by, id, new).await.map_err(|fail| fail.act("retry"))
+        let done = self.do_one(by, async |work| work.retry(by, id, new).await);
+        done.await.map_err(|fail| fail.act("retry"))
+    }
+
+    async fn add_note(&self, by: By<'_>, id: CallId, text: &str) -> Result<CallView, ActError> {
+        let done = self.do_one(by, async |work| work.add_note(by, id, text).await);
+        done.await.map_err(|fail| fail.act("add_note"))
+    }
+
+    async fn review(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        review: Review,
+        disposition: Option<Option<String>>,
+    ) -> Result<CallView, ActError> {
+        let done = self.do_one(by, async |work| work.review(id, review, disposition).await);
+        done.await.map_err(|fail| fail.act("review"))
+    }
+
+    async fn change_calls(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, ActError> {
+        self.do_many(by, acts).await.map_err(|fail| fail.act("change_calls"))
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.add_test_call(by, new).await.map_err(|fail| fail.act("test_call"))
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        self.record_result(by, id, result).await.map_err(|fail| fail.act("report_result"))
     }
 }
 
@@ -159,83 +200,72 @@ impl SqliteStore {
         Ok(Page { items, next: page.next })
     }
 
-    /// Gives a scheduled call another due time, by a person's wish.
-    async fn move_call(
+    /// Does one act: what follows for the client, the view as it then is, the audit row, the saved
+    /// answer, the commit.
+    pub(super) async fn do_one(
         &self,
         by: By<'_>,
-        id: CallId,
-        intent: Intent,
-        due_at: DateTime<Utc>,
+        act: impl AsyncFnOnce(&mut Work<'_>) -> Result<Change, Fail>,
     ) -> Result<CallView, Fail> {
         let mut work = self.write().await?;
         work.enter(by).await?;
-        let dials = intent == Intent::Person;
-        let (client, _) = work.waiting(id, dials).await?;
-        let old = work.calls.get(&id).map(|row| json!({"due_at": row.call.due_at}));
-        work.change(id, |row| {
-            row.call.intent = intent;
-            row.call.by = by.actor.clone();
-            row.call.due_at = due_at;
-            row.changed = true;
+        let change = act(&mut work).await?;
+        let id = change.id;
+        work.changed(by, change).await?;
+        work.flush().await?;
+        let settings = work.settings;
+        let view = read::call_view(work.conn(), settings, id).await?.ok_or(Refused::NotFound)?;
+        work.leave(by, &Effect::Call(Box::new(view.clone()))).await?;
+        work.commit().await?;
+        Ok(view)
+    }
+
+    async fn do_many(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_calls(acts.iter().map(|(id, _)| *id)).await?;
+        let clients: Vec<_> = work.calls.values().filter_map(|row| row.call.client).collect();
+        work.load_clients(clients).await?;
+        let mut refusals = BTreeMap::new();
+        for (id, act) in acts {
+            let change = match act.clone() {
+                Err(refused) => Err(refused.into()),
+                Ok(CallAct::Skip(skip)) => work.skip(by, *id, skip, SkipThen::End).await,
+                Ok(CallAct::Reschedule(due_at)) => {
+                    work.move_call(by, *id, Intent::Rescheduled, due_at).await
+                }
+                Ok(CallAct::Review(review)) => work.review(*id, review, None).await,
+                Ok(CallAct::Tag(tags)) => work.tag(*id, tags).await,
+            };
+            match change {
+                Ok(change) => work.changed(by, change).await?,
+                Err(Fail::Refused(refused)) => {
+                    refusals.insert(*id, refused);
+                }
+                Err(fail) => return Err(fail),
+            }
+        }
+        work.flush().await?;
+        let settings = work.settings;
+        let wanted: Vec<CallId> = acts.iter().map(|(id, _)| *id).collect();
+        let views = read::call_views(work.conn(), settings, &wanted).await?;
+        let mut views: BTreeMap<CallId, CallView> =
+            views.into_iter().map(|view| (view.call.id, view)).collect();
+        let acted = wanted.into_iter().map(|call| {
+            let done = match refusals.get(&call) {
+                Some(refused) => Err(*refused),
+                None => views.remove(&call).map(Box::new).ok_or(Refused::NotFound),
+            };
+            Acted { call, done }
         });
-        let (action, new) = if dials {
-            ("call.call_now", None)
-        } else {
-            ("call.reschedule", Some(json!({"due_at": due_at})))
-        };
-        work.call_changed(by, action, (id, client), old, new).await
-    }
-
-    async fn skip_call(
-        &self,
-        by: By<'_>,
-        id: CallId,
-        skip: Skip,
-        then: SkipThen,
-    ) -> Result<CallView, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        let (client, attempt) = work.waiting(id, false).await?;
-        let new = json!({"reason": skip.reason, "note": skip.note});
-        work.retire(id, by.now, by.actor, Retirement::Skipped(skip));
-        if let SkipThen::Next(next) = then {
-            let next = Next { id: next.id, attempt, retry_of: Some(id), due_at: next.due_at };
-            work.schedule(client, next, Intent::Rescheduled, by.actor.clone());
-        }
-        work.call_changed(by, "call.skip", (id, client), None, Some(new)).await
-    }
-
-    async fn retry_call(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        work.load_calls([id]).await?;
-        let call = &work.calls.get(&id).ok_or(Refused::NotFound)?.call;
-        if call.ended_at().is_none() {
-            return Err(Refused::Call(call.status()).into());
-        }
-        let client_id = call.client.ok_or(Refused::NotFound)?;
-        work.load_clients([client_id]).await?;
-        let client = work.clients.get(&client_id).ok_or(Refused::NotFound)?;
-        let state = work.campaign(client.campaign)?.state;
-        if matches!(state, RunState::Draft | RunState::Stopped) {
-            return Err(Refused::Campaign(state).into());
-        }
-        if client.erased.is_some() {
-            return Err(Refused::Erased.into());
-        }
-        if work.covers(client) {
-            return Err(Refused::OnDnc.into());
-        }
-        let open =
-            |brief: &&CallBrief| matches!(brief.stage, Stage::Scheduled { .. } | Stage::Live);
-        if let Some(open) = client.calls.values().find(open) {
-            return Err(Refused::AlreadyScheduled(open.id).into());
-        }
-        let attempt = client.standing.attempts + 1;
-        let next = Next { id: new.id, attempt, retry_of: Some(id), due_at: new.due_at };
-        work.schedule(client_id, next, Intent::Person, by.actor.clone());
-        let body = json!({"retry_of": id, "due_at": new.due_at});
-        work.call_changed(by, "call.retry", (new.id, client_id), None, Some(body)).await
+        let acted: Vec<Acted> = acted.collect();
+        work.leave(by, &Effect::Calls(acted.clone())).await?;
+        work.commit().await?;
+        Ok(acted)
     }
 }
 
@@ -394,45 +424,5 @@ fn push_words(
             sql.push(" and +").push(column).push(" in (select value from json_each(");
             sql.push_bind(Value::from(words).to_string()).push("))");
         }
-    }
-}
-
-impl Work<'_> {
-    /// Loads a scheduled call that a person may still change; its client and its attempt.
-    async fn waiting(&mut self, id: CallId, dials: bool) -> Result<(ClientId, u32), Fail> {
-        self.load_calls([id]).await?;
-        let call = &self.calls.get(&id).ok_or(Refused::NotFound)?.call;
-        if Table::of(call) != Table::Due || call.claimed {
-            return Err(Refused::Call(call.status()).into());
-        }
-        let attempt = call.attempt;
-        let client = call.client.ok_or(Refused::NotFound)?;
-        let campaign = call.campaign.ok_or(Refused::NotFound)?;
-        self.load_clients([client]).await?;
-        let state = self.campaign(campaign)?.state;
-        if state == RunState::Stopped || (dials && state == RunState::Draft) {
-            return Err(Refused::Campaign(state).into());
-        }
-        Ok((client, attempt))
-    }
-
-    /// Ends a change of a call: what follows for its client, the view as it now is, the audit row,
-    /// the saved answer, the commit.
-    async fn call_changed(
-        mut self,
-        by: By<'_>,
-        action: &str,
-        (id, client): (CallId, ClientId),
-        old: Option<Value>,
-        new: Option<Value>,
-    ) -> Result<CallView, Fail> {
-        self.follow_up(client, by.now);
-        self.audit(by, action, id.to_string(), old, new).await?;
-        self.flush().await?;
-        let settings = self.settings;
-        let view = read::call_view(self.conn(), settings, id).await?.ok_or(Refused::NotFound)?;
-        self.leave(by, &Effect::Call(Box::new(view.clone()))).await?;
-        self.commit().await?;
-        Ok(view)
     }
 }

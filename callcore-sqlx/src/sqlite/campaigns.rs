@@ -1,8 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use callcore::call::Outcome;
 use callcore::campaign::{Pause, RunState, Settings, Transition};
 use callcore::client::ClientStatus;
 use callcore::id::{CampaignId, ClientId, ImportId};
@@ -21,7 +20,7 @@ use super::fail::Fail;
 use super::import::import_of;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{instant, micros, word};
+use super::row::{instant, micros};
 use super::search::{Needle, cut, push_key, push_place};
 use super::work::Work;
 
@@ -157,7 +156,7 @@ impl Campaigns for SqliteStore {
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
-        self.tally(campaign, from, to).await.map_err(|fail| fail.store("tallies"))
+        self.tally(campaign, (from, to)).await.map_err(|fail| fail.store("tallies"))
     }
 }
 
@@ -165,6 +164,7 @@ impl SqliteStore {
     async fn create(&self, by: By<'_>, new: NewCampaign) -> Result<CampaignView, Fail> {
         let mut work = self.write().await?;
         work.enter(by).await?;
+        work.check_audio(&new.settings).await?;
         sqlx::query(
             "insert into campaigns (id, state, settings_version, created_at, created_by)
              values (?1, ?2, 1, ?3, ?4)",
@@ -197,6 +197,7 @@ impl SqliteStore {
             return Err(Refused::Stale { current }.into());
         }
         let (old, new) = (campaign.settings.to_json(), settings.to_json());
+        work.check_audio(settings).await?;
         work.add_version(id, current + 1, &new).await?;
         sqlx::query("update campaigns set settings_version = ?2 where id = ?1")
             .bind(id.uuid())
@@ -293,40 +294,6 @@ impl SqliteStore {
             ExportRow { place, client, on_dnc }
         };
         Ok(views.into_iter().map(row).collect())
-    }
-
-    async fn tally(
-        &self,
-        campaign: Option<CampaignId>,
-        from: Option<DateTime<Utc>>,
-        to: Option<DateTime<Utc>>,
-    ) -> Result<Vec<TallyRow>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "select quarter, outcome, sum(calls) as calls, sum(talk_seconds) as talk_seconds
-             from tallies where true",
-        );
-        if let Some(campaign) = campaign {
-            sql.push(" and campaign = ").push_bind(campaign.uuid());
-        }
-        if let Some(from) = from {
-            sql.push(" and quarter >= ").push_bind(micros(from));
-        }
-        if let Some(to) = to {
-            sql.push(" and quarter < ").push_bind(micros(to));
-        }
-        sql.push(" group by quarter, outcome having sum(calls) > 0");
-        let mut conn = self.read().await?;
-        let mut tallies = BTreeMap::new();
-        for row in sql.build().fetch_all(&mut *conn).await? {
-            let tally = TallyRow {
-                quarter: instant(row.try_get("quarter")?)?,
-                outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,
-                calls: row.try_get::<i64, _>("calls")?.cast_unsigned(),
-                talk_seconds: row.try_get::<i64, _>("talk_seconds")?.cast_unsigned(),
-            };
-            tallies.insert((tally.quarter, tally.outcome), tally);
-        }
-        Ok(tallies.into_values().collect())
     }
 }
 
@@ -425,7 +392,8 @@ impl Work<'_> {
                 campaign.started_at = Some(by.now);
                 // What was due before the campaign started is due now.
                 sqlx::query(
-                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
+                    "update due set due_at = max(due_at, ?2), serving = 1
+                     where campaign = ?1 and intent <> 'test'",
                 )
                 .bind(id.uuid())
                 .bind(micros(by.now))

@@ -78,8 +78,11 @@ impl SqliteStore {
                      and lease_until is null order by due_at limit 1) as planned_at,
                  (select due_at from due where due.campaign = campaigns.id and planned = 0
                      and lease_until is null order by due_at limit 1) as asked_at
-             from campaigns where state in ('running', 'paused', 'finished')
-                 and exists (select 1 from due where due.campaign = campaigns.id)",
+             from campaigns where (state in ('running', 'paused', 'finished')
+                     and exists (select 1 from due where due.campaign = campaigns.id))
+                 -- A draft has test calls only.
+                 or (state = 'draft' and exists (select 1 from due
+                     where due.campaign = campaigns.id and planned = 0))",
         )
         .bind(micros(now - SLOT_HOLD))
         .fetch_all(&mut *conn)
@@ -165,11 +168,11 @@ async fn claimable(
                  where in_flight.campaign = campaigns.id and begun_at > ?1) as held,
              (select count(*) from due
                  where due.campaign = campaigns.id and lease_until is not null) as leased
-         from campaigns where state in ('running', 'paused', 'finished')
-             and (exists (select 1 from due where due.campaign = campaigns.id
-                     and planned = 1 and due_at <= ?2)
-                 or exists (select 1 from due where due.campaign = campaigns.id
-                     and planned = 0 and due_at <= ?2))",
+         from campaigns where (state in ('running', 'paused', 'finished')
+                 and exists (select 1 from due where due.campaign = campaigns.id
+                     and planned = 1 and due_at <= ?2))
+             or (state <> 'stopped' and exists (select 1 from due
+                 where due.campaign = campaigns.id and planned = 0 and due_at <= ?2))",
     )
     .bind(micros(request.now - SLOT_HOLD))
     .bind(micros(request.now))

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use callcore::account::Day;
 use callcore::actor::Actor;
-use callcore::call::{CancelReason, Report, Retirement};
+use callcore::call::{CancelReason, Intent, Report, Retirement};
 use callcore::campaign::RunState;
 use callcore::engine::{
     AccountFacts, AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit,
@@ -15,6 +15,7 @@ use callcore::port::{
     By, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
 use callcore::rules::cool_downs::NumberEnd;
+use callcore::zones::number_zones;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
@@ -96,7 +97,9 @@ impl SqliteStore {
         let mut work = self.write().await?;
         work.at(by.now);
         work.load_calls(permits.iter().map(Permit::call)).await?;
-        work.load_clients(permits.iter().map(Permit::client)).await?;
+        work.load_clients(permits.iter().filter_map(Permit::client)).await?;
+        work.load_campaigns(permits.iter().map(Permit::campaign)).await?;
+        work.load_dnc(&permits.iter().map(Permit::phone).collect()).await?;
         let phones: BTreeSet<PhoneNumber> = permits.iter().map(Permit::phone).collect();
         let cooling = permits.iter().filter(|it| !it.settings().cool_downs.is_empty());
         let cooling: BTreeSet<PhoneNumber> = cooling.map(Permit::phone).collect();
@@ -128,6 +131,12 @@ impl SqliteStore {
         work.load_calls(calls.iter().map(|back| back.call)).await?;
         let clients: Vec<_> = work.calls.values().filter_map(|row| row.call.client).collect();
         work.load_clients(clients).await?;
+        // A test call has no client that brings them.
+        let tests = || work.calls.values().map(|row| &row.call).filter(|call| call.is_test());
+        let campaigns: Vec<_> = tests().filter_map(|call| call.campaign).collect();
+        let phones = tests().filter_map(|call| call.phone).collect();
+        work.load_campaigns(campaigns).await?;
+        work.load_dnc(&phones).await?;
         let back: Vec<(PhoneNumber, CallId)> = calls
             .iter()
             .filter_map(|back| Some((take_back(&mut work, by, back)?, back.call)))
@@ -304,12 +313,15 @@ impl Gate {
         let lost = BeginRefusal::LeaseLost;
         let row = work.calls.get(&permit.call()).ok_or(lost)?;
         let campaign = work.campaigns.get(&permit.campaign()).ok_or(lost)?;
-        let client = work.clients.get(&permit.client()).ok_or(lost)?;
+        let client = match permit.client() {
+            Some(client) => Some(work.clients.get(&client).ok_or(lost)?),
+            None => None,
+        };
         let facts = AdmitFacts {
             lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
             run_state: campaign.state,
             settings_version: campaign.settings_version,
-            active: client.active,
+            active: client.is_none_or(|client| client.active),
             on_dnc: work.on_dnc(permit.phone(), permit.campaign()).is_some(),
             number_live: self.live.contains(&permit.phone()),
             number_dials: self.dials.get(&permit.phone()).cloned().unwrap_or_default(),
@@ -321,7 +333,8 @@ impl Gate {
         };
         admit(permit, &facts, self.now)?;
 
-        let zone = permit.settings().zones_of(&client.zones).into_iter().next();
+        let zones = client.map_or_else(|| number_zones(permit.phone()), |it| it.zones.clone());
+        let zone = permit.settings().zones_of(&zones).into_iter().next();
         work.change(permit.call(), |row| {
             row.call.begun_at = Some(self.now);
             row.call.settings_version = permit.settings_version();
@@ -336,18 +349,25 @@ impl Gate {
             campaign.next_dial_at = next_dial_at(campaign.next_dial_at, self.now, pace);
             campaign.changed = true;
         }
-        let dials = self.dials.entry(permit.phone()).or_default();
-        dials.push(self.now);
-        dials.sort_unstable();
+        if permit.intent() != Intent::Test {
+            let dials = self.dials.entry(permit.phone()).or_default();
+            dials.push(self.now);
+            dials.sort_unstable();
+            self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
+        }
         self.live.insert(permit.phone());
         *self.held.entry(permit.campaign()).or_default() += 1;
-        if let Some(day) = self.days.get_mut(&permit.campaign()) {
+        if let Some(day) = self.days.get_mut(&permit.campaign())
+            && permit.intent() != Intent::Test
+        {
             day.dials.begun += 1;
         }
         self.account.count(self.now);
         work.out.next_dial_at = Some(self.account.next_dial_at);
         self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
-        work.follow_up(permit.client(), self.now);
+        if let Some(client) = permit.client() {
+            work.follow_up(client, self.now);
+        }
         Ok(())
     }
 }
@@ -374,6 +394,7 @@ fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNu
         true => Some(CancelReason::Erased),
         false if state == Some(RunState::Stopped) => Some(CancelReason::CampaignStopped),
         false if on_dnc => Some(CancelReason::OnDnc),
+        false if row.is_some_and(|row| !row.active) => Some(CancelReason::Inactive),
         false => None,
     };
     if let Some(reason) = reason {

@@ -11,32 +11,33 @@ use super::row::{CallRow, Table, ids, micros};
 use super::work::{Moved, Work};
 
 const INSERT_DUE: &str = "
-insert or replace into due (id, campaign, client, phone, attempt, retry_of, intent, by, due_at,
-    zone, planned, serving, epoch, lease_until)
+insert or replace into due (id, campaign, client, sample, phone, attempt, retry_of, intent, by,
+    due_at, zone, planned, serving, epoch, lease_until)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone',
+    value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
-    value ->> 'zone', value ->> 'intent' <> 'person',
-    coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
+    value ->> 'zone', value ->> 'intent' not in ('person', 'test'),
+    value ->> 'intent' <> 'test' and coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
     value ->> 'epoch', value ->> 'lease_until'
 from json_each(?1)";
 
 const INSERT_IN_FLIGHT: &str = "
-insert or replace into in_flight (id, campaign, client, phone, direction, attempt, retry_of, intent,
+insert or replace into in_flight (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, epoch, begun_at, settings_version, decision, doubtful, looks, look_at)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'epoch', value ->> 'begun_at', value ->> 'settings_version',
     value ->> 'decision', value ->> 'doubtful', value ->> 'looks', value ->> 'look_at'
 from json_each(?1)";
 
 const INSERT_HISTORY: &str = "
-insert or replace into history (id, campaign, client, phone, direction, attempt, retry_of, intent,
+insert or replace into history (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome, end_reason,
     permanent, retired, review, disposition, talk_seconds, name_key)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'begun_at', value ->> 'settings_version', value ->> 'decision',
     value ->> 'ended_at', value ->> 'outcome', value ->> 'end_reason', value ->> 'permanent',
@@ -135,6 +136,7 @@ struct Record<'a> {
     id: CallId,
     campaign: Option<callcore::id::CampaignId>,
     client: Option<callcore::id::ClientId>,
+    sample: Option<callcore::id::ClientId>,
     phone: Option<u64>,
     direction: &'static str,
     attempt: u32,
@@ -168,6 +170,7 @@ impl<'a> Record<'a> {
             id: call.id,
             campaign: call.campaign,
             client: call.client,
+            sample: call.sample,
             phone: call.phone.map(callcore::phone::PhoneNumber::digits),
             direction: call.direction.as_str(),
             attempt: call.attempt,

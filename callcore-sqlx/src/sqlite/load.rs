@@ -85,8 +85,9 @@ impl Work<'_> {
         }
         let wanted = ids(&missing);
         let rows = sqlx::query(
-            "select id, campaign, phone, erased_at, erased_on_dnc, zones, active, tags, status, attempts, voicemails,
-                 last_outcome, last_call_at
+            "select id, campaign, phone, erased_at, erased_on_dnc, zones, active,
+                 consent is not null as consent, tags, status, attempts, voicemails, last_outcome,
+                 last_call_at
              from clients where id in (select unhex(value, '-') from json_each(?1))",
         )
         .bind(&wanted)
@@ -104,6 +105,7 @@ impl Work<'_> {
                 erased,
                 zones: row::document(row.try_get("zones")?, "zones")?,
                 active: row.try_get("active")?,
+                consent: row.try_get("consent")?,
                 tags: row::document(row.try_get("tags")?, "tags")?,
                 standing: row::standing(&row)?,
                 calls: BTreeMap::new(),

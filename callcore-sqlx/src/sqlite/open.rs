@@ -65,6 +65,8 @@ impl OpenOptions {
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// One connection that only ever asks whether the others changed anything.
+    pub(super) watcher: SqlitePool,
     pub(super) settings: SettingsCache,
     /// Events that wait for the next commit.
     pub(super) queue: Mutex<VecDeque<Job>>,
@@ -120,10 +122,12 @@ impl SqliteStore {
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         // Only the writer creates and migrates, so that no reader can take a turn from it.
         let read_only = connect.create_if_missing(false).read_only(true);
-        let readers = pool(options.readers).connect_with(read_only).await?;
+        let readers = pool(options.readers).connect_with(read_only.clone()).await?;
+        let watcher = pool(1).connect_with(read_only).await?;
         Ok(Self {
             writer,
             readers,
+            watcher,
             settings: SettingsCache::default(),
             queue: Mutex::new(VecDeque::new()),
         })
@@ -135,6 +139,7 @@ impl SqliteStore {
     ///
     /// None today: a store that is closed twice is closed.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.watcher.close().await;
         self.readers.close().await;
         self.writer.close().await;
         Ok(())

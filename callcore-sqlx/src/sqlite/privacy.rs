@@ -189,6 +189,10 @@ impl Work<'_> {
         let clients = self.clients_of(&BTreeSet::from([phone]), DncScope::Global).await?;
         let traces = self.traces(phone, &clients).await?;
         let mut calls = self.calls_of(&clients).await?;
+        let phones = BTreeSet::from([phone]);
+        let (scope, why) = (DncScope::Global, CancelReason::Erased);
+        let tests = self.retire_tests(&phones, scope, by.now, by.actor, why).await?;
+        calls.extend(&tests);
         // Also calls that nobody's row stands for.
         let strangers: Vec<Uuid> = sqlx::query_scalar(
             "select id from history where phone = ?1 and client is null
@@ -201,7 +205,7 @@ impl Work<'_> {
         let recordings = self.erase_calls(&calls, true).await?;
         let is_live = |id: &CallId| self.calls.get(id).is_some_and(|row| row.call.is_live());
         let in_flight = calls.iter().copied().filter(is_live).collect();
-        let canceled = self.erase_clients(by, &clients).await?;
+        let canceled = [self.erase_clients(by, &clients).await?, tests].concat();
         self.erase_elsewhere(phone, &traces).await?;
         let mut acts: BTreeSet<String> = clients.iter().map(ToString::to_string).collect();
         acts.extend(calls.iter().map(ToString::to_string));
@@ -333,6 +337,7 @@ impl Work<'_> {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     async fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) -> Result<(), Fail> {
+        self.erase_rejects(phone).await?;
         for (select, update) in [
             (
                 "select id, report from imports where report like '%\"rejections\":[{%'",

@@ -76,7 +76,8 @@ pub(super) async fn call_rows(
             None => None,
         };
         let quiet = Script::default();
-        let script = ran_under.as_ref().map_or(&quiet, |settings| &settings.script);
+        let script = ran_under.as_ref().and_then(|it| it.script_of(row.call.direction));
+        let script = script.unwrap_or(&quiet);
         row.call.progress = Progress::of(&events, script);
         row.events = events;
     }
@@ -213,7 +214,8 @@ pub(super) async fn campaign_views(
     let ids = ids(wanted);
     let rows = sqlx::query(
         "select *, (select count(*) from in_flight
-             where in_flight.campaign = campaigns.id and begun_at is not null) as live
+             where in_flight.campaign = campaigns.id and begun_at is not null
+                 and intent <> 'test') as live
          from campaigns where id in (select unhex(value, '-') from json_each(?1))",
     )
     .bind(&ids)

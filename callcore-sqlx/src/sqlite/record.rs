@@ -174,7 +174,7 @@ impl Work<'_> {
         rows.into_iter().map(read).collect()
     }
 
-    async fn record_one(
+    pub(super) async fn record_one(
         &mut self,
         now: DateTime<Utc>,
         report: &Report,
@@ -242,6 +242,7 @@ impl Work<'_> {
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
+        let was_unknown = row.call.end_reason() == Some("unknown");
         let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
@@ -250,6 +251,7 @@ impl Work<'_> {
                 row.changed = true;
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
             // Only filters on ended calls need columns for what the events add up to.
             row.changed |= Table::of(&row.call) == Table::History;
         });
@@ -269,7 +271,8 @@ impl Work<'_> {
             self.follow_up(client, now);
         }
         let call = self.calls.get(&id).map(|row| &row.call);
-        let failed = call.filter(|call| call.begun_at.is_some() && !failed_before);
+        let failed =
+            call.filter(|call| call.begun_at.is_some() && !failed_before && !call.is_test());
         let failed = failed.filter(|call| call.outcome() == Some(Outcome::Failed));
         match failed.and_then(|call| call.campaign) {
             Some(campaign) => self.check_breaker(campaign, now).await,
@@ -327,13 +330,15 @@ impl Work<'_> {
         };
         self.load_clients(client).await?;
         let campaign = client.and_then(|id| self.clients.get(&id)).map(|row| row.campaign);
+        let version = campaign.and_then(|id| self.campaigns.get(&id));
+        let settings_version = version.map_or(0, |row| row.settings_version);
         sqlx::query("insert into inbound (carrier_call_id, call) values (?1, ?2)")
             .bind(&ring.carrier_call_id)
             .bind(ring.new_id.uuid())
             .execute(self.conn())
             .await?;
         let call = Call::inbound(ring.new_id, ring.from, at);
-        self.add_call(CallRow::new(Call { campaign, client, ..call }));
+        self.add_call(CallRow::new(Call { campaign, client, settings_version, ..call }));
         self.notify(now, NoticeKind::InboundCall(ring.new_id));
         Ok(())
     }

@@ -162,6 +162,7 @@ impl CallRow {
             id: CallId::from_uuid(row.try_get("id")?),
             campaign: optional_id("campaign")?.map(CampaignId::from_uuid),
             client: optional_id("client")?.map(ClientId::from_uuid),
+            sample: optional_id("sample")?.map(ClientId::from_uuid),
             phone: phone_digits.map(phone).transpose()?,
             direction: word(row.try_get("direction")?, Direction::parse, "direction")?,
             attempt: row.try_get("attempt")?,
@@ -222,7 +223,8 @@ pub(super) fn brief(row: &SqliteRow) -> Result<Option<CallBrief>, Fail> {
                 Retirement::Skipped(_) => None,
                 Retirement::Canceled(reason) => Some(reason),
             };
-            Stage::Retired { reason, at: retired.at }
+            let due_at = instant(row.try_get("due_at")?)?;
+            Stage::Retired { reason, at: retired.at, due_at }
         }
         (Table::History, None) => Stage::Dialled {
             outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,

@@ -99,6 +99,8 @@ pub(super) struct ClientRow {
     pub(super) erased: Option<Erasure>,
     pub(super) zones: Vec<ClientZone>,
     pub(super) active: bool,
+    /// Whether a consent is recorded.
+    pub(super) consent: bool,
     pub(super) tags: BTreeSet<String>,
     pub(super) standing: Standing,
     /// Every outbound call of the client.
@@ -271,7 +273,8 @@ impl<'s> Work<'s> {
             client.calls.insert(id, brief);
         }
         if read != reads {
-            let campaign = row.call.campaign;
+            // A test call has its price, and stands outside its campaign's counts.
+            let campaign = row.call.campaign.filter(|_| !row.call.is_test());
             for scope in [None, campaign].into_iter().take(1 + usize::from(campaign.is_some())) {
                 self.out.move_meter(scope, read, -1);
                 self.out.move_meter(scope, reads, 1);
@@ -300,18 +303,7 @@ impl<'s> Work<'s> {
     /// Brings a client's standing up to date after any change to its calls, and what follows: the
     /// retry that is owed or no longer owed, and the campaign's end.
     pub(super) fn follow_up(&mut self, id: ClientId, now: DateTime<Utc>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let Some(campaign) = self.campaigns.get(&client.campaign) else { return };
-        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
-        let outlook = outlook(&Case {
-            calls: &calls,
-            zones: &client.zones,
-            active: client.active,
-            erased: client.erased.is_some(),
-            on_dnc: self.covers(client),
-            run_state: campaign.state,
-            settings: &campaign.settings,
-        });
+        let Some(outlook) = self.case(id, |_, case| outlook(case)) else { return };
         if let Some(withdrawn) = outlook.withdraw {
             self.withdraw(id, withdrawn);
         }
@@ -329,6 +321,27 @@ impl<'s> Work<'s> {
             self.reopen(campaign);
         }
         self.check_finished(campaign, now);
+    }
+
+    /// Asks the core about a client and all its calls.
+    pub(super) fn case<T>(
+        &self,
+        id: ClientId,
+        ask: impl FnOnce(&ClientRow, &Case<'_>) -> T,
+    ) -> Option<T> {
+        let client = self.clients.get(&id)?;
+        let campaign = self.campaigns.get(&client.campaign)?;
+        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
+        let case = Case {
+            calls: &calls,
+            zones: &client.zones,
+            active: client.active,
+            erased: client.erased.is_some(),
+            on_dnc: self.covers(client),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        };
+        Some(ask(client, &case))
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {
@@ -417,7 +430,9 @@ impl<'s> Work<'s> {
         by: &Actor,
     ) -> Result<Vec<CallId>, Fail> {
         let clients = self.clients_of(phones, scope).await?;
-        self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await
+        let waiting = self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await?;
+        let tests = self.retire_tests(phones, scope, at, by, CancelReason::OnDnc).await?;
+        Ok([waiting, tests].concat())
     }
 
     /// The clients of some numbers in a scope.
@@ -468,12 +483,45 @@ impl<'s> Work<'s> {
         Ok(waiting)
     }
 
+    /// Cancels every test call to some numbers in a scope that waits: no client leads to them.
+    pub(super) async fn retire_tests(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Result<Vec<CallId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from due
+             where phone in (select value from json_each(?1)) and client is null order by id",
+        )
+        .bind(row::numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
+        let mut tests = Vec::new();
+        for row in rows {
+            if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
+                tests.push(CallId::from_uuid(row.try_get("id")?));
+            }
+        }
+        self.load_calls(tests.iter().copied()).await?;
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
+        }
+        Ok(tests)
+    }
+
     /// The script that a call ran under.
     pub(super) async fn script(&mut self, id: CallId) -> Result<Script, Fail> {
-        let call = self.calls.get(&id).map(|row| (row.call.campaign, row.call.settings_version));
-        let Some((Some(campaign), version)) = call else { return Ok(Script::default()) };
+        let Some(call) = self.calls.get(&id).map(|row| &row.call) else {
+            return Ok(Script::default());
+        };
+        let Some(campaign) = call.campaign else { return Ok(Script::default()) };
+        let (version, direction) = (call.settings_version, call.direction);
         let settings = self.settings.load(&mut self.tx, campaign, version).await?;
-        Ok(settings.map(|settings| settings.script.clone()).unwrap_or_default())
+        let script = settings.as_ref().and_then(|settings| settings.script_of(direction));
+        Ok(script.cloned().unwrap_or_default())
     }
 }
 

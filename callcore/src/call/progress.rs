@@ -146,7 +146,11 @@ impl Progress {
                 }
                 // Events come in order of time: the latest is the last.
                 EventKind::Disposition { label } => progress.disposition = Some(label.clone()),
-                EventKind::Note { text } => progress.notes.push((*at, text.clone())),
+                EventKind::Note { text } => {
+                    if progress.notes.iter().all(|(_, known)| known != text) {
+                        progress.notes.push((*at, text.clone()));
+                    }
+                }
             }
         }
         let start = progress.answered_at.or(said.first().map(|(at, ..)| *at));
@@ -156,6 +160,8 @@ impl Progress {
             (index, Line { speaker, offset_seconds, text: text.clone() })
         }));
         lines.sort_by_key(|(index, line)| (line.offset_seconds, *index));
+        // Whoever tells a line again may tell another instant with it.
+        lines.dedup();
         progress.transcript = lines.into_iter().map(|(_, line)| line).collect();
         progress.conclude(&seen);
         progress

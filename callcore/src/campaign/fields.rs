@@ -26,6 +26,17 @@ impl Fields {
         fields
     }
 
+    /// The fields of an object that stands at a path.
+    pub(crate) fn at(document: &Value, path: &str) -> Self {
+        let mut fields = Self { path: String::new(), object: Map::new(), errors: Vec::new() };
+        match document {
+            Value::Object(object) => fields.object = object.clone(),
+            _ => fields.refuse_field(path, "invalid", "must be an object"),
+        }
+        fields.path = format!("{path}.");
+        fields
+    }
+
     /// The fields of an object that is itself a field; none if it is absent, null or no object.
     pub(crate) fn nested(&mut self, field: &str) -> Option<Self> {
         let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
@@ -51,6 +62,15 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// A field that must be there.
+    pub(crate) fn required<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
+        if self.has(field) {
+            return self.optional(field);
+        }
+        self.refuse_field(field, "required", "is required");
+        None
     }
 
     /// A field with a default.
@@ -124,6 +144,7 @@ impl Fields {
 
     /// Whether something is known to be wrong with a field.
     pub(crate) fn is_refused(&self, field: &str) -> bool {
+        let field = format!("{}{field}", self.path);
         self.errors.iter().any(|error| error.field == field)
     }
 

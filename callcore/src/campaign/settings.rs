@@ -351,6 +351,9 @@ impl Settings {
         };
         let known = match self.zone_policy {
             ZonePolicy::Campaign => return vec![self.time_zone.clone()],
+            _ if client.iter().any(|zone| zone.source == ZoneSource::Person) => {
+                from(ZoneSource::Person)
+            }
             ZonePolicy::Client => {
                 let file = from(ZoneSource::File);
                 if file.is_empty() { from(ZoneSource::Number) } else { file }
@@ -372,7 +375,7 @@ impl Settings {
 fn voicemail(fields: &mut Fields) -> Voicemail {
     let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
     let (policy, message) = (nested.or_default("policy"), nested.template("message"));
-    let is_broken = nested.is_refused("voicemail.message");
+    let is_broken = nested.is_refused("message");
     fields.end_nested(nested);
     if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
         fields.out_of_range("voicemail.message", "is needed to leave a message");

@@ -5,7 +5,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::account::AccountFacts;
 use super::permit::Permit;
 use crate::account::{Day, Room};
-use crate::call::Intent;
 use crate::campaign::RunState;
 use crate::rules::cool_downs::NumberEnd;
 
@@ -65,9 +64,8 @@ pub fn admit(permit: &Permit, facts: &AdmitFacts, now: DateTime<Utc>) -> Result<
     if !facts.lease_held {
         return Err(BeginRefusal::LeaseLost);
     }
-    let person = permit.intent() == Intent::Person;
-    let runs = facts.run_state == RunState::Running
-        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let person = permit.intent().is_wish();
+    let runs = permit.intent().dials_while(facts.run_state);
     let window_open = permit.window_end().is_none_or(|end| now < end);
     let caps_hold = permit.settings().caps.next_free(&facts.number_dials, now) <= now;
     let cooled = permit.settings().cool_downs.next_free(&facts.number_ends, now) <= now;

@@ -12,7 +12,7 @@ use crate::call::{CancelReason, Intent};
 use crate::campaign::{RunState, Settings};
 use crate::client::ClientZone;
 use crate::dnc::DncScope;
-use crate::id::{CallId, CampaignId, ClientId};
+use crate::id::{AudioId, CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::rules::cool_downs::NumberEnd;
 use crate::rules::hours::NextAllowed;
@@ -32,8 +32,8 @@ pub struct Facts {
     pub call: CallId,
     /// Its campaign.
     pub campaign: CampaignId,
-    /// Its client.
-    pub client: ClientId,
+    /// Its client; a test call has none.
+    pub client: Option<ClientId>,
     /// The number to dial.
     pub phone: PhoneNumber,
     /// Which number of dial it would be, from 1.
@@ -71,10 +71,23 @@ pub struct Facts {
     pub campaign_day: Day,
     /// The account as a whole.
     pub account: Arc<AccountFacts>,
+    /// What the script's places are filled from.
+    pub person: Person,
+    /// The audio that the script plays and that is still there, by name.
+    pub audio: Vec<(AudioId, String)>,
+}
+
+/// What the places of a script are filled from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
     /// The client's name.
     pub name: String,
-    /// The uploaded columns and their cells, for the script.
-    pub fields: Vec<(String, String)>,
+    /// Where the client reads mail.
+    pub email: Option<String>,
+    /// The uploader's own id.
+    pub external_id: Option<String>,
+    /// The uploaded columns and their cells.
+    pub columns: Vec<(String, String)>,
 }
 
 /// A worker's hold on a claimed call. Whoever has an older epoch lost it.
@@ -217,11 +230,11 @@ pub fn explain(facts: &Facts, now: DateTime<Utc>) -> (Verdict, Vec<Heard>) {
 }
 
 /// Where rules say what they answered. The words are only put together for a sink that keeps them.
-trait Sink {
+pub(super) trait Sink {
     fn hear(&mut self, rule: Rule, passed: bool, words: impl FnOnce() -> String);
 }
 
-struct Silent;
+pub(super) struct Silent;
 
 impl Sink for Silent {
     fn hear(&mut self, _: Rule, _: bool, _: impl FnOnce() -> String) {}
@@ -233,9 +246,9 @@ impl Sink for Vec<Heard> {
     }
 }
 
-fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
+pub(super) fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
     let settings = &*facts.settings;
-    let person = facts.intent == Intent::Person;
+    let (person, test) = (facts.intent.is_wish(), facts.intent == Intent::Test);
     let mut answer = Answer::default();
 
     let stopped = facts.account.stopped;
@@ -247,8 +260,7 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.defer(now, Rule::StopAll);
     }
 
-    let runs = facts.run_state == RunState::Running
-        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let runs = facts.intent.dials_while(facts.run_state);
     sink.hear(Rule::RunState, runs, || format!("the campaign is {}", facts.run_state.as_str()));
     match facts.run_state {
         _ if runs => {}
@@ -273,9 +285,10 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.retire(CancelReason::Inactive);
     }
 
-    let consent = facts.consent || !settings.consent_required;
+    let consent = facts.consent || test || !settings.consent_required;
     sink.hear(Rule::Consent, consent, || {
         match (settings.consent_required, facts.consent) {
+            (true, false) if test => "a test call to one's own number needs none",
             (false, _) => "the campaign requires none",
             (true, true) => "required, and recorded",
             (true, false) => "required, and not recorded",

@@ -28,6 +28,7 @@ fn import(entropy: &SeededEntropy, columns: &[&str]) -> Import {
         campaign: CampaignId::new(at(), &SeededEntropy::new(9)),
         file_name: "list.csv".to_owned(),
         columns: columns.iter().map(|&column| column.to_owned()).collect(),
+        duplicates: crate::import::DuplicatePolicy::default(),
         status: ImportStatus::Done,
         report: ImportReport::default(),
     }

@@ -83,6 +83,7 @@ mod tests {
             id: CallId::new(at, &SeededEntropy::new(1)),
             campaign: None,
             client: None,
+            sample: None,
             phone: None,
             direction: Direction::Outbound,
             attempt: 1,

@@ -58,15 +58,22 @@ pub enum ImportError {
         /// The columns there are.
         headers: Vec<String>,
     },
-    /// The mapping names a column that the file has not.
-    #[error("there is no column {column:?} for `{key}`; the columns are {}", Quoted(.headers))]
+    /// The mapping names columns that the file has not.
+    #[error("{}; the columns are {}", Unknown(.unknown), Quoted(.headers))]
     UnknownColumn {
-        /// The mapping's key.
-        key: &'static str,
-        /// The column it names.
-        column: String,
+        /// The mapping's keys, each with the column it names.
+        unknown: Vec<(&'static str, String)>,
         /// The columns there are.
         headers: Vec<String>,
+    },
+    /// It is a workbook, but a damaged one or not one of Excel's.
+    #[error("this workbook can't be read: open it in Excel and save it as CSV or XLSX again")]
+    BadWorkbook,
+    /// The workbook's first sheet unpacks to more than a server can take.
+    #[error("the workbook has more than {limit}: save its sheet as CSV and upload that")]
+    WorkbookTooLarge {
+        /// Of what there is too much.
+        limit: &'static str,
     },
 }
 
@@ -85,7 +92,23 @@ impl ImportError {
             Self::NoHeader => "no_header",
             Self::NoPhoneColumn { .. } => "no_phone_column",
             Self::UnknownColumn { .. } => "unknown_column",
+            Self::BadWorkbook => "bad_workbook",
+            Self::WorkbookTooLarge { .. } => "workbook_too_large",
         }
+    }
+}
+
+/// The columns that a mapping names and that are not there.
+struct Unknown<'a>(&'a [(&'static str, String)]);
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, column)) in self.0.iter().enumerate() {
+            let start = if index == 0 { "there is no column" } else { " and none" };
+            let column: String = column.chars().take(60).collect();
+            write!(f, "{start} {column:?} for `{key}`")?;
+        }
+        Ok(())
     }
 }
 

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{CampaignRow, ClientRow, MemoryStore, State, call_to, is_waiting, matches};
+use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
 use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
-use crate::client::{Client, ClientStatus, Note, Standing};
+use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
 use crate::port::{
@@ -27,6 +27,7 @@ impl Campaigns for MemoryStore {
     ) -> Result<CampaignView, ActError> {
         let mut state = self.lock();
         state.enter(by)?;
+        state.check_audio(&new.settings)?;
         let row = CampaignRow {
             campaign: Campaign {
                 id: new.id,
@@ -67,6 +68,8 @@ impl Campaigns for MemoryStore {
         if row.campaign.settings_version != version {
             return Err(Refused::Stale { current: row.campaign.settings_version }.into());
         }
+        state.check_audio(&settings)?;
+        let row = state.campaigns.get_mut(&id).ok_or(Refused::NotFound)?;
         let old = row.campaign.settings.to_json();
         row.campaign.settings_version += 1;
         row.campaign.settings = settings.clone();
@@ -124,6 +127,7 @@ impl Campaigns for MemoryStore {
             campaign: new.campaign,
             file_name: new.file_name,
             columns: new.columns,
+            duplicates: new.duplicates,
             status: ImportStatus::Running,
             report: ImportReport::default(),
         };
@@ -143,14 +147,14 @@ impl Campaigns for MemoryStore {
         let mut state = self.lock();
         state.enter(by)?;
         let running = state.imports.get(&import).filter(|it| it.status == ImportStatus::Running);
-        let campaign = running.ok_or(Refused::NotFound)?.campaign;
+        let import = running.ok_or(Refused::NotFound)?.clone();
+        let campaign = import.campaign;
         let run_state = state.campaign_row(campaign)?.campaign.state;
         if !run_state.takes_clients() {
             return Err(Refused::Campaign(run_state).into());
         }
         state.at(by.now);
-        let add = |new| state.add_client(by, campaign, import, new);
-        Ok(clients.iter().map(add).collect())
+        Ok(state.add_clients(by, &import, clients))
     }
 
     async fn report_import(
@@ -235,6 +239,11 @@ impl Campaigns for MemoryStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let state = self.lock();
+        // A counter is a quarter of an hour: what is less is counted from the rows.
+        let whole = |at: Option<DateTime<Utc>>| at.is_none_or(|at| Tally::quarter_of(at) == at);
+        if !whole(from) || !whole(to) {
+            return Ok(state.recounted(campaign, from, to));
+        }
         let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for ((id, quarter, outcome), (calls, talk_seconds)) in &state.tallies {
             let inside = from.is_none_or(|from| *quarter >= from)
@@ -323,8 +332,9 @@ impl State {
 
     /// What was due before the campaign started is due now.
     fn bring_forward(&mut self, by: By<'_>, id: CampaignId) {
+        let waiting = self.campaigns[&id].due.iter().map(|(_, _, call)| *call);
         let waiting: Vec<CallId> =
-            self.campaigns[&id].due.iter().map(|(_, _, call)| *call).collect();
+            waiting.filter(|call| !self.calls[call].call.is_test()).collect();
         for call in waiting {
             self.dequeue(call);
             self.change(call, |row| row.call.due_at = row.call.due_at.max(by.now));
@@ -350,6 +360,10 @@ impl State {
             // Whoever had nothing to come stays what it is.
             .filter(|(_, calls): &(ClientId, Vec<CallId>)| !calls.is_empty())
             .collect();
+        for test in self.waiting_tests(|call| call.campaign == Some(id)) {
+            let how = Retirement::Canceled(CancelReason::CampaignStopped);
+            self.retire(test, by.now, by.actor, how);
+        }
         for (client, calls) in clients {
             for call in calls {
                 let how = Retirement::Canceled(CancelReason::CampaignStopped);
@@ -357,50 +371,5 @@ impl State {
             }
             self.follow_up(client, by.now);
         }
-    }
-
-    fn add_client(
-        &mut self,
-        by: By<'_>,
-        campaign: CampaignId,
-        import: ImportId,
-        new: &NewClient,
-    ) -> Added {
-        if let Some(known) = self.by_number.get(&(new.phone, campaign)) {
-            return Added::Duplicate { of_line: Some(self.clients[known].client.line) };
-        }
-        let on_dnc = self.on_dnc(new.phone, campaign).is_some();
-        self.places += 1;
-        let note = new.note.clone().map(|text| Note { text, by: by.actor.clone(), at: by.now });
-        let client = Client {
-            id: new.id,
-            campaign,
-            import,
-            line: new.line,
-            phone: Some(new.phone),
-            name: new.name.clone(),
-            external_id: new.external_id.clone(),
-            email: new.email.clone(),
-            zones: new.zones.clone(),
-            fields: new.fields.clone(),
-            tags: new.tags.clone(),
-            notes: note.into_iter().collect(),
-            active: true,
-            consent: new.consent.clone(),
-            person_key: new.person_key.clone(),
-            debt_key: new.debt_key.clone(),
-            standing: Standing::default(),
-            erased: None,
-        };
-        let call = call_to(&client, new.call, 1, new.due_at);
-        self.by_number.insert((new.phone, campaign), new.id);
-        let row = ClientRow { client, place: self.places, calls: BTreeSet::new() };
-        self.clients.insert(new.id, row);
-        self.move_client(campaign, None, ClientStatus::Pending);
-        if !on_dnc {
-            self.schedule(call);
-        }
-        self.follow_up(new.id, by.now);
-        Added::Accepted { on_dnc }
     }
 }

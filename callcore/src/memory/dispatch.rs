@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{CallRow, CampaignRow, MemoryStore, State, due_key};
 use crate::actor::Actor;
 use crate::call::{
-    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Outcome, Progress, Report,
-    Retirement,
+    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Intent, Outcome, Progress,
+    Report, Retirement,
 };
 use crate::campaign::RunState;
 use crate::dnc::{DncEntry, DncScope, DncSource};
@@ -21,6 +21,7 @@ use crate::port::{
     By, ClaimRequest, Dispatch, NoticeDay, NoticeKind, OpenCall, Recorded, Refusals, StoreError,
     TakeBack,
 };
+use crate::zones::number_zones;
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
 const FIRST_LOOK: TimeDelta = TimeDelta::seconds(30);
@@ -108,8 +109,9 @@ impl Dispatch for MemoryStore {
             let planned = first(false).map(|due_at| due_at.max(row.next_dial_at));
             let next = match row.campaign.state {
                 RunState::Running => planned.into_iter().chain(first(true)).min(),
-                RunState::Paused | RunState::Finished => first(true),
-                RunState::Draft | RunState::Stopped => None,
+                // A draft has test calls only.
+                RunState::Paused | RunState::Finished | RunState::Draft => first(true),
+                RunState::Stopped => None,
             };
             let day = state.campaign_day(row.campaign.id, now);
             let from = if settings.budget.allows(&day, now) { open } else { open.max(day.ends) };
@@ -207,8 +209,7 @@ impl State {
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
-            let asked =
-                planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
+            let asked = row.campaign.state != RunState::Stopped;
             let rank = -i64::from(settings.priority);
             let mut round = 0_u32;
             for (plan, due_at, id) in &row.due {
@@ -255,12 +256,15 @@ impl State {
         let lost = BeginRefusal::LeaseLost;
         let row = self.calls.get(&permit.call()).ok_or(lost)?;
         let campaign = self.campaigns.get(&permit.campaign()).ok_or(lost)?;
-        let client = self.clients.get(&permit.client()).ok_or(lost)?;
+        let client = match permit.client() {
+            Some(client) => Some(&self.clients.get(&client).ok_or(lost)?.client),
+            None => None,
+        };
         let facts = AdmitFacts {
             lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
             run_state: campaign.campaign.state,
             settings_version: campaign.campaign.settings_version,
-            active: client.client.active,
+            active: client.is_none_or(|client| client.active),
             on_dnc: self.on_dnc(permit.phone(), permit.campaign()).is_some(),
             number_live: self.number_live(permit.phone()),
             number_dials: self.number_dials(permit.phone()),
@@ -272,8 +276,9 @@ impl State {
         };
         admit(permit, &facts, now)?;
 
+        let zones = client.map_or_else(|| number_zones(permit.phone()), |it| it.zones.clone());
+        let zone = permit.settings().zones_of(&zones);
         self.dequeue(permit.call());
-        let zone = permit.settings().zones_of(&self.clients[&permit.client()].client.zones);
         self.change(permit.call(), |row| {
             row.call.begun_at = Some(now);
             row.call.settings_version = permit.settings_version();
@@ -282,13 +287,17 @@ impl State {
             row.looks = 0;
             row.look_at = wall + FIRST_LOOK;
         });
-        self.dials.entry(permit.phone()).or_default().insert((now, permit.call()));
+        if permit.intent() != Intent::Test {
+            self.dials.entry(permit.phone()).or_default().insert((now, permit.call()));
+        }
         if let Some(row) = self.campaigns.get_mut(&permit.campaign()) {
             let pace = permit.settings().pacing.calls_per_second;
             row.next_dial_at = next_dial_at(row.next_dial_at, now, pace);
         }
         self.count_dial(now);
-        self.follow_up(permit.client(), now);
+        if let Some(client) = permit.client() {
+            self.follow_up(client, now);
+        }
         Ok(())
     }
 
@@ -319,6 +328,7 @@ impl State {
             true => Some(CancelReason::Erased),
             false if stopped => Some(CancelReason::CampaignStopped),
             false if on_dnc => Some(CancelReason::OnDnc),
+            false if row.is_some_and(|row| !row.client.active) => Some(CancelReason::Inactive),
             false => None,
         };
         if let Some(reason) = reason {
@@ -351,7 +361,7 @@ impl State {
         }
     }
 
-    fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
+    pub(super) fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
         let id = match &report.call {
             CallRef::Ours(id) => *id,
             CallRef::Inbound(ring) => self.inbound_call(now, ring, report.event.at),
@@ -379,6 +389,7 @@ impl State {
         let row = &self.calls[&id];
         let progress = Progress::of(&row.events, &script);
         let first = row.events.first().map(|event| event.at);
+        let was_unknown = row.call.end_reason() == Some("unknown");
         let dialled = self.erased_calls.get(&id).and_then(|erased| erased.dialled);
         let phone = row.call.phone.or(dialled.map(|(phone, _)| phone));
         let client = row.call.client;
@@ -392,6 +403,7 @@ impl State {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
         });
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);
@@ -406,7 +418,8 @@ impl State {
             self.follow_up(client, now);
         }
         let call = &self.calls[&id].call;
-        let failed = call.begun_at.is_some() && call.outcome() == Some(Outcome::Failed);
+        let failed =
+            call.begun_at.is_some() && !call.is_test() && call.outcome() == Some(Outcome::Failed);
         if let Some(campaign) = call.campaign.filter(|_| failed && !failed_before) {
             self.check_breaker(campaign, now);
         }
@@ -456,7 +469,7 @@ impl State {
             return *id;
         }
         let last_dial = ring.from.and_then(|from| self.dials.get(&from)?.last().copied());
-        let dialled = last_dial.and_then(|(_, id)| self.calls[&id].call.client);
+        let dialled = last_dial.and_then(|(_, id)| self.calls.get(&id)?.call.client);
         // Nobody may learn from a new call which of the erased had this number.
         let dialled = dialled.filter(|id| self.clients[id].client.erased.is_none());
         let client = dialled.or_else(|| {
@@ -466,7 +479,10 @@ impl State {
         });
         let campaign = client.map(|client| self.clients[&client].client.campaign);
         let id = ring.new_id;
-        let call = Call { campaign, client, ..Call::inbound(id, ring.from, at) };
+        let version = campaign.and_then(|id| self.campaigns.get(&id));
+        let settings_version = version.map_or(0, |row| row.campaign.settings_version);
+        let new = Call::inbound(id, ring.from, at);
+        let call = Call { campaign, client, settings_version, ..new };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
         self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {

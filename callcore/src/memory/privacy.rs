@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{ErasedCall, MemoryStore, State, is_waiting};
 use crate::call::{CallEvent, CancelReason, Progress, Retirement};
 use crate::client::Erasure;
+use crate::dnc::DncScope;
 use crate::erase::{
     ERASED, Traces, erased_reply, impersonal, recording_of, redacted, strip_call, strip_client,
     strip_rejections,
@@ -130,12 +131,7 @@ impl State {
         phone: PhoneNumber,
         reason: &str,
     ) -> Erased {
-        let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .map(|(_, client)| *client)
-            .collect();
+        let clients: Vec<ClientId> = self.of_number(phone).map(|(_, client)| client).collect();
         let mut traces = Traces::of_number(phone);
         let mut ids: BTreeSet<String> = clients.iter().map(ToString::to_string).collect();
         ids.insert(phone.to_string());
@@ -155,12 +151,15 @@ impl State {
             in_flight: calls.iter().copied().filter(in_flight).collect(),
             ..Erased::default()
         };
+        let (scope, why) = (DncScope::Global, CancelReason::Erased);
+        let tests = self.retire_tests(phone, scope, by.now, by.actor, why);
         for call in calls {
             erased.recordings += self.erase_call(call, true);
         }
         for client in clients {
             erased.canceled.extend(self.erase_client(by, client));
         }
+        erased.canceled.extend(tests);
         self.erase_elsewhere(phone, &traces);
         self.redact_acts(&ids, &traces);
         let reason = if traces.show_in(reason) { ERASED } else { reason };
@@ -177,7 +176,10 @@ impl State {
         let (number, campaign) = (row.client.phone, row.client.campaign);
         let calls = row.calls.clone();
         if let Some(phone) = number {
-            self.by_number.remove(&(phone, campaign));
+            self.by_number.remove(&(phone, campaign, id));
+        }
+        if let Some(external_id) = row.client.external_id.clone() {
+            self.by_external_id.remove(&(campaign, external_id));
         }
         for call in &calls {
             self.erase_call(*call, true);
@@ -197,6 +199,7 @@ impl State {
     /// Takes every word from a call, and its number if that is to go too; how many recordings the
     /// carrier has to delete for it.
     fn erase_call(&mut self, id: CallId, number: bool) -> u32 {
+        self.notes.remove(&id);
         let script = self.script_of(id);
         let Some(row) = self.calls.get(&id) else { return 0 };
         let dialled = row.call.phone.zip(row.call.begun_at);
@@ -241,6 +244,7 @@ impl State {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) {
+        self.erase_rejects(phone);
         for import in self.imports.values_mut() {
             strip_rejections(&mut import.report.rejections, traces);
         }

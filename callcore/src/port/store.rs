@@ -1,45 +1,87 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is seven traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is many traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
 mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod cursor;
 mod dispatch;
 mod dnc;
+mod imports;
+mod media;
+mod numbers;
 mod outbox;
+mod people;
 mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeDay, NoticeKind, Session, User};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
 pub use account::{Account, AccountView, StoppedAll};
-pub use calls::{CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, SkipThen, name_order};
+pub use calls::{
+    Acted, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall,
+    SkipThen, name_order,
+};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
 use chrono::{DateTime, Utc};
+pub use clients::{ClientChange, ClientDetail, Clients};
 pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
 pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use imports::{Imports, KnownClients, Undone};
+pub use media::{Media, NewAudio};
+pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
 pub use outbox::{
     Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
     NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
 };
+pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
+use crate::audio::Audio;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox {}
+pub trait Store:
+    Dispatch
+    + Campaigns
+    + Imports
+    + Clients
+    + Calls
+    + Dnc
+    + Privacy
+    + Access
+    + Account
+    + Media
+    + Numbers
+    + Outbox
+{
+}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Privacy + Access + Account + Outbox> Store for T {}
+impl<T> Store for T where
+    T: Dispatch
+        + Campaigns
+        + Imports
+        + Clients
+        + Calls
+        + Dnc
+        + Privacy
+        + Access
+        + Account
+        + Media
+        + Numbers
+        + Outbox
+{
+}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -96,14 +138,28 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
-    /// The account was changed or resumed.
+    /// A voice agent's result was recorded with its call.
+    Result(Box<CallView>),
+    /// An audio was uploaded.
+    Audio(Box<Audio>),
+    /// An audio was removed.
+    AudioRemoved,
+    /// The account was changed, stopped or resumed.
     Account(Box<AccountView>),
+    /// Many calls were to be changed.
+    Calls(Vec<Acted>),
+    /// A client was changed.
+    Client(Box<ClientDetail>),
     /// All dialling was stopped.
     Stopped(Box<StoppedAll>),
     /// These campaigns were paused.
     Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
+    /// An import was taken back.
+    Undone(Box<Undone>),
+    /// A campaign was deleted.
+    CampaignDeleted,
     /// A DNC entry was added.
     DncAdded(DncAdded),
     /// DNC entries were removed.
@@ -114,6 +170,10 @@ pub enum Effect {
     Erased(Erased),
     /// A mail was queued.
     Mail(Box<QueuedMail>),
+    /// A user was invited or changed.
+    User(Box<UserView>),
+    /// A token was made.
+    Token(Box<Token>),
     /// Something was read, and the audit log says so.
     Read,
 }

@@ -17,6 +17,7 @@ use crate::client::ClientStatus;
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{BeginRefusal, Command, Facts, Permit, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Added, BeginImport, By, CallQuery, CallView, CampaignView, ClaimRequest, ClientView,
@@ -190,6 +191,7 @@ impl<'a> Scene<'a> {
             tags: BTreeSet::new(),
             note: None,
             consent: None,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         }
@@ -211,6 +213,7 @@ impl<'a> Scene<'a> {
             campaign,
             file_name: "clients.csv".to_owned(),
             columns: vec!["Name".to_owned(), "Phone".to_owned()],
+            duplicates: DuplicatePolicy::default(),
         };
         self.store.begin_import(self.by(), new).await.expect("an import begins").id
     }

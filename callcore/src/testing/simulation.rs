@@ -98,6 +98,8 @@ pub struct Stats {
     pub tripped: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
+    /// Results that voice agents reported, repeats included.
+    pub results: u64,
     /// A hash of everything that happened, in order.
     pub trace_hash: u64,
 }
@@ -119,6 +121,7 @@ impl AddAssign<&Self> for Stats {
         self.acts += run.acts;
         self.tripped += run.tripped;
         self.given_up += run.given_up;
+        self.results += run.results;
         self.trace_hash ^= run.trace_hash;
     }
 }

@@ -37,6 +37,7 @@ pub mod brakes;
 pub mod by;
 pub mod calls;
 pub mod campaigns;
+pub mod changes;
 pub mod claims;
 pub mod clients;
 pub mod dispatch;
@@ -44,9 +45,17 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod finding;
+pub mod imports;
+pub mod inbound;
 pub mod lists;
+pub mod media;
+pub mod numbers;
 pub mod outbox;
+pub mod people;
 pub mod privacy;
+pub mod results;
+pub mod test_calls;
+pub mod watch;
 
 /// Makes fresh stores.
 #[async_trait]
@@ -161,6 +170,26 @@ macro_rules! store_conformance {
                 c3_pages_of_clients_neither_repeat_nor_lose_while_rows_arrive
                 c3_the_export_has_every_client_in_the_order_they_came_in
             }
+            imports {
+                i1_a_household_may_share_a_number_where_names_tell_people_apart
+                i1_a_dnc_entry_cancels_the_calls_of_a_whole_household
+                i2_an_update_follows_the_row_and_its_columns
+                i2_an_updated_client_that_is_final_stays_so
+                i2_a_row_may_update_one_that_came_in_just_before
+                i3_an_external_id_is_in_a_campaign_once
+                i4_known_clients_are_those_that_rows_may_repeat
+                i5_refused_rows_come_back_in_their_order_until_taken_back
+                i5_refused_rows_go_with_whoever_has_their_number
+                i5_imports_come_newest_first
+                i6_taking_back_removes_whoever_was_not_called
+                i6_who_was_called_or_called_in_stays
+                i6_what_an_import_updated_is_not_taken_back
+                i6_many_clients_go_and_lists_neither_repeat_nor_lose
+                i7_an_empty_campaign_waits_and_finishes_nothing
+                i7_a_campaign_that_only_waited_for_the_removed_is_finished
+                i8_a_draft_is_deleted_with_everything_that_is_its_own
+                i8_only_a_draft_is_deleted
+            }
             calls {
                 l3_call_now_is_due_at_once_by_a_persons_wish
                 l3_reschedule_moves_a_call_and_keeps_the_rules
@@ -184,6 +213,28 @@ macro_rules! store_conformance {
                 d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_should_have
                 l2_calls_of_strangers_and_withheld_numbers_are_recorded
                 l2_whoever_opts_out_while_calling_in_is_not_called
+            }
+            changes {
+                p1_a_change_changes_what_is_given_and_notes_are_only_added
+                p1_clients_of_one_number_stay_two
+                p2_switching_off_cancels_what_is_scheduled
+                p2_nothing_follows_a_live_call_of_a_client_switched_off
+                p2_a_call_taken_back_from_a_client_switched_off_ends
+                p2_switching_on_schedules_what_is_still_owed
+                p2_what_is_not_owed_does_not_come_back
+                p3_a_persons_zone_counts_before_the_files
+                p4_a_change_of_zone_or_consent_takes_a_claimed_call_back
+                p4_a_consent_schedules_again_what_lacked_it
+                p5_a_client_is_called_by_its_scheduled_call_or_a_new_one
+                p5_who_may_not_be_called_is_not_called_by_a_person_either
+                p6_a_client_without_a_call_is_explained_like_one_with
+                p7_the_open_calls_of_a_number_are_those_of_every_campaign
+                l6_notes_are_added_to_a_call_in_every_state
+                l6_an_ended_call_is_reviewed_and_labelled
+                l6_an_erased_persons_calls_keep_and_take_no_notes
+                l6_a_call_given_up_needs_follow_up_until_a_late_word
+                l7_of_many_calls_the_good_ones_are_done
+                l7_many_calls_are_reviewed_and_their_clients_tagged
             }
             finding {
                 l2_a_history_is_sorted_by_name_and_by_duration
@@ -224,6 +275,40 @@ macro_rules! store_conformance {
                 e6_clients_that_come_in_after_a_round_have_theirs_later
                 e7_what_ran_out_is_forgotten_and_nothing_else
             }
+            numbers {
+                c5_tallies_count_no_more_than_their_bounds_hold
+                m1_numbers_of_a_tag_are_those_of_its_clients_each_once
+                m1_numbers_of_a_tag_follow_late_news_and_new_tags
+                m2_attention_names_what_nobody_has_seen_to
+                m3_every_waiting_call_comes_once_in_the_order_of_the_list
+            }
+            media {
+                p1_an_audio_keeps_its_bytes_and_the_newest_comes_first
+                p2_an_audio_stays_while_a_campaign_that_is_not_over_plays_it
+                p3_settings_that_play_what_is_not_there_are_refused
+                p1_the_audio_of_a_script_comes_with_the_facts_as_far_as_it_is_there
+            }
+            test_calls {
+                x1_a_test_call_is_dialled_on_a_draft_and_while_paused
+                x1_a_test_call_brings_the_fields_of_its_sample
+                x1_a_listed_number_and_a_stopped_campaign_get_no_test_call
+                x1_a_test_call_takes_a_slot_and_its_number
+                x2_a_test_call_is_in_no_count_and_stands_in_the_history
+                x2_a_key_that_opts_out_in_a_test_call_blocks_the_number
+                x1_a_test_call_that_is_taken_back_waits_again
+            }
+            results {
+                r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing
+                r1_an_opt_out_the_agent_heard_blocks_the_number_at_once
+                r1_a_call_that_never_began_has_no_result
+                r1_the_answer_to_a_result_is_stored_with_it
+            }
+            inbound {
+                i1_of_several_clients_the_one_dialled_last_is_meant_else_the_latest
+                i1_a_withheld_number_is_nobodys
+                i2_what_a_caller_presses_means_what_the_inbound_script_says
+                i2_a_campaign_without_a_script_for_callers_hears_no_keys
+            }
             access {
                 a1_a_link_is_redeemed_once
                 a1_a_link_that_ended_is_no_link
@@ -246,6 +331,20 @@ macro_rules! store_conformance {
                 o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased
                 o7_a_day_counts_what_analytics_count
                 o7_a_campaign_that_finished_in_the_day_is_named
+            }
+            people {
+                a6_an_invitation_is_accepted_once_and_ends_other_sessions
+                a6_an_invitation_that_ended_or_was_replaced_is_none
+                a6_users_come_in_pages_in_the_order_they_came
+                a7_a_disabled_user_has_no_way_in
+                a7_the_last_enabled_admin_stays
+                a8_a_token_lets_in_until_it_ends_or_is_revoked
+                a8_a_token_may_no_more_than_its_owner_may_now
+            }
+            watch {
+                a3_audit_rows_are_found_by_who_what_and_when
+                a9_the_version_moves_with_every_change_and_rests_without
+                a10_gauges_agree_with_the_lists
             }
             account {
                 t1_account_settings_are_versioned_and_stale_changes_refused
@@ -276,6 +375,7 @@ macro_rules! store_conformance {
             d5_the_order_of_a_refusal_and_its_denial_does_not_matter
             d5_the_order_of_an_opt_outs_events_does_not_matter
             d5_the_order_of_contradicting_endings_does_not_matter
+            d5_the_order_of_an_agents_result_does_not_matter
         }
     };
     (@each $factory:expr; $($module:ident { $($case:ident)* })*) => {$($(
@@ -305,10 +405,14 @@ mod tests {
         include_str!("../port/store/account.rs"),
         include_str!("../port/store/calls.rs"),
         include_str!("../port/store/campaigns.rs"),
+        include_str!("../port/store/clients.rs"),
         include_str!("../port/store/dispatch.rs"),
         include_str!("../port/store/dnc.rs"),
+        include_str!("../port/store/media.rs"),
+        include_str!("../port/store/imports.rs"),
         include_str!("../port/store/privacy.rs"),
         include_str!("../port/store/outbox.rs"),
+        include_str!("../port/store/numbers.rs"),
     ];
 
     const MODULES: &[&str] = &[
@@ -318,16 +422,25 @@ mod tests {
         include_str!("store/by.rs"),
         include_str!("store/calls.rs"),
         include_str!("store/campaigns.rs"),
+        include_str!("store/changes.rs"),
         include_str!("store/claims.rs"),
         include_str!("store/clients.rs"),
         include_str!("store/dispatch.rs"),
         include_str!("store/dnc.rs"),
         include_str!("store/endings.rs"),
         include_str!("store/events.rs"),
+        include_str!("store/imports.rs"),
         include_str!("store/finding.rs"),
+        include_str!("store/inbound.rs"),
         include_str!("store/lists.rs"),
+        include_str!("store/media.rs"),
+        include_str!("store/results.rs"),
+        include_str!("store/test_calls.rs"),
         include_str!("store/privacy.rs"),
         include_str!("store/outbox.rs"),
+        include_str!("store/numbers.rs"),
+        include_str!("store/people.rs"),
+        include_str!("store/watch.rs"),
     ];
 
     /// The names the macro lists.

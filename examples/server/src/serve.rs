@@ -59,6 +59,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
+    store.finish_undos(By::new(&Actor::System, clock.now())).await?;
     store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
     store.keep_server_zone(&config.time_zone).await?;
     // The lock says that nobody else lives who could hold one.
@@ -102,11 +103,12 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     if let Some(url) = &config.public_url {
         state = state.with_origin(url);
     }
-    let (waker, draining) = (loops.handle(), drain.clone());
+    let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
         .webhooks(state)
         .with_wake(move || waker.wake())
         .with_draining(move || draining.is_cancelled())
+        .with_loops(move || health.health())
         .with_events(Arc::new(GroupedCommits(loops.handle().recorder().clone())));
 
     let admin = admin(&store, config.admin_password.as_ref(), &*entropy, state.now()).await?;
@@ -128,8 +130,10 @@ async fn serve_until_drained(
         drop(connection.set_nodelay(true));
     });
     let stop = CancellationToken::new();
+    // Passwords are guessed from somewhere: the router asks from where.
+    let router = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let served =
-        axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut http = tokio::spawn(served.into_future());
     tokio::select! {
         () = drain.cancelled() => {}
@@ -197,7 +201,8 @@ async fn admin(
         None => None,
     };
     let id = known.map_or_else(|| UserId::new(now, entropy), |user| user.id);
-    let user = User { id, name: ADMIN.to_owned(), role: Role::Admin, password_hash };
+    let name = ADMIN.to_owned();
+    let user = User { id, name, role: Role::Admin, password_hash, disabled: false };
     Ok(store.save_user(By::new(&Actor::System, now), user).await?)
 }
 

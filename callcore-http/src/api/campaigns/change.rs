@@ -9,7 +9,7 @@ use callcore::campaign::Settings;
 use callcore::id::CampaignId;
 use callcore::port::{By, Refused};
 
-use super::{existing, tagged};
+use super::{check_audio, existing, tagged};
 use crate::auth::Admin;
 use crate::problem::Problem;
 use crate::request::{Change, Id};
@@ -33,6 +33,7 @@ pub(crate) async fn handle(
     if settings.hours != old.hours || settings.time_zone != old.time_zone {
         settings.opens_after(state.now())?;
     }
+    check_audio(&state, &settings).await?;
     let by = By::new(&principal.actor, state.now());
     let changed = state.store().change_settings(by, id, version, Arc::new(settings)).await?;
     state.wake();

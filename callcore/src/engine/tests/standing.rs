@@ -216,7 +216,7 @@ fn some_life() -> impl Strategy<Value = Life> {
             match tail {
                 0 => add(Stage::Live, intent),
                 1 => add(Stage::Scheduled { due_at: later }, intent),
-                2 => add(Stage::Retired { reason, at: later }, intent),
+                2 => add(Stage::Retired { reason, at: later, due_at: later }, intent),
                 _ => {}
             }
             let run_state = if paused { RunState::Paused } else { RunState::Running };

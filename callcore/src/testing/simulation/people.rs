@@ -10,13 +10,14 @@ use crate::actor::Actor;
 use crate::call::{Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::client::Consent;
-use crate::desk::AfterSkip;
+use crate::desk::{AfterSkip, ManyActs};
 use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Account, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, Dnc,
-    NewCampaign, NewClient,
+    Account, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, ClientChange,
+    Clients, Dnc, NewCampaign, NewClient,
 };
 
 /// Numbers that the campaigns share: all of the fictional exchange 555-01xx.
@@ -74,7 +75,7 @@ impl World {
         let (Some(campaign), Some(phone)) = (view.call.campaign, view.call.phone) else { return };
         let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
         let id = view.call.id;
-        let luck = self.dice(|dice| dice.below(114));
+        let luck = self.dice(|dice| dice.below(126));
         match luck {
             0..=6 => self.list(phone, campaign),
             7..=9 => self.list_many(phone, campaign),
@@ -90,11 +91,14 @@ impl World {
                 let done = desk.retry(By::new(&PERSON, now), id, None).await;
                 Done::Acted("re-call", done.is_ok())
             }),
-            87..=95 => self.add(campaign),
+            87..=91 => self.add(campaign),
+            92..=94 => self.switch(view.call.client),
+            95 => self.skip_many(),
             96..=98 => self.erase(&view),
             99 => self.transition(campaign, Transition::Stop, "stop"),
-            100..=103 => self.stop_all(),
-            104..=111 => self.change_account(),
+            100..=111 => self.test(campaign, phone),
+            112..=115 => self.stop_all(),
+            116..=123 => self.change_account(),
             _ => self.pause_all(),
         }
     }
@@ -256,6 +260,38 @@ impl World {
         });
     }
 
+    /// Switches a client off, and on again after a while.
+    fn switch(&mut self, client: Option<ClientId>) {
+        let Some(client) = client else { return };
+        self.change_client(client, false);
+        let minutes = self.dice(|dice| dice.between(0, 2000));
+        self.file(self.now() + TimeDelta::minutes(minutes), Item::SwitchOn(client));
+    }
+
+    pub(super) fn change_client(&mut self, client: ClientId, active: bool) {
+        let (store, now) = (self.store.clone(), self.now());
+        let resumed = CallId::new(now, &*self.entropy);
+        let change = ClientChange { active: Some(active), ..ClientChange::new(resumed) };
+        self.start(async move {
+            let done = store.change_client(By::new(&PERSON, now), client, &change).await;
+            Done::Acted("switch of a client", done.is_ok())
+        });
+    }
+
+    fn skip_many(&mut self) {
+        let query = CallQuery { limit: 10, ..CallQuery::default() };
+        let Some(page) = read(self.inner.upcoming(&query)) else { return };
+        let ids: Vec<CallId> = page.items.iter().map(|view| view.call.id).collect();
+        let ids =
+            ids.into_iter().filter(|_| self.dice(|dice| dice.chance(300))).collect::<Vec<_>>();
+        let (desk, now) = (self.desk.clone(), self.now());
+        self.start(async move {
+            let skip = Skip { reason: SkipReason::Duplicate, note: None };
+            let done = desk.change_calls(By::new(&PERSON, now), &ids, &ManyActs::Skip(skip)).await;
+            Done::Acted("bulk skip", done.is_ok())
+        });
+    }
+
     fn skip(&mut self, id: CallId) {
         let (desk, now) = (self.desk.clone(), self.now());
         let ends = self.dice(|dice| dice.chance(500));
@@ -286,11 +322,24 @@ impl World {
         });
     }
 
+    /// Somebody tries the script, on a number of their own or, by mistake, a client's.
+    fn test(&mut self, campaign: CampaignId, phone: PhoneNumber) {
+        let (desk, now) = (self.desk.clone(), self.now());
+        let own =
+            self.dice(|dice| dice.chance(500)).then(|| PhoneNumber::from_digits(12_125_550_198));
+        let phone = own.and_then(Result::ok).unwrap_or(phone);
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            Done::Acted("test call", desk.test_call(by, campaign, phone, None).await.is_ok())
+        });
+    }
+
     fn import(&mut self, campaign: CampaignId) -> Option<ImportId> {
         let now = self.now();
         let id = ImportId::new(now, &*self.entropy);
         let (file_name, columns) = ("clients.csv".to_owned(), vec!["phone".to_owned()]);
-        let new = BeginImport { id, campaign, file_name, columns };
+        let duplicates = DuplicatePolicy::default();
+        let new = BeginImport { id, campaign, file_name, columns, duplicates };
         self.at_once(self.store.begin_import(By::new(&PERSON, now), new)).ok()?;
         self.imports.insert(campaign, id);
         Some(id)
@@ -328,6 +377,7 @@ impl World {
             tags: std::collections::BTreeSet::new(),
             note: None,
             consent,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         })

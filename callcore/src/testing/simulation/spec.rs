@@ -239,7 +239,13 @@ impl Spec {
             },
             "script": {
                 "steps": [{"say": "Hello {{name|there}}."}],
-                "keys": {"1": {"tag": "yes"}, "9": "opt_out"},
+                "keys": {
+                    "1": {"tag": "yes"}, "0": {"transfer": "+12125550199"}, "9": "opt_out"
+                },
+            },
+            "inbound": {
+                "steps": [{"say": "Thank you for calling back."}],
+                "keys": {"1": {"tag": "called back"}, "9": "opt_out"},
             },
             "caps": caps,
             "budget": {"calls_per_day": self.calls_per_day},

@@ -3,6 +3,9 @@
 
 mod account;
 mod acts;
+mod clients;
+mod media;
+mod numbers;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -71,7 +74,13 @@ impl FaultyStore {
     fn recorded(&self, reports: &[Report], answers: &[Recorded]) -> BTreeSet<CampaignId> {
         let mut stage = self.stage.lock();
         for (report, answer) in reports.iter().zip(answers) {
-            let CallRef::Ours(id) = report.call else { continue };
+            let id = match &report.call {
+                CallRef::Ours(id) => *id,
+                CallRef::Inbound(ring) => {
+                    stage.judge.rang_in(ring, &report.event);
+                    continue;
+                }
+            };
             stage.stats.events += 1;
             let name = stage.judge.name(id);
             stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);

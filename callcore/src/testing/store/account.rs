@@ -13,7 +13,7 @@ use crate::engine::{
     BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide,
 };
 use crate::id::CallId;
-use crate::port::{By, Refused, Store};
+use crate::port::{AuditQuery, By, Refused, Store};
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::time::Zone;
 
@@ -39,7 +39,7 @@ pub async fn t1_account_settings_are_versioned_and_stale_changes_refused(store: 
     let stale = store.change_account(by, 1, settings(&json!({}))).await;
     assert_eq!(refused(stale), Refused::Stale { current: 2 });
     assert_eq!(store.account().await.expect("read"), changed);
-    let audit = store.audit(None, 10).await.expect("read").items;
+    let audit = store.audit(&AuditQuery::newest(10)).await.expect("read").items;
     assert_eq!(
         (audit.len(), &*audit[0].action, &*audit[0].object),
         (1, "account.change", "account")
@@ -149,7 +149,8 @@ pub async fn t4_pause_all_pauses_what_runs_and_says_which(store: &dyn Store) {
         assert_eq!(scene.campaign(view.campaign.id).await, *view);
     }
     assert_eq!(store.pause_all(by).await.expect("paused"), []);
-    let rows = store.audit(None, 10).await.expect("read").items;
+    let rows =
+        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items;
     let rows: Vec<_> = rows.iter().map(|row| (&*row.action, row.actor == person())).collect();
     assert_eq!(rows, [("campaign.pause", true); 2], "one row for each");
     assert!(scene.claim(50).await.is_empty());

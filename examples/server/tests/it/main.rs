@@ -4,11 +4,15 @@
 
 mod harness;
 
+mod access;
+mod account;
 mod bad_input;
 mod crash;
 mod first_run;
 mod job;
 mod mail;
+mod samples;
 mod settings;
 mod stopping;
+mod sweep;
 mod walk;

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::super::spec::{AccountSpec, Spec};
 use super::{HOLD, Judge, Record};
-use crate::call::{CallRef, EventKind, Outcome, Report};
+use crate::call::{CallRef, EventKind, Intent, Outcome, Report};
 use crate::campaign::RunState;
 use crate::engine::Permit;
 use crate::id::{CallId, CampaignId};
@@ -78,13 +78,17 @@ impl Judge {
         spec: &Spec,
         now: DateTime<Utc>,
     ) -> Result<(), String> {
-        let of_campaign = self.standing().filter(|(_, call, _)| call.campaign == permit.campaign());
+        let counts = |call: &Record| call.intent != Intent::Test;
+        let of_campaign = self
+            .standing()
+            .filter(|(_, call, _)| call.campaign == permit.campaign() && counts(call));
         let today = of_campaign.filter(|(.., begun)| spec.same_day(begun.at, now)).count();
         if spec.calls_per_day.is_some_and(|most| today >= most) {
             return Err(format!("its campaign has begun {today} dials today"));
         }
         let Some(rest) = spec.rest else { return Ok(()) };
-        let to_number = self.standing().filter(|(_, call, _)| call.phone == permit.phone());
+        let to_number =
+            self.standing().filter(|(_, call, _)| call.phone == permit.phone() && counts(call));
         let mut ends = to_number.filter_map(|(_, call, _)| call.end());
         let recent = |at: DateTime<Utc>| now < at + TimeDelta::seconds(rest);
         if ends.any(|end| end.outcome == Outcome::Answered && recent(end.at)) {
@@ -100,7 +104,9 @@ impl Judge {
             return;
         };
         let since = campaign.counted_from;
-        let calls = self.standing().filter(|(_, call, _)| call.campaign == id);
+        let calls = self
+            .standing()
+            .filter(|(_, call, _)| call.campaign == id && call.intent != Intent::Test);
         let ends = calls.filter_map(|(id, call, _)| Some((call.end()?, id)));
         let mut ends: Vec<(DateTime<Utc>, CallId, Outcome)> = ends
             .filter(|(end, _)| end.at > since && end.outcome != Outcome::Canceled)

@@ -1,25 +1,27 @@
 //! What people do through the store, and what pages read of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::FaultyStore;
-use crate::call::{CallEvent, Intent, Skip};
+use crate::call::{AgentResult, CallEvent, Intent, Review, Skip};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::dnc::{DncEntry, DncReport, DncScope};
 use crate::engine::Facts;
-use crate::id::{CallId, CampaignId, ClientId, ImportId, UserId};
-use crate::import::ImportReport;
+use crate::id::{CallId, CampaignId, ClientId, ImportId, TokenId, UserId};
+use crate::import::{ImportReport, Reject};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    Access, ActError, Added, AuditEntry, AuditRow, BeginDncImport, BeginImport, By, CallQuery,
-    CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery, ClientView, Cursor, Day,
-    Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow, Import, ImportStatus,
-    MailSettlement, MailedNotice, NewCall, NewCampaign, NewClient, NewMail, Notice, NoticeGroup,
-    Outbox, Page, Privacy, QueuedMail, Retained, SavedReply, Session, SkipThen, StoreError,
-    TallyRow, User,
+    Access, ActError, Acted, Added, AuditEntry, AuditQuery, AuditRow, BeginDncImport, BeginImport,
+    By, CallAct, CallQuery, CallView, Calls, CampaignView, Campaigns, ClaimedMail, ClientQuery,
+    ClientView, Cursor, Day, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Erased, ExportRow,
+    Gauges, Import, ImportStatus, Imports, Invitation, KnownClients, MailSettlement, MailedNotice,
+    NewCall, NewCampaign, NewClient, NewMail, NewTestCall, NewToken, Notice, NoticeGroup, Outbox,
+    Page, Privacy, QueuedMail, Refused, Retained, SavedReply, Session, SkipThen, StoreError,
+    TallyRow, Token, Undone, User, UserChange, UserView,
 };
 use crate::testing::simulation::judge::Person;
 use crate::testing::simulation::spec::Spec;
@@ -122,12 +124,8 @@ impl Campaigns for FaultyStore {
             let mut stage = self.stage.lock();
             for (client, added) in clients.iter().zip(&added) {
                 if let (Some(campaign), Added::Accepted { .. }) = (campaign, added) {
-                    let person = Person {
-                        campaign,
-                        phone: client.phone,
-                        zones: client.zones.clone(),
-                        consent: client.consent.is_some(),
-                    };
+                    let (zones, consent) = (client.zones.clone(), client.consent.is_some());
+                    let person = Person::new(campaign, client.phone, zones, consent);
                     stage.judge.clients.insert(client.id, person);
                 }
             }
@@ -183,6 +181,63 @@ impl Campaigns for FaultyStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         self.inner.tallies(campaign, from, to).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Imports for FaultyStore {
+    async fn known_clients(
+        &self,
+        campaign: CampaignId,
+        phones: &BTreeSet<PhoneNumber>,
+        external_ids: &BTreeSet<String>,
+    ) -> Result<KnownClients, StoreError> {
+        self.inner.known_clients(campaign, phones, external_ids).await
+    }
+
+    async fn add_rejects(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        rejects: &[Reject],
+    ) -> Result<(), ActError> {
+        self.commit("add_rejects", self.inner.add_rejects(by, import, rejects)).await
+    }
+
+    async fn rejects(
+        &self,
+        import: ImportId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, Reject)>, StoreError> {
+        self.inner.rejects(import, after, limit).await
+    }
+
+    async fn import_page(
+        &self,
+        campaign: CampaignId,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<Page<Import>, StoreError> {
+        self.inner.import_page(campaign, after, limit).await
+    }
+
+    async fn undo_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        partial: bool,
+    ) -> Result<Undone, ActError> {
+        self.commit("undo_import", self.inner.undo_import(by, import, partial)).await
+    }
+
+    async fn finish_undos(&self, by: By<'_>) -> Result<u64, StoreError> {
+        self.inner.finish_undos(by).await
+    }
+
+    async fn delete_campaign(&self, by: By<'_>, id: CampaignId) -> Result<(), ActError> {
+        self.commit("delete_campaign", self.inner.delete_campaign(by, id)).await
     }
 }
 
@@ -258,6 +313,65 @@ impl Calls for FaultyStore {
             let view = self.inner.retry(by, id, new).await?;
             self.wished(new.id, Intent::Person);
             Ok(view)
+        })
+        .await
+    }
+
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError> {
+        self.commit("test_call", async {
+            let view = self.inner.test_call(by, new).await?;
+            self.wished(new.id, Intent::Test);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError> {
+        self.commit("report_result", async {
+            let view = self.inner.report_result(by, id, result).await?;
+            let mut stage = self.stage.lock();
+            stage.stats.results += 1;
+            for event in result.events(view.call.began()) {
+                stage.judge.recorded(id, &event, true);
+            }
+            drop(stage);
+            Ok(view)
+        })
+        .await
+    }
+
+    async fn add_note(&self, by: By<'_>, id: CallId, text: &str) -> Result<CallView, ActError> {
+        self.commit("add_note", self.inner.add_note(by, id, text)).await
+    }
+
+    async fn review(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        review: Review,
+        disposition: Option<Option<String>>,
+    ) -> Result<CallView, ActError> {
+        self.commit("review", self.inner.review(by, id, review, disposition)).await
+    }
+
+    async fn change_calls(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, ActError> {
+        self.commit("change_calls", async {
+            let acted = self.inner.change_calls(by, acts).await?;
+            for ((id, act), acted) in acts.iter().zip(&acted) {
+                if matches!((act, &acted.done), (Ok(CallAct::Reschedule(_)), Ok(_))) {
+                    self.wished(*id, Intent::Rescheduled);
+                }
+            }
+            Ok(acted)
         })
         .await
     }
@@ -410,6 +524,50 @@ impl Access for FaultyStore {
         self.inner.user(name).await
     }
 
+    async fn user_view(&self, id: UserId) -> Result<Option<UserView>, StoreError> {
+        self.inner.user_view(id).await
+    }
+
+    async fn users(&self, after: Option<Cursor>, limit: u32) -> Result<Page<UserView>, StoreError> {
+        self.inner.users(after, limit).await
+    }
+
+    async fn invite_user(
+        &self,
+        by: By<'_>,
+        user: User,
+        invitation: Invitation,
+    ) -> Result<UserView, ActError> {
+        self.inner.invite_user(by, user, invitation).await
+    }
+
+    async fn change_user(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        change: UserChange,
+    ) -> Result<UserView, ActError> {
+        self.inner.change_user(by, id, change).await
+    }
+
+    async fn invited(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<User>, StoreError> {
+        self.inner.invited(secret, wall).await
+    }
+
+    async fn accept_invitation(
+        &self,
+        by: By<'_>,
+        secret: [u8; 32],
+        password_hash: String,
+        wall: DateTime<Utc>,
+    ) -> Result<UserView, ActError> {
+        self.inner.accept_invitation(by, secret, password_hash, wall).await
+    }
+
     async fn add_link(
         &self,
         secret: [u8; 32],
@@ -456,6 +614,30 @@ impl Access for FaultyStore {
         self.inner.end_session(secret).await
     }
 
+    async fn add_token(&self, by: By<'_>, new: NewToken) -> Result<Token, ActError> {
+        self.inner.add_token(by, new).await
+    }
+
+    async fn token(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
+        self.inner.token(secret, wall).await
+    }
+
+    async fn tokens(&self, after: Option<Cursor>, limit: u32) -> Result<Page<Token>, StoreError> {
+        self.inner.tokens(after, limit).await
+    }
+
+    async fn token_used(&self, id: TokenId, wall: DateTime<Utc>) -> Result<(), StoreError> {
+        self.inner.token_used(id, wall).await
+    }
+
+    async fn revoke_token(&self, by: By<'_>, id: TokenId) -> Result<(), ActError> {
+        self.inner.revoke_token(by, id).await
+    }
+
     async fn saved_reply(
         &self,
         scope: &str,
@@ -469,12 +651,20 @@ impl Access for FaultyStore {
         self.inner.append_audit(by, entry).await
     }
 
-    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
-        self.inner.audit(after, limit).await
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, StoreError> {
+        self.inner.audit(query).await
     }
 
     async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
         self.inner.notices(limit).await
+    }
+
+    async fn change_version(&self) -> Result<u64, StoreError> {
+        self.inner.change_version().await
+    }
+
+    async fn gauges(&self, now: DateTime<Utc>) -> Result<Gauges, StoreError> {
+        self.inner.gauges(now).await
     }
 }
 

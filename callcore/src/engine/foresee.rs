@@ -1,0 +1,45 @@
+//! When a call would be dialled, by the rules as they are.
+
+use chrono::{DateTime, Utc};
+
+use super::decide::{Facts, Rule, Silent, Verdict, evaluate};
+use crate::call::CancelReason;
+
+/// How often a call may be put off before nobody can say when it is dialled. Each time puts it off
+/// to a later instant; two or three are what caps and hours come to.
+const ROUNDS: u32 = 1_000;
+
+/// What the rules would do with a call in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreseen {
+    /// They would let it pass.
+    Dial {
+        /// The first instant at which they do.
+        at: DateTime<Utc>,
+        /// When the calling window closes, if one counts.
+        window_end: Option<DateTime<Utc>>,
+    },
+    /// They would take it out of the queue.
+    Retire(CancelReason),
+}
+
+/// Asks the rules of [`decide`](super::decide()) when they would first let a call pass, from an instant
+/// on, if nothing else happened: a live call to the number is over once they ask again.
+#[must_use]
+pub fn foresee(facts: &mut Facts, from: DateTime<Utc>) -> Foreseen {
+    let mut at = from;
+    for _ in 0..ROUNDS {
+        match evaluate(facts, at, &mut Silent) {
+            Verdict::Dial { window_end } => return Foreseen::Dial { at, window_end },
+            Verdict::Retire(reason) => return Foreseen::Retire(reason),
+            Verdict::Defer(defer) => {
+                if defer.why == Rule::RunState {
+                    break;
+                }
+                facts.number_live = false;
+                at = defer.until;
+            }
+        }
+    }
+    Foreseen::Retire(CancelReason::HoursOver)
+}
