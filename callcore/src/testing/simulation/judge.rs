@@ -245,8 +245,8 @@ impl Judge {
         let person = intent == Intent::Person || test;
 
         holds(intent == permit.intent(), "it has another intent")?;
-        holds(!self.account.stopped, "all dialling is stopped")?;
         holds(permit.client().is_none() == test, "only a test call has no client")?;
+        holds(!self.account.stopped, "all dialling is stopped")?;
         let allowed_state = match campaign.state {
             RunState::Running | RunState::Finished => true,
             RunState::Paused => person,

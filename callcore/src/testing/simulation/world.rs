@@ -88,9 +88,9 @@ pub(super) enum Item {
     Start(CampaignId),
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
+    SwitchOn(ClientId),
     /// Somebody lets dialling go on, should it be stopped.
     ResumeAll,
-    SwitchOn(ClientId),
 }
 
 struct Task {
@@ -297,8 +297,8 @@ impl World {
             }
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
-            Item::ResumeAll => self.resume_all(),
             Item::SwitchOn(id) => self.change_client(id, true),
+            Item::ResumeAll => self.resume_all(),
         }
     }
 

@@ -87,6 +87,7 @@ impl Judge {
             return Err(format!("its campaign has begun {today} dials today"));
         }
         let Some(rest) = spec.rest else { return Ok(()) };
+        // Whoever answered a test call is one of the campaign's own people.
         let to_number =
             self.standing().filter(|(_, call, _)| call.phone == permit.phone() && counts(call));
         let mut ends = to_number.filter_map(|(_, call, _)| call.end());
