@@ -31,11 +31,7 @@ impl HttpAgents {
     ///
     /// No HTTP client can be made.
     pub(crate) fn new(server_url: &str) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()?;
+        let client = crate::http_client::plain().timeout(PATIENCE).no_proxy().build()?;
         Ok(Self { client, server_url: server_url.trim_end_matches('/').to_owned() })
     }
 }

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::stage::Stage;
+use super::world::read;
 use crate::call::{CallRef, Report};
 use crate::engine::{Facts, Permit, Settlement};
 use crate::id::CampaignId;
@@ -77,7 +78,12 @@ impl FaultyStore {
             let id = match &report.call {
                 CallRef::Ours(id) => *id,
                 CallRef::Inbound(ring) => {
-                    stage.judge.rang_in(ring, &report.event);
+                    // Keys of strangers mean nothing: no campaign has a script for them.
+                    let call = answer.call().unwrap_or(ring.new_id);
+                    let view = read(self.inner.call(call)).flatten();
+                    if view.is_some_and(|view| view.call.campaign.is_some()) {
+                        stage.judge.rang_in(ring, &report.event);
+                    }
                     continue;
                 }
             };
