@@ -5,6 +5,7 @@
 mod harness;
 
 mod access;
+mod account;
 mod bad_input;
 mod crash;
 mod dnc;
