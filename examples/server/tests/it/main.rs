@@ -6,6 +6,7 @@ mod harness;
 
 mod access;
 mod bad_input;
+mod calls;
 mod crash;
 mod first_run;
 mod job;
