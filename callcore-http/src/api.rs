@@ -86,6 +86,8 @@ routes! {
     get "/api/clients/{id}/history" Viewer clients::history::handle;
     get "/api/clients/{id}/explain" Viewer clients::explain::handle;
     post "/api/clients/{id}/call-now" Operator clients::call_now::handle;
+    post "/api/clients/{id}/dnc" Operator clients::dnc::handle;
+    delete "/api/clients/{id}/personal-data" Admin clients::erase::handle;
 
     get "/api/imports/{id}" Viewer imports::read::handle;
     get "/api/imports/{id}/rejects.csv" Viewer imports::rejects::handle;
@@ -109,6 +111,8 @@ routes! {
 
     get "/api/dnc" Viewer dnc::list::handle;
     post "/api/dnc" Operator dnc::add::handle;
+    post "/api/dnc/import" Operator dnc::import::handle;
+    get "/api/dnc/imports/{id}" Viewer dnc::read_import::handle;
     delete "/api/dnc/{phone}" Admin dnc::remove::handle;
 
     get "/api/audio" Viewer audio::list::handle;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, broadcast};
 use tokio::time::Instant;
 
-use crate::dto::{CallDto, CampaignDto, NumbersDto};
+use crate::dto::{AccountDto, CallDto, CampaignDto, NumbersDto};
 use crate::problem::{Problem, chain};
 use crate::state::ApiState;
 
@@ -45,6 +45,7 @@ const ENDED_CALLS: u32 = 50;
 /// Something that is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
+    Account,
     Dashboard,
     Campaign(CampaignId),
     Call(CallId),
@@ -53,6 +54,7 @@ enum Key {
 impl Key {
     const fn kind(self) -> &'static str {
         match self {
+            Self::Account => "account",
             Self::Dashboard => "dashboard",
             Self::Campaign(_) => "campaign",
             Self::Call(_) => "call",
@@ -61,7 +63,7 @@ impl Key {
 
     fn id(self) -> String {
         match self {
-            Self::Dashboard => "dashboard".to_owned(),
+            Self::Account | Self::Dashboard => self.kind().to_owned(),
             Self::Campaign(id) => id.to_string(),
             Self::Call(id) => id.to_string(),
         }
@@ -209,7 +211,7 @@ impl Watch {
         let mut left = Vec::new();
         for key in self.told.keys().filter(|key| !now.contains_key(key)) {
             let value = match *key {
-                Key::Dashboard => Value::Null,
+                Key::Account | Key::Dashboard => Value::Null,
                 Key::Campaign(id) => {
                     json!(store.campaign(id).await?.as_ref().map(CampaignDto::from))
                 }
@@ -252,6 +254,7 @@ async fn read(state: &ApiState) -> Result<BTreeMap<Key, Value>, StoreError> {
     for view in &calls {
         now.insert(Key::Call(view.call.id), json!(CallDto::brief(view, carrier)));
     }
+    now.insert(Key::Account, json!(AccountDto::from(&store.account().await?)));
     let midnight = state.zone().start_of(state.zone().date(state.now()));
     let today = Totals::of(&store.tallies(None, Some(midnight), None).await?);
     let dashboard = json!({

@@ -29,8 +29,9 @@ async fn handle(
 ) -> Result<Response, Problem> {
     query.finish()?;
     let gauges = state.store().gauges(state.now()).await?;
+    let stopped = state.store().account().await?.stopped.is_some();
     let mut text = Exposition::default();
-    text.of_the_store(&gauges);
+    text.of_the_store(&gauges, stopped);
     if let Some(health) = state.loops() {
         text.of_the_loops(&health);
     }
@@ -44,7 +45,7 @@ struct Exposition(String);
 
 impl Exposition {
     /// What the whole database holds, whichever process asks.
-    fn of_the_store(&mut self, gauges: &Gauges) {
+    fn of_the_store(&mut self, gauges: &Gauges, stopped: bool) {
         let name = "callcore_calls_ended";
         self.head(
             name,
@@ -52,7 +53,7 @@ impl Exposition {
             "Outbound calls that ended. Late evidence may correct an outcome.",
         );
         for outcome in Outcome::ALL {
-            let calls = gauges.totals.outcomes.get(&outcome).copied().unwrap_or_default();
+            let calls = gauges.totals.outcomes.get(outcome).copied().unwrap_or_default();
             self.line(&format!("{name}{{outcome=\"{}\"}}", outcome.as_str()), calls);
         }
         let talk = gauges.totals.talk_seconds;
@@ -63,6 +64,8 @@ impl Exposition {
         let doubt = "Calls in flight whose fate nobody knows, or of which nothing was heard.";
         self.gauge("callcore_calls_unknown", doubt, gauges.doubtful);
         self.gauge("callcore_imports_running", "Imports that run.", gauges.imports);
+        let help = "1 while somebody has stopped all dialling.";
+        self.gauge("callcore_stopped_all", help, u8::from(stopped));
     }
 
     /// How this process dispatches.

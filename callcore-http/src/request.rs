@@ -131,16 +131,6 @@ impl Change {
     }
 }
 
-/// Whether a text is seen as it is: nothing in it is invisible, or turns what stands beside it around.
-pub(crate) fn is_plain(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-            || matches!(c, '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    !text.contains(hidden)
-}
-
 /// A body as a whole. Of one that is too large some more is read and dropped: whoever is hung up on
 /// while sending does not get to read why.
 async fn whole(body: Body, max_body: usize) -> Result<Bytes, Problem> {

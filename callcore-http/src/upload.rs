@@ -41,17 +41,17 @@ pub(crate) struct Upload {
     /// The same for the same list with the same options, whatever the form's boundaries.
     pub(crate) fingerprint: Vec<u8>,
     /// The form's other fields that were allowed.
-    #[cfg_attr(not(feature = "pages"), expect(dead_code, reason = "only pages allow others"))]
     pub(crate) others: BTreeMap<String, String>,
 }
 
-/// The parts beside the file and `others`.
-const OPTIONS: [&str; 4] = ["mapping", "dry_run", "dedupe", "on_duplicate"];
+/// The options of a list of clients.
+pub(crate) const OPTIONS: [&str; 4] = ["mapping", "dry_run", "dedupe", "on_duplicate"];
 
-/// Reads a form with the parts `file`, [`OPTIONS`], and those of `others`.
+/// Reads a form with the parts `file`, the given ones of [`OPTIONS`], and those of `others`.
 pub(crate) async fn receive(
     state: &ApiState,
     request: Request,
+    options: &[&str],
     others: &[&str],
 ) -> Result<Upload, Problem> {
     check_media_type(request.headers())?;
@@ -60,7 +60,7 @@ pub(crate) async fn receive(
         Multipart::from_request(request, state).await.map_err(|_| unreadable("no boundary"))?;
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
-        parts.take(field, others, state.max_upload()).await?;
+        parts.take(field, (options, others), state.max_upload()).await?;
     }
     parts.finish().await
 }
@@ -79,9 +79,15 @@ struct Parts {
 }
 
 impl Parts {
-    async fn take(&mut self, field: Field<'_>, others: &[&str], max: u64) -> Result<(), Problem> {
+    async fn take(
+        &mut self,
+        field: Field<'_>,
+        (options, others): (&[&str], &[&str]),
+        max: u64,
+    ) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
-        if let Some(option) = OPTIONS.into_iter().find(|option| *option == name) {
+        let mut known = OPTIONS.into_iter().filter(|option| options.contains(option));
+        if let Some(option) = known.find(|option| *option == name) {
             let text = text(field).await?;
             self.option(option, text);
             return Ok(());
@@ -256,7 +262,7 @@ mod tests {
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
             .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
             .unwrap();
-        let problem = receive(&world.state, request, &[]).await.unwrap_err();
+        let problem = receive(&world.state, request, &OPTIONS, &[]).await.unwrap_err();
         assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent < 10_000 + 5 * FRAME, "{sent} bytes were taken");

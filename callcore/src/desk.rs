@@ -21,7 +21,7 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Acted, By, CallAct, CallView, DncAdded, Erased, NewCall, NewTestCall, Refused,
-    Retained, SkipThen, StoppedAll, Store, StoreError, Telephony,
+    SkipThen, StoppedAll, Store, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
@@ -41,8 +41,6 @@ impl fmt::Debug for Desk {
     }
 }
 
-/// How many clients and calls lose their words in one transaction.
-const RETAINED_AT_ONCE: u32 = 200;
 /// How many calls the carrier is asked to hang up at the same time.
 const HANG_UPS_AT_ONCE: usize = 20;
 
@@ -278,26 +276,6 @@ impl Desk {
         let erased = self.store.erase(by, client, reason).await?;
         self.hang_up_all(&erased.in_flight).await;
         Ok(erased)
-    }
-
-    /// One round of keeping nothing longer than allowed: forgets what has run out on the wall
-    /// clock, and, where words are kept for so long only, takes those of some hundred clients and
-    /// calls that ended before `before`. Whoever it is called by goes on while there is more.
-    ///
-    /// # Errors
-    ///
-    /// The store failed.
-    pub async fn retain(
-        &self,
-        by: By<'_>,
-        wall: DateTime<Utc>,
-        before: Option<DateTime<Utc>>,
-    ) -> Result<Retained, StoreError> {
-        self.store.prune(by, wall).await?;
-        match before {
-            Some(before) => self.store.retain(by, before, RETAINED_AT_ONCE).await,
-            None => Ok(Retained::default()),
-        }
     }
 
     /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop

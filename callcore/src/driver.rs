@@ -19,7 +19,7 @@ use crate::engine::{
 };
 use crate::id::CallId;
 use crate::port::{
-    By, ClaimRequest, Found, OpenCall, Placement, Store, StoreError, TakeBack, Telephony,
+    By, ClaimRequest, Found, OpenCall, Placement, Retained, Store, StoreError, TakeBack, Telephony,
 };
 use crate::seal::Sealer;
 use crate::time::Clock;
@@ -30,6 +30,9 @@ const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 /// After so many unclear answers in a row nothing is placed until the carrier answers a read-only
 /// request: an outage must not burn the list.
 const MAX_DOUBT: u32 = 3;
+
+/// How many clients and calls lose their words in one transaction.
+const RETAINED_AT_ONCE: u32 = 200;
 
 /// How long a claim holds, on the wall clock.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -162,6 +165,25 @@ impl Driver {
         }
         self.delete_recordings().await?;
         Ok(count(open.len()))
+    }
+
+    /// One round of keeping nothing longer than allowed: forgets what has run out, and takes the
+    /// words of some hundred clients and calls that ended before the account's limit, if it has
+    /// one. Whoever it is called by goes on while there is more.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn retain(&self) -> Result<Retained, StoreError> {
+        let by = By::new(&Actor::System, self.clock.now());
+        self.store.prune(by, self.wall.now()).await?;
+        match self.store.account().await?.settings.retention_days {
+            Some(days) => {
+                let before = by.now - TimeDelta::days(days.into());
+                self.store.retain(by, before, RETAINED_AT_ONCE).await
+            }
+            None => Ok(Retained::default()),
+        }
     }
 
     /// Asks the carrier to delete the recordings of people who were erased, until it confirms.

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 #[cfg(feature = "sim")]
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
 /// How often is looked for mails: they are not urgent, and notices gather for longer.
 const POST_EVERY: Duration = Duration::from_secs(1);
+/// How often what is kept too long is looked for, on the wall clock, and how soon after a failure.
+const RETAIN_EVERY: TimeDelta = TimeDelta::hours(1);
+const RETAIN_AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -410,6 +413,7 @@ async fn dispatch(shared: Arc<Shared>) {
 }
 
 async fn sweep(shared: Arc<Shared>, every: Duration) {
+    let mut retain_at = shared.wall.now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -424,6 +428,22 @@ async fn sweep(shared: Arc<Shared>, every: Duration) {
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
             }
+        }
+        if shared.wall.now() >= retain_at {
+            retain_at = retain(&shared).await;
+        }
+    }
+}
+
+/// One round of retention; when the next one is, on the wall clock.
+async fn retain(shared: &Shared) -> DateTime<Utc> {
+    let now = shared.wall.now();
+    match shared.driver.retain().await {
+        Ok(retained) if retained.more => now,
+        Ok(_) => now + RETAIN_EVERY,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "retention failed");
+            now + RETAIN_AGAIN
         }
     }
 }

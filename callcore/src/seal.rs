@@ -155,7 +155,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len() % 2 == 0;
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit()) && text.len().is_multiple_of(2);
     let pair = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     if digits { (0..text.len()).step_by(2).map(pair).collect() } else { None }
 }

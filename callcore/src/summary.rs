@@ -110,24 +110,23 @@ impl Summary {
             return;
         }
         page.part("By campaign");
-        let rows: Vec<(Vec<String>, String)> = self
+        let rows: Vec<(String, Vec<String>, String)> = self
             .day
             .campaigns
             .iter()
             .take(CAMPAIGNS)
             .map(|campaign| {
                 let totals = &campaign.totals;
-                let cells = vec![
-                    one_line(&campaign.name),
+                let figures = vec![
                     count(totals.attempted()),
                     count(totals.answered()),
                     percent(totals.success_rate()),
                     mean_duration(totals.average_duration_seconds()),
                 ];
-                (cells, links.campaign(campaign.id))
+                (one_line(&campaign.name), figures, links.campaign(campaign.id))
             })
             .collect();
-        page.table(&["Campaign", "Calls", "Reached", "Rate", "Average"], &rows);
+        page.table(&["Calls", "Reached", "Rate", "Average"], &rows);
         let more = self.day.campaigns.len().saturating_sub(CAMPAIGNS);
         if more > 0 {
             page.note(&format!("and {} more campaigns.", count(more as u64)));
@@ -145,10 +144,10 @@ fn figures(totals: &Totals) -> [(&'static str, String); 4] {
 }
 
 fn outcomes(page: &mut Page, totals: &Totals) {
-    let lines: Vec<_> = totals
-        .outcomes
-        .iter()
-        .filter(|(_, many)| **many > 0)
+    let mut ended: Vec<_> = totals.outcomes.iter().filter(|(_, many)| **many > 0).collect();
+    ended.sort_by_key(|(outcome, _)| !outcome.attempted());
+    let lines: Vec<_> = ended
+        .into_iter()
         .map(|(outcome, many)| {
             let label = outcome.as_str().replace('_', " ");
             let left_out = if outcome.attempted() { "" } else { " (not counted as a call)" };

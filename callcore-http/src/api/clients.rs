@@ -1,6 +1,8 @@
 pub(crate) mod add;
 pub(crate) mod call_now;
 pub(crate) mod change;
+pub(crate) mod dnc;
+pub(crate) mod erase;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod list;

@@ -1,8 +1,13 @@
 pub(crate) mod add;
+pub(crate) mod import;
 pub(crate) mod list;
+pub(crate) mod read_import;
 pub(crate) mod remove;
 
 use callcore::phone::PhoneNumber;
+
+/// The longest reason, in characters.
+pub(crate) const MAX_REASON_CHARS: usize = 1_000;
 
 /// The longest text of a number that is looked at, in bytes.
 const MAX_NUMBER: usize = 64;

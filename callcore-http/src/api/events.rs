@@ -1,9 +1,9 @@
 //! `GET /api/events`: server-sent events. A `snapshot` has everything that is watched; after it each
-//! `dashboard`, `campaign` and `call` event has one object's whole state and a version. Versions only
-//! go up while one listens, and every connection begins with a snapshot, whatever `Last-Event-ID`
+//! `account`, `dashboard`, `campaign` and `call` event has one object's whole state and a version.
+//! Versions only go up while one listens, and every connection begins with a snapshot, whatever `Last-Event-ID`
 //! says: nobody has to know what was missed.
 //!
-//! Watched are the running and paused campaigns and the newest ones, the oldest calls in progress and
+//! Watched are the account with its stop, today's numbers, the running and paused campaigns and the newest ones, the oldest calls in progress and
 //! those that ended last. What leaves that circle is told a last time, with `"last": true`.
 
 use std::convert::Infallible;

@@ -109,7 +109,7 @@ impl PreviewDto {
             first_due_at: instant(there.first_due_at),
         });
         let mut zones: Vec<ZonesDto> = zones.collect();
-        zones.sort_by(|a, b| b.clients.cmp(&a.clients));
+        zones.sort_by_key(|there| std::cmp::Reverse(there.clients));
         let missing = outlook.missing.into_iter().map(|(field, missing)| MissingDto {
             field,
             clients: missing.clients,

@@ -115,9 +115,9 @@ async fn told(state: &ApiState, notice: &Notice) -> Result<(String, String), Sto
             let text = "The day's money is used up: calls wait for tomorrow";
             ("/calls/upcoming".to_owned(), text.to_owned())
         }
-        NoticeKind::MailFailing(_) => ("/settings".to_owned(), "Mails do not go out".to_owned()),
+        NoticeKind::MailFailing(_) => ("/dashboard".to_owned(), "Mails do not go out".to_owned()),
         NoticeKind::MailRunsShort(_) => {
-            ("/settings".to_owned(), "Most of this month's mails are used up".to_owned())
+            ("/dashboard".to_owned(), "Most of this month's mails are used up".to_owned())
         }
     })
 }

@@ -22,7 +22,7 @@ use crate::importing::{self, List};
 use crate::problem::Problem;
 use crate::request::Id;
 use crate::state::ApiState;
-use crate::upload::receive;
+use crate::upload::{OPTIONS, receive};
 
 /// The longest cell that a report shows, in characters.
 const MAX_VALUE: usize = 60;
@@ -60,7 +60,7 @@ pub(super) async fn upload(
     if !campaign.campaign.state.takes_clients() {
         return Err(Refused::Campaign(campaign.campaign.state).into());
     }
-    let mut upload = receive(&state, request, &FORM_FIELDS).await?;
+    let mut upload = receive(&state, request, &OPTIONS, &FORM_FIELDS).await?;
     visit.principal.check_csrf(upload.others.get(CSRF_FIELD).map(String::as_str))?;
     upload.mapping = mapping(&upload.others);
     let list = List::open(upload, &campaign.campaign.settings).await?;

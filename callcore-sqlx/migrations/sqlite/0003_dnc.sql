@@ -17,14 +17,17 @@ create trigger client_search_delete after delete on clients when old.phone > 0 b
     insert into client_search (client_search, rowid, name_key, phone)
     values ('delete', old.place, old.name_key, old.phone);
 end;
-create trigger client_search_leave after update of name_key, phone on clients
-when old.phone > 0 begin
+-- One trigger does both, as nothing says in which order two would.
+create trigger client_search_update after update of name_key, phone on clients
+when old.phone > 0 and new.phone > 0 begin
     insert into client_search (client_search, rowid, name_key, phone)
     values ('delete', old.place, old.name_key, old.phone);
-end;
-create trigger client_search_enter after update of name_key, phone on clients
-when old.phone > 0 and new.phone > 0 begin
     insert into client_search (rowid, name_key, phone) values (new.place, new.name_key, new.phone);
+end;
+create trigger client_search_leave after update of name_key, phone on clients
+when old.phone > 0 and new.phone <= 0 begin
+    insert into client_search (client_search, rowid, name_key, phone)
+    values ('delete', old.place, old.name_key, old.phone);
 end;
 
 -- Calls of strangers by their number, for erasing whoever has it.

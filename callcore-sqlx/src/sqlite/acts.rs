@@ -216,7 +216,7 @@ impl Work<'_> {
             return Err(Refused::Call(call.status()).into());
         }
         let attempt = call.attempt;
-        let client = call.client.ok_or(Refused::NotFound)?;
+        let client = call.client.ok_or(Refused::NoClient)?;
         let campaign = call.campaign.ok_or(Refused::NotFound)?;
         self.load_clients([client]).await?;
         let state = self.campaign(campaign)?.state;

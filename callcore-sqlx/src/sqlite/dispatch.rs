@@ -362,7 +362,6 @@ impl Gate {
         }
         self.account.count(self.now);
         work.out.next_dial_at = Some(self.account.next_dial_at);
-        self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
         if let Some(client) = permit.client() {
             work.follow_up(client, self.now);
         }

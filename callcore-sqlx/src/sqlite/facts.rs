@@ -68,8 +68,8 @@ pub(super) async fn would_be(
         "select zeroblob(16) as id, clients.campaign, clients.id as client, clients.phone,
              clients.attempts + 1 as attempt, ?2 as intent,
              ?3 as due_at, 0 as epoch,
-             clients.name, clients.fields, clients.zones, clients.active,
-             clients.consent is not null as consent, clients.attempts, clients.import,
+             clients.name, clients.email, clients.external_id, clients.fields, clients.zones,
+             clients.active, clients.consent is not null as consent, clients.attempts, clients.import,
              campaigns.state, campaigns.settings_version,
              exists (select 1 from in_flight
                  where in_flight.phone = clients.phone and begun_at is not null) as number_live,

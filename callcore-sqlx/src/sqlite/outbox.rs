@@ -346,7 +346,7 @@ impl SqliteStore {
             "select count(*) filter (where direction = 'inbound') as inbound,
                 count(*) filter (where review = 'needs_follow_up'
                     or (direction = 'outbound' and end_reason = 'unknown')) as follow_ups
-             from history where ended_at >= ?1 and ended_at < ?2",
+             from history where ended_at >= ?1 and ended_at < ?2 and intent <> 'test'",
         )
         .bind(from)
         .bind(to)

@@ -202,11 +202,13 @@ impl Work<'_> {
         .fetch_all(self.conn())
         .await?;
         calls.extend(strangers.into_iter().map(CallId::from_uuid));
+        self.erase_mails(phone).await?;
         let recordings = self.erase_calls(&calls, true).await?;
         let is_live = |id: &CallId| self.calls.get(id).is_some_and(|row| row.call.is_live());
         let in_flight = calls.iter().copied().filter(is_live).collect();
         let canceled = [self.erase_clients(by, &clients).await?, tests].concat();
         self.erase_elsewhere(phone, &traces).await?;
+        self.erase_mails(phone).await?;
         let mut acts: BTreeSet<String> = clients.iter().map(ToString::to_string).collect();
         acts.extend(calls.iter().map(ToString::to_string));
         acts.insert(phone.to_string());

@@ -264,8 +264,8 @@ impl Work<'_> {
     /// Makes a campaign's calls that began or came in those of strangers.
     async fn orphan_calls(&mut self, campaign: CampaignId) -> Result<(), Fail> {
         for sql in [
-            "update in_flight set campaign = null, client = null where campaign = ?1",
-            "update history set campaign = null, client = null
+            "update in_flight set campaign = null, client = null, sample = null where campaign = ?1",
+            "update history set campaign = null, client = null, sample = null
              where campaign = ?1 and (begun_at is not null or direction = 'inbound')",
         ] {
             sqlx::query(sql).bind(campaign.uuid()).execute(self.conn()).await?;
@@ -279,6 +279,10 @@ impl Work<'_> {
         self.flush().await?;
         self.campaigns.remove(&id);
         for sql in [
+            // Test calls that never began are nobody's.
+            "delete from due where campaign = ?1",
+            "delete from history where campaign = ?1",
+            "delete from dial_meters where campaign = ?1",
             "delete from import_rejects
              where import in (select id from imports where campaign = ?1)",
             "delete from undoing where import in (select id from imports where campaign = ?1)",

@@ -14,7 +14,7 @@ const LISTED: usize = 100;
 const NAMED: usize = 10_000;
 
 /// The counts of an import of numbers. `rows_read` is the sum of `accepted`, `duplicates` and
-/// `rejected`.
+/// `rejected`, unless the list was refused as a whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DncReport {
     /// Rows of the file, without column names and blank rows.

@@ -44,6 +44,7 @@ mod error;
 mod headers;
 mod json;
 mod mapping;
+mod numbers;
 mod phone_cell;
 mod report;
 mod row;
@@ -61,6 +62,7 @@ pub use self::dedupe::{Dedupe, DuplicatePolicy, Known, OnDuplicate, Roll, Verdic
 pub use self::error::ImportError;
 pub use self::json::{JsonClients, MAX_JSON_CLIENTS};
 pub use self::mapping::Mapping;
+pub use self::numbers::{ListedNumber, NumberList};
 pub use self::report::{
     Cleaning, Duplicate, ImportFailure, ImportReport, Reject, RejectCode, Rejection,
 };

@@ -30,6 +30,8 @@ pub enum RejectCode {
     NulCharacter,
     /// A client with another number has the row's external id.
     ExternalIdTaken,
+    /// The row of a list not to call takes a number off it.
+    Removal,
 }
 
 impl RejectCode {
@@ -44,6 +46,7 @@ impl RejectCode {
             Self::TooManyCells => "too_many_cells",
             Self::NulCharacter => "nul_character",
             Self::ExternalIdTaken => "external_id_taken",
+            Self::Removal => "removal",
         }
     }
 }
@@ -291,6 +294,7 @@ mod tests {
             RejectCode::TooManyCells,
             RejectCode::NulCharacter,
             RejectCode::ExternalIdTaken,
+            RejectCode::Removal,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }

@@ -18,7 +18,7 @@ const SHEET: &str = "\
 @media (max-width:480px){.card{padding:20px 16px!important}\
 .tile{display:block!important;width:auto!important;padding:8px 0!important}\
 .figure{display:inline-block!important;min-width:96px!important;font-size:22px!important}\
-.label{display:inline-block!important}.cell{padding-left:8px!important}}\
+.label{display:inline-block!important}}\
 @media (prefers-color-scheme:dark){\
 .paper{background:#111618!important}.card{background:#192023!important;border-color:#2b3438!important}\
 .ink{color:#e6eaeb!important}.muted{color:#9aa7ad!important}.accent{color:#6cc7bb!important}\
@@ -64,7 +64,6 @@ impl Page {
                 ),
             );
         }
-        self.line("");
         self.row(&format!("{TABLE}<tr>{cells}</tr></table>"));
     }
 
@@ -99,58 +98,43 @@ impl Page {
         self.row(&format!("{TABLE}{rows}</table>"));
     }
 
-    /// A table: the first column may link, the others are figures.
-    pub(crate) fn table(&mut self, heads: &[&str], rows: &[(Vec<String>, String)]) {
-        let mut lines = String::new();
-        for (index, head) in heads.iter().enumerate() {
+    /// Rows that are a name, which is a link, with figures below it under heads of their own: side by
+    /// side they would leave a name no room on a telephone.
+    pub(crate) fn table(&mut self, heads: &[&str], rows: &[(String, Vec<String>, String)]) {
+        let columns = heads.len().max(1);
+        let width = 100 / columns;
+        let cells = |words: &[String], class: &str, style: &str| -> String {
+            let cell = |word: &String| {
+                format!(
+                    "<td class=\"{class}\" width=\"{width}%\" style=\"{style}\">{}</td>",
+                    escape(word)
+                )
+            };
+            words.iter().map(cell).collect()
+        };
+        let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+        let small = format!("padding:0 0 6px;font-size:12px;{MUTED}");
+        let figure = format!(
+            "padding:0 0 8px;font-size:15px;white-space:nowrap;\
+             font-variant-numeric:tabular-nums;{INK}"
+        );
+        let mut html = format!("<tr>{}</tr>", cells(&heads, "muted", &small));
+        for (name, figures, link) in rows {
             push(
-                &mut lines,
+                &mut html,
                 format_args!(
-                    "<th class=\"muted{}\" align=\"{}\" style=\"padding:4px 0 4px {}px;font-size:12px;\
-                 font-weight:500;{MUTED}\">{}</th>",
-                    if index == 0 { "" } else { " cell" },
-                    if index == 0 { "left" } else { "right" },
-                    if index == 0 { 0 } else { 14 },
-                    escape(head)
+                    "<tr><td class=\"line\" colspan=\"{columns}\" style=\"padding:8px 0 2px;\
+                     font-size:15px;overflow-wrap:anywhere;{LINE}\">{}</td></tr><tr>{}</tr>",
+                    anchor(name, Some(link)),
+                    cells(figures, "ink", &figure)
                 ),
             );
+            let pairs = heads.iter().zip(figures);
+            let words: Vec<String> =
+                pairs.map(|(head, figure)| format!("{} {figure}", head.to_lowercase())).collect();
+            self.line(&format!("  {name}: {}\n    {link}", words.join(", ")));
         }
-        let mut lines = format!("<tr>{lines}</tr>");
-        for (cells, link) in rows {
-            lines.push_str("<tr>");
-            let mut words = String::new();
-            for (index, cell) in cells.iter().enumerate() {
-                if index == 0 {
-                    push(&mut words, format_args!("  {cell}:"));
-                    push(
-                        &mut lines,
-                        format_args!(
-                            "<td class=\"line\" style=\"padding:7px 0;font-size:14px;\
-                         word-break:break-word;{LINE}\">{}</td>",
-                            anchor(cell, Some(link))
-                        ),
-                    );
-                    continue;
-                }
-                let head = heads.get(index).copied().unwrap_or_default().to_lowercase();
-                push(
-                    &mut words,
-                    format_args!("{} {head} {cell}", if index > 1 { "," } else { "" }),
-                );
-                push(
-                    &mut lines,
-                    format_args!(
-                        "<td class=\"ink line cell\" align=\"right\" style=\"padding:7px 0 7px 14px;\
-                     font-size:14px;white-space:nowrap;font-variant-numeric:tabular-nums;\
-                     {INK};{LINE}\">{}</td>",
-                        escape(cell)
-                    ),
-                );
-            }
-            lines.push_str("</tr>");
-            self.line(&format!("{words}\n    {link}"));
-        }
-        self.row(&format!("{TABLE}{lines}</table>"));
+        self.row(&format!("{TABLE}{html}</table>"));
     }
 
     /// A line that is a link.

@@ -267,6 +267,8 @@ impl State {
         if !is_waiting(call) || call.claimed {
             return Err(Refused::Call(call.status()));
         }
+        // A test call is nobody's: moved by a wish, it would be a client's call without a client.
+        call.client.ok_or(Refused::NoClient)?;
         let campaign = call.campaign.ok_or(Refused::NotFound)?;
         let state = self.campaign_row(campaign)?.campaign.state;
         if state == RunState::Stopped || (dials && state == RunState::Draft) {

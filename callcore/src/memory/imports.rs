@@ -137,6 +137,7 @@ impl Imports for MemoryStore {
         for client in clients {
             state.remove_client(client);
         }
+        state.drop_calls(id);
         let imports: BTreeSet<ImportId> =
             state.imports.values().filter(|it| it.campaign == id).map(|it| it.id).collect();
         state.imports.retain(|_, import| import.campaign != id);
@@ -288,7 +289,21 @@ impl State {
             if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
                 row.calls.remove(&id);
             }
-            self.change(id, |row| (row.call.client, row.call.campaign) = (None, None));
+            self.change(id, |row| {
+                let call = &mut row.call;
+                (call.client, call.campaign, call.sample) = (None, None, None);
+            });
+        }
+    }
+
+    /// Drops what is left of a campaign's calls: test calls that never began.
+    fn drop_calls(&mut self, campaign: CampaignId) {
+        let of_campaign = self.calls.values().filter(|row| row.call.campaign == Some(campaign));
+        let left: Vec<CallId> = of_campaign.map(|row| row.call.id).collect();
+        for id in left {
+            self.dequeue(id);
+            self.change(id, |row| row.call.retired = None);
+            self.calls.remove(&id);
         }
     }
 

@@ -153,6 +153,7 @@ impl State {
         };
         let (scope, why) = (DncScope::Global, CancelReason::Erased);
         let tests = self.retire_tests(phone, scope, by.now, by.actor, why);
+        self.erase_mails(phone);
         for call in calls {
             erased.recordings += self.erase_call(call, true);
         }
@@ -161,6 +162,7 @@ impl State {
         }
         erased.canceled.extend(tests);
         self.erase_elsewhere(phone, &traces);
+        self.erase_mails(phone);
         self.redact_acts(&ids, &traces);
         let reason = if traces.show_in(reason) { ERASED } else { reason };
         let new = json!({"clients": erased.clients, "calls": erased.calls, "reason": reason});

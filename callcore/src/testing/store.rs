@@ -188,6 +188,7 @@ macro_rules! store_conformance {
                 i7_an_empty_campaign_waits_and_finishes_nothing
                 i7_a_campaign_that_only_waited_for_the_removed_is_finished
                 i8_a_draft_is_deleted_with_everything_that_is_its_own
+                i8_test_calls_of_a_deleted_draft_are_nobodys
                 i8_only_a_draft_is_deleted
             }
             calls {
@@ -296,6 +297,7 @@ macro_rules! store_conformance {
                 x2_a_test_call_is_in_no_count_and_stands_in_the_history
                 x2_a_key_that_opts_out_in_a_test_call_blocks_the_number
                 x1_a_test_call_that_is_taken_back_waits_again
+                x1_a_test_call_that_waits_is_neither_moved_nor_skipped
             }
             results {
                 r1_a_result_is_recorded_with_its_call_and_repeats_change_nothing
@@ -329,6 +331,7 @@ macro_rules! store_conformance {
                 o5_what_was_sent_is_counted_by_day
                 o6_an_erased_person_is_in_no_mail
                 o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased
+                o6_whoever_is_erased_everywhere_is_in_no_mail_either
                 o7_a_day_counts_what_analytics_count
                 o7_a_campaign_that_finished_in_the_day_is_named
             }

@@ -1,5 +1,6 @@
 //! The bundled callcore server: one binary, SQLite, web pages.
 
+mod agents;
 mod carrier;
 mod carrier_process;
 mod clock;

@@ -21,6 +21,7 @@ use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::HttpAgents;
 use crate::config::{Config, Secret};
 use crate::dialler::Dialler;
 use crate::{chain, clock, demo, signal};
@@ -91,7 +92,10 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         let (store, zone) = (Arc::clone(&store), config.time_zone.clone());
         Arc::new(mail.mailer(store, clocks, Arc::clone(&entropy), &base, zone))
     });
-    let mut loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    let agents = HttpAgents::new(&format!("http://{}", reachable(address)))?;
+    let mut loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall)
+        .sealer(state.sealer().await?.clone())
+        .agents(Arc::new(agents));
     if let Some(mailer) = mailer {
         state = state.with_mailer(Arc::clone(&mailer));
         loops = loops.mailer(mailer);

@@ -59,6 +59,7 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
     if let Some(mailer) = state.mailer() {
         send_mails(mailer.clone()).await;
     }
+    retain(&state, &driver, until).await?;
     while !state.is_draining() {
         let tick = driver.tick().await?;
         done.claimed += u64::from(tick.claimed);
@@ -77,6 +78,14 @@ async fn work(state: ApiState, driver: Arc<Driver>, until: Instant) -> Result<Do
         tokio::time::sleep_until(until.min(Instant::now() + BREATH)).await;
     }
     Ok(done)
+}
+
+/// Keeps nothing longer than the account allows; what is left when half of the time is over is the
+/// next tick's.
+async fn retain(state: &ApiState, driver: &Driver, until: Instant) -> Result<(), StoreError> {
+    let half = Instant::now() + until.duration_since(Instant::now()) / 2;
+    while driver.retain().await?.more && Instant::now() < half && !state.is_draining() {}
+    Ok(())
 }
 
 fn is_due(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
@@ -109,6 +118,21 @@ mod tests {
                 answer.json.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(fields, ["claimed", "placed", "settled", "next_due_at"]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_tick_keeps_nothing_longer_than_allowed() {
+        let world = World::new();
+        let call = world.talked().await;
+        let settings = json!({"retention_days": 30});
+        let change = world.request("PATCH", "/api/settings").header("if-match", "1");
+        assert_eq!(change.json(settings).send().await.status, StatusCode::OK);
+        let transcript = format!("/api/calls/{call}/transcript.txt");
+        world.tick().await;
+        assert!(world.get(&transcript).await.text().contains("Hello."));
+        world.clock.advance(chrono::TimeDelta::days(31));
+        world.tick().await;
+        assert!(!world.get(&transcript).await.text().contains("Hello."));
     }
 
     #[tokio::test]

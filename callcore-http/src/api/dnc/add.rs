@@ -7,15 +7,12 @@ use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::id::CampaignId;
 use callcore::port::Effect;
 
-use super::number;
+use super::{MAX_REASON_CHARS, number};
 use crate::act::{Act, Early};
 use crate::auth::Operator;
 use crate::problem::Problem;
 use crate::request::Change;
 use crate::state::ApiState;
-
-/// The longest reason, in characters.
-const MAX_REASON_CHARS: usize = 1_000;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,

@@ -14,7 +14,7 @@ use crate::importing::List;
 use crate::query::Query;
 use crate::request::{Id, path_of};
 use crate::state::ApiState;
-use crate::upload::receive;
+use crate::upload::{OPTIONS, receive};
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -31,7 +31,7 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     let scope = format!("{} {} {}", principal.actor, parts.method, path_of(&parts));
     let headers = parts.headers.clone();
-    let upload = receive(&state, Request::from_parts(parts, body), &[]).await?;
+    let upload = receive(&state, Request::from_parts(parts, body), &OPTIONS, &[]).await?;
     let print = &upload.fingerprint;
     let act = Act::under(&state, principal, scope, &headers, print, StatusCode::ACCEPTED).await;
     let taken = match act {

@@ -10,12 +10,13 @@ use axum::response::Response;
 use callcore::actor::Role;
 use callcore::id::TokenId;
 use callcore::port::{ActError, Effect, NewToken, Refused};
+use callcore::text;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::act::{Act, Early};
 use crate::auth::{Admin, digest};
-use crate::request::{Change, is_plain};
+use crate::request::Change;
 use crate::sign_in;
 use crate::state::ApiState;
 
@@ -30,13 +31,19 @@ pub(crate) async fn handle(
     let (most, wall) = (principal.role, state.wall_now());
     let act = Act::begin(&state, principal, &change, StatusCode::CREATED).await?;
     let mut fields = change.fields()?;
-    let name: String = fields.required("name").unwrap_or_default();
-    let name = name.trim().to_owned();
-    let chars = name.chars().count();
-    if !fields.is_refused("name") && (!(1..=MAX_NAME_CHARS).contains(&chars) || !is_plain(&name)) {
-        let rule = format!("1 to {MAX_NAME_CHARS} characters that are seen as they are");
-        fields.refuse("name", "invalid", rule);
-    }
+    let name = fields.required::<String>("name").map(|name| text::line(&name, MAX_NAME_CHARS));
+    let name = match name {
+        Some(Ok(name)) if name.is_empty() => {
+            fields.refuse("name", "required", "is required");
+            name
+        }
+        Some(Ok(name)) => name,
+        Some(Err(error)) => {
+            fields.refuse("name", error.code(), error.to_string());
+            String::new()
+        }
+        None => String::new(),
+    };
     let role: Option<Role> = fields.required("role");
     if role.is_some_and(|role| role > most) {
         fields.refuse("role", "exceeds", format!("you are {} yourself", most.as_str()));

@@ -174,6 +174,17 @@ pub enum Recorded {
     NoSuchCall,
 }
 
+impl Recorded {
+    /// The call the event belongs to, if there is one.
+    #[must_use]
+    pub const fn call(self) -> Option<CallId> {
+        match self {
+            Self::New { call, .. } | Self::Known { call } => Some(call),
+            Self::NoSuchCall => None,
+        }
+    }
+}
+
 /// A live call, for whoever asks the carrier about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {

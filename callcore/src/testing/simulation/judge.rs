@@ -1,6 +1,8 @@
 //! The judge: sees what was committed, what the carrier was asked and what events came in, and
 //! says when an invariant is broken. It shares no rule with the code it judges.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,6 +29,9 @@ pub(super) struct Judge {
     pub(super) campaigns: BTreeMap<CampaignId, Campaign>,
     pub(super) clients: BTreeMap<ClientId, Person>,
     pub(super) calls: BTreeMap<CallId, Record>,
+    pub(super) account: limits::Account,
+    /// Campaigns that paused themselves, for whoever resumes them.
+    pub(super) tripped: Vec<CampaignId>,
     pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
     /// Numbers that were ever on a list: their clients' calls may have been cancelled.
     pub(super) ever_on_dnc: BTreeSet<PhoneNumber>,
@@ -53,6 +58,10 @@ pub(super) struct Campaign {
     pub(super) versions: Vec<Spec>,
     pub(super) changed_at: DateTime<Utc>,
     pub(super) fastest: usize,
+    /// Dials that ended since count for the breaker.
+    pub(super) counted_from: DateTime<Utc>,
+    /// Whether its dials have failed once too often, of which the store has to hear.
+    due_to_pause: bool,
     planned_dials: Vec<DateTime<Utc>>,
 }
 
@@ -127,6 +136,8 @@ impl Judge {
             versions: vec![spec],
             changed_at: now,
             fastest,
+            counted_from: DateTime::UNIX_EPOCH,
+            due_to_pause: false,
             planned_dials: Vec::new(),
         };
         self.campaigns.insert(id, campaign);
@@ -200,6 +211,7 @@ impl Judge {
             let name = self.name(permit.call());
             self.accuse(format!("the intent of call {name} was stored although {what}"));
         }
+        self.account.dials.push(now);
         let Some(campaign) = self.campaigns.get_mut(&permit.campaign()) else { return };
         if !matches!(permit.intent(), Intent::Person | Intent::Test) {
             campaign.planned_dials.push(now);
@@ -234,6 +246,7 @@ impl Judge {
 
         holds(intent == permit.intent(), "it has another intent")?;
         holds(permit.client().is_none() == test, "only a test call has no client")?;
+        holds(!self.account.stopped, "all dialling is stopped")?;
         let allowed_state = match campaign.state {
             RunState::Running | RunState::Finished => true,
             RunState::Paused => person,
@@ -260,6 +273,8 @@ impl Judge {
             "another call to its number is live",
         )?;
         self.within_limits(permit, spec, campaign, now)?;
+        self.within_days(permit, spec, now)?;
+        self.account_allows(now)?;
         let Some(id) = permit.client() else { return Ok(()) };
         let client = self.clients.get(&id).ok_or("nobody knows its client")?;
         holds(client.phone == phone, "it is another client's number")?;
@@ -414,6 +429,9 @@ impl Judge {
         let name = self.name(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(begun) = call.begun.take() else { return };
+        if let Some(at) = self.account.dials.iter().rposition(|at| *at == begun.at) {
+            self.account.dials.remove(at);
+        }
         if call.dials > 0 {
             self.accuse(format!("call {name} was taken back although it was dialled"));
         } else if begun.epoch != epoch {
@@ -438,11 +456,17 @@ impl Judge {
             return;
         }
         let before = opted_out_at(&call.events);
+        let had_failed = call.end().is_some_and(|end| end.outcome == Outcome::Failed);
         call.events.insert(event.clone());
+        let fails = call.end().is_some_and(|end| end.outcome == Outcome::Failed) && !had_failed;
+        let campaign = call.campaign;
         // An entry that somebody removed since does not come back with other news of the call.
         if opted_out_at(&call.events) != before {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
+        }
+        if fails {
+            self.failed(campaign);
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::spec::{Spec, client_zones};
+use super::spec::{AccountSpec, Spec, client_zones};
 use super::world::{Done, Item, World, read};
 use crate::actor::Actor;
 use crate::call::{Skip, SkipReason};
@@ -16,8 +16,8 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, ClientChange, Clients,
-    Dnc, NewCampaign, NewClient,
+    Account, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, ClientChange,
+    Clients, Dnc, NewCampaign, NewClient,
 };
 
 /// Numbers that the campaigns share: all of the fictional exchange 555-01xx.
@@ -75,7 +75,7 @@ impl World {
         let (Some(campaign), Some(phone)) = (view.call.campaign, view.call.phone) else { return };
         let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
         let id = view.call.id;
-        let luck = self.dice(|dice| dice.below(112));
+        let luck = self.dice(|dice| dice.below(126));
         match luck {
             0..=6 => self.list(phone, campaign),
             7..=9 => self.list_many(phone, campaign),
@@ -95,9 +95,55 @@ impl World {
             92..=94 => self.switch(view.call.client),
             95 => self.skip_many(),
             96..=98 => self.erase(&view),
+            99 => self.transition(campaign, Transition::Stop, "stop"),
             100..=111 => self.test(campaign, phone),
-            _ => self.transition(campaign, Transition::Stop, "stop"),
+            112..=115 => self.stop_all(),
+            116..=123 => self.change_account(),
+            _ => self.pause_all(),
         }
+    }
+
+    fn stop_all(&mut self) {
+        let (desk, now) = (self.desk.clone(), self.now());
+        let (hang_up, minutes) = self.dice(|dice| (dice.chance(300), dice.between(0, 600)));
+        self.start(async move {
+            let done = desk.stop_all(By::new(&PERSON, now), None, hang_up).await;
+            Done::Acted("stop of all", done.is_ok())
+        });
+        self.file(now + TimeDelta::minutes(minutes), Item::ResumeAll);
+    }
+
+    pub(super) fn resume_all(&mut self) {
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let done = store.resume_all(By::new(&PERSON, now)).await;
+            Done::Acted("resumption of all", done.is_ok())
+        });
+    }
+
+    fn pause_all(&mut self) {
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let done = store.pause_all(By::new(&PERSON, now)).await;
+            Done::Acted("pause of all", done.is_ok())
+        });
+        let campaigns: Vec<CampaignId> =
+            self.stage.lock().judge.campaigns.keys().copied().collect();
+        for id in campaigns {
+            let minutes = self.dice(|dice| dice.between(1, 600));
+            self.file(now + TimeDelta::minutes(minutes), Item::Resume(id));
+        }
+    }
+
+    fn change_account(&mut self) {
+        let spec = self.dice(AccountSpec::new);
+        let Ok(settings) = spec.settings() else { return };
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            let done = store.change_account_spec(by, &spec, Arc::new(settings)).await;
+            Done::Acted("change of the account", done.is_ok())
+        });
     }
 
     pub(super) fn transition(

@@ -89,6 +89,8 @@ pub(super) enum Item {
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
     SwitchOn(ClientId),
+    /// Somebody lets dialling go on, should it be stopped.
+    ResumeAll,
 }
 
 struct Task {
@@ -165,6 +167,7 @@ impl World {
                 self.file(at, Item::Result(call, result, 0));
             }
             let now = self.now();
+            self.mend(now);
             if now >= self.trouble_until && !self.calm {
                 self.end_trouble();
             }
@@ -295,6 +298,7 @@ impl World {
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
             Item::SwitchOn(id) => self.change_client(id, true),
+            Item::ResumeAll => self.resume_all(),
         }
     }
 
@@ -436,6 +440,16 @@ impl World {
         }
     }
 
+    /// Somebody looks after campaigns that paused themselves.
+    fn mend(&mut self, now: DateTime<Utc>) {
+        let tripped = std::mem::take(&mut self.stage.lock().judge.tripped);
+        for id in tripped {
+            self.stage.lock().stats.tripped += 1;
+            let minutes = self.dice(|dice| dice.between(1, 600));
+            self.file(now + TimeDelta::minutes(minutes), Item::Resume(id));
+        }
+    }
+
     fn end_trouble(&mut self) {
         self.calm = true;
         self.carrier.set_away(false);
@@ -450,6 +464,7 @@ impl World {
         for id in campaigns {
             self.file(now + TimeDelta::hours(2), Item::Resume(id));
         }
+        self.file(now + TimeDelta::hours(2), Item::ResumeAll);
     }
 
     fn why_no_rest(&self) -> String {

@@ -149,8 +149,7 @@ pub async fn t4_pause_all_pauses_what_runs_and_says_which(store: &dyn Store) {
         assert_eq!(scene.campaign(view.campaign.id).await, *view);
     }
     assert_eq!(store.pause_all(by).await.expect("paused"), []);
-    let rows =
-        store.audit(&AuditQuery { limit: 10, ..AuditQuery::default() }).await.expect("read").items;
+    let rows = store.audit(&AuditQuery::newest(10)).await.expect("read").items;
     let rows: Vec<_> = rows.iter().map(|row| (&*row.action, row.actor == person())).collect();
     assert_eq!(rows, [("campaign.pause", true); 2], "one row for each");
     assert!(scene.claim(50).await.is_empty());

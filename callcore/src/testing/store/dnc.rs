@@ -342,11 +342,7 @@ pub async fn n6_a_list_takes_batches_while_it_runs_and_leaves_one_audit_row(stor
     let running = store.report_dnc_import(by, list, ImportStatus::Running, &report).await;
     assert_eq!(running.expect("reported").report, report);
     let audited = async || {
-        let rows = store
-            .audit(&AuditQuery { limit: 50, ..AuditQuery::default() })
-            .await
-            .expect("read")
-            .items;
+        let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items;
         rows.into_iter().filter(|row| row.action == "dnc.import").collect::<Vec<_>>()
     };
     assert!(audited().await.is_empty(), "not yet");
@@ -385,8 +381,7 @@ pub async fn n6_a_list_whose_reader_died_has_failed(store: &dyn Store) {
     let failed = store.dnc_import(list).await.expect("read").expect("it is there");
     assert_eq!((failed.status, failed.report), (ImportStatus::Failed, report));
     assert_eq!(store.listed(DncScope::Global, &[phone]).await.expect("read"), [true]);
-    let rows =
-        store.audit(&AuditQuery { limit: 50, ..AuditQuery::default() }).await.expect("read").items;
+    let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items;
     let row = rows.iter().find(|row| row.action == "dnc.import").expect("what came in is audited");
     assert_eq!((&row.actor, &row.object), (&operator, &list.to_string()));
 }

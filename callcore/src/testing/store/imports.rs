@@ -15,7 +15,8 @@ use crate::import::{
     Dedupe, DuplicatePolicy, ImportReport, OnDuplicate, Reject, RejectCode, Rejection,
 };
 use crate::port::{
-    Added, AuditQuery, BeginImport, ClientQuery, ImportStatus, NewClient, Refused, SkipThen, Store,
+    Added, AuditQuery, BeginImport, ClientQuery, ImportStatus, NewClient, NewTestCall, Refused,
+    SkipThen, Store,
 };
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::testing::recount;
@@ -565,6 +566,32 @@ pub async fn i8_a_draft_is_deleted_with_everything_that_is_its_own(store: &dyn S
     assert!(store.client(kept[0].client).await.expect("read").is_some());
     let again = store.delete_campaign(scene.by(), campaign).await;
     assert_eq!(refused(again), Refused::NotFound);
+    scene.check().await;
+}
+
+pub async fn i8_test_calls_of_a_deleted_draft_are_nobodys(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let campaign = scene.draft(Value::Null).await;
+    let seeds = scene.import(campaign, &[scene.number()]).await;
+    let own = scene.number();
+    let test = async |sample| {
+        let new = NewTestCall {
+            id: CallId::new(scene.now(), scene.entropy()),
+            campaign,
+            phone: own,
+            sample,
+        };
+        store.test_call(scene.by(), new).await.expect("a test call").call.id
+    };
+    let begun = test(Some(seeds[0].client)).await;
+    assert_eq!(scene.dial_due().await, [begun]);
+    scene.end(begun, Ending::Busy).await;
+    let waiting = test(None).await;
+    store.delete_campaign(scene.by(), campaign).await.expect("deleted");
+    assert_eq!(store.call(waiting).await.expect("read"), None);
+    let call = scene.call(begun).await.call;
+    assert_eq!((call.campaign, call.client, call.sample), (None, None, None));
+    assert!(scene.claim(10).await.is_empty(), "nothing is left to dial");
     scene.check().await;
 }
 

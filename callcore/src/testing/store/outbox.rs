@@ -262,6 +262,16 @@ pub async fn o6_a_mail_that_is_being_sent_is_given_up_when_its_person_is_erased(
     assert!(claim(&scene).await.is_empty());
 }
 
+pub async fn o6_whoever_is_erased_everywhere_is_in_no_mail_either(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    let bare = Body { text: "bare".to_owned(), html: "<p>bare</p>".to_owned() };
+    let people = vec![seed.phone];
+    queue(&scene, NewMail { people, bare: Some(bare.clone()), ..mail(&scene, "one") }).await;
+    store.erase(scene.by(), seed.client, "asked").await.expect("erased");
+    assert_eq!(claim(&scene).await[0].body, bare);
+}
+
 pub async fn o7_a_day_counts_what_analytics_count(store: &dyn Store) {
     let scene = Scene::new(store);
     let midnight = scene.now();

@@ -125,9 +125,7 @@ async fn everything(store: &dyn Store) -> String {
     for open in store.live(200).await.expect("read") {
         all.push(format!("{open:?}"));
     }
-    for row in
-        store.audit(&AuditQuery { limit: 200, ..AuditQuery::default() }).await.expect("read").items
-    {
+    for row in store.audit(&AuditQuery::newest(200)).await.expect("read").items {
         all.push(format!("{row:?}"));
     }
     all.push(format!("{:?}", store.notices(200).await.expect("read")));
@@ -189,8 +187,7 @@ pub async fn e1_nothing_a_store_tells_shows_whoever_was_erased(store: &dyn Store
     let client = scene.client(a.client).await.client;
     assert_eq!((client.phone, client.standing.status), (None, ClientStatus::Reached));
     assert_eq!(client.erased.map(|erased| erased.at), Some(scene.now()));
-    let rows =
-        store.audit(&AuditQuery { limit: 50, ..AuditQuery::default() }).await.expect("read").items;
+    let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items;
     let export = rows.iter().find(|row| row.action == "calls.export").expect("the row stays");
     assert_eq!(export.new, Some(json!({"q": ERASED, "name": ERASED, "limit": 5})));
     assert!(rows.iter().any(|row| row.action == "client.erase"));
@@ -402,25 +399,12 @@ pub async fn e4_erasing_again_changes_nothing(store: &dyn Store) {
     talk(&scene, seed.call).await;
     erase(&scene, seed.client).await;
     let (client, call) = (scene.client(seed.client).await, scene.call(seed.call).await);
-    let rows = store
-        .audit(&AuditQuery { limit: 50, ..AuditQuery::default() })
-        .await
-        .expect("read")
-        .items
-        .len();
+    let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items.len();
     scene.advance(TimeDelta::hours(1));
     assert_eq!(erase(&scene, seed.client).await, Erased::default());
     assert_eq!(scene.client(seed.client).await, client);
     assert_eq!(scene.call(seed.call).await, call);
-    assert_eq!(
-        store
-            .audit(&AuditQuery { limit: 50, ..AuditQuery::default() })
-            .await
-            .expect("read")
-            .items
-            .len(),
-        rows
-    );
+    assert_eq!(store.audit(&AuditQuery::newest(50)).await.expect("read").items.len(), rows);
     let nobody = ClientId::new(scene.now(), scene.entropy());
     let admin = person();
     let refused = store.erase(By::new(&admin, scene.now()), nobody, "").await;

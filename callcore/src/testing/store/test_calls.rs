@@ -182,3 +182,19 @@ pub async fn x1_a_test_call_that_is_taken_back_waits_again(store: &dyn Store) {
     assert_eq!(scene.call(test).await.call.outcome(), Some(Outcome::Canceled));
     scene.check().await;
 }
+
+pub async fn x1_a_test_call_that_waits_is_neither_moved_nor_skipped(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (campaign, _) = scene.running_one(Value::Null).await;
+    let test = tested(&scene, campaign, scene.number()).await;
+    let none = Refused::NoClient;
+    assert_eq!(refused(store.call_now(scene.by(), test).await), none);
+    let later = scene.now() + TimeDelta::hours(1);
+    assert_eq!(refused(store.reschedule(scene.by(), test, later).await), none);
+    let skip = crate::call::Skip { reason: crate::call::SkipReason::BadTiming, note: None };
+    let skipped = store.skip(scene.by(), test, skip, crate::port::SkipThen::End).await;
+    assert_eq!(refused(skipped), none);
+    assert_eq!(scene.call(test).await.call.intent, Intent::Test);
+    assert!(scene.dial_due().await.contains(&test));
+    scene.check().await;
+}

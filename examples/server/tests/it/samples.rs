@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use callcore::runtime::SystemClock;
+use callcore::time::Clock;
 use reqwest::RequestBuilder;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
@@ -51,6 +53,11 @@ impl Body {
     }
 }
 
+/// Whether a route is a scheduler's, whose turns are safe to repeat and take no key.
+pub(crate) fn is_a_schedulers(path: &str) -> bool {
+    path.starts_with("/api/cron/")
+}
+
 /// What a good request sends, whatever things it is about; none for a route nobody thought of yet.
 pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
     let list = "phone,name\n2125550111,Ada\n2125550112,Bob\n";
@@ -60,11 +67,12 @@ pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
         ("PATCH", "/api/campaigns/{id}") => Body::Json(json!({"name": "Another name"})),
         ("POST", "/api/campaigns/{id}/start" | "/api/campaigns/{id}/pause")
         | ("POST", "/api/campaigns/{id}/resume" | "/api/campaigns/{id}/stop")
+        | ("POST", "/api/campaigns/pause-all" | "/api/stop-all" | "/api/resume-all")
         | ("POST", "/api/calls/{id}/call-now" | "/api/calls/{id}/retry") => Body::Json(json!({})),
         ("POST", "/api/campaigns/{id}/import") => Body::File(list.to_owned()),
         ("POST", "/api/calls/{id}/skip") => Body::Json(json!({"reason": "bad_timing"})),
         ("POST", "/api/calls/{id}/reschedule") => {
-            let tomorrow = chrono::Utc::now() + chrono::TimeDelta::days(1);
+            let tomorrow = SystemClock.now() + chrono::TimeDelta::days(1);
             Body::Json(json!({"due_at": tomorrow.to_rfc3339()}))
         }
         ("POST", "/api/calls/export") => Body::Json(json!({"ids": [NOBODY]})),
@@ -172,6 +180,8 @@ impl Stage {
         };
         if let Body::Json(json) = &mut body {
             match path {
+                // What resumes resumes only what was stopped.
+                "/api/resume-all" => drop(self.api.post("/api/stop-all", &json!({})).await),
                 "/api/invitations/accept" => {
                     json["link"] = self.user().await["invitation"]["link"].clone();
                 }

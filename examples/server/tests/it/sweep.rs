@@ -242,7 +242,8 @@ async fn a_query_that_makes_no_sense_is_refused_everywhere() {
         &long,
         &many,
     ];
-    for Route { method, path, .. } in ROUTES.iter().filter(|route| route.method == "GET") {
+    let asks = ROUTES.iter().filter(|it| it.method == "GET" && it.role.is_some());
+    for Route { method, path, .. } in asks {
         for query in queries {
             let whole = format!("{}?{query}", things.path(path));
             let answer = answer(api.request(method, &whole)).await;

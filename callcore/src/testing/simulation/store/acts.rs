@@ -85,6 +85,9 @@ impl Campaigns for FaultyStore {
                     Transition::Pause => RunState::Paused,
                     Transition::Stop => RunState::Stopped,
                 };
+                if transition == Transition::Resume {
+                    campaign.counted_from = by.now;
+                }
             }
             drop(stage);
             Ok(view)
