@@ -449,7 +449,7 @@ mod tests {
         let mut conn = store.read().await.expect("a reader");
         let mut sql = history_sql(&mut conn, query, order).await.expect("a statement");
         sql.push_bind(51);
-        let explained = format!("explain query plan {}", sql.sql());
+        let explained = format!("explain query plan {}", sql.sql().as_str());
         let explained = sqlx::query(sqlx::AssertSqlSafe(explained));
         let rows = explained.fetch_all(&mut *conn).await.expect("a plan");
         let steps = rows.iter().map(|row| row.get::<String, _>("detail"));
