@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::{Api, PATIENCE, Server, TOKEN};
 use crate::job::{any_hour, finished, started};
 
-const SETTINGS: [(&str, &str); 1] = [("CALLCORE_API_TOKEN", TOKEN)];
+const SETTINGS: [(&str, &str); 3] =
+    [("CALLCORE_API_TOKEN", TOKEN), ("CALLCORE_SIM_SPEED", "5000"), ("CALLCORE_SIM_SEED", "7")];
 const NOBODY: &str = "0199aaaa-0000-7000-8000-000000000000";
 const LIST: &[u8] = b"name,phone,tags\nAda,+12125550100,vip\nbob,+12125550101,\n\
     \xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d,+12125550102,vip\nZoe,+12125550103,\n";
