@@ -53,7 +53,7 @@ impl Work<'_> {
             let rows = sqlx::query(
                 "select ended_at, id from history
                  where campaign = ?1 and outcome = ?2 and ended_at > ?3
-                     and begun_at is not null
+                     and begun_at is not null and intent <> 'test'
                  order by ended_at desc, id desc limit ?4",
             )
             .bind(id.uuid())

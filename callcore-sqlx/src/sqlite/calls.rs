@@ -154,15 +154,7 @@ impl SqliteStore {
     async fn history_page(&self, query: &CallQuery) -> Result<Page<CallView>, Fail> {
         let mut conn = self.read().await?;
         let order = query.order.unwrap_or(CallOrder::NEWEST_FIRST);
-        let mut sql = QueryBuilder::<Sqlite>::new("select id, ");
-        sql.push(sorted_by(order.by, "ended_at")).push(" as key from history where true");
-        push_filters(&mut conn, &mut sql, query, ("history", "ended_at")).await?;
-        // The outcome has an index in the order of dates alone.
-        let outcome = if order.by == CallSort::Date { "outcome" } else { "+outcome" };
-        push_words(&mut sql, outcome, query.outcomes.iter().copied().map(Outcome::as_str));
-        push_words(&mut sql, "review", query.reviews.iter().copied().map(Review::as_str));
-        push_words(&mut sql, "direction", query.directions.iter().copied().map(Direction::as_str));
-        push_order(&mut sql, query, order, "ended_at");
+        let sql = history_sql(&mut conn, query, order).await?;
         self.call_page(&mut conn, sql, query.limit, order.by).await
     }
 
@@ -267,6 +259,24 @@ impl SqliteStore {
         work.commit().await?;
         Ok(acted)
     }
+}
+
+/// A page of ended calls, up to its limit.
+async fn history_sql(
+    conn: &mut SqliteConnection,
+    query: &CallQuery,
+    order: CallOrder,
+) -> Result<QueryBuilder<Sqlite>, Fail> {
+    let mut sql = QueryBuilder::<Sqlite>::new("select id, ");
+    sql.push(sorted_by(order.by, "ended_at")).push(" as key from history where true");
+    push_filters(conn, &mut sql, query, ("history", "ended_at")).await?;
+    // The outcome has an index in the order of dates alone.
+    let outcome = if order.by == CallSort::Date { "outcome" } else { "+outcome" };
+    push_words(&mut sql, outcome, query.outcomes.iter().copied().map(Outcome::as_str));
+    push_words(&mut sql, "review", query.reviews.iter().copied().map(Review::as_str));
+    push_words(&mut sql, "direction", query.directions.iter().copied().map(Direction::as_str));
+    push_order(&mut sql, query, order, "ended_at");
+    Ok(sql)
 }
 
 /// The column a list is sorted by.
@@ -423,6 +433,55 @@ fn push_words(
         _ => {
             sql.push(" and +").push(column).push(" in (select value from json_each(");
             sql.push_bind(Value::from(words).to_string()).push("))");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callcore::id::CampaignId;
+
+    use super::super::open::OpenOptions;
+    use super::*;
+
+    /// How the database goes about a page of a history.
+    async fn plan(store: &SqliteStore, query: &CallQuery, order: CallOrder) -> String {
+        let mut conn = store.read().await.expect("a reader");
+        let mut sql = history_sql(&mut conn, query, order).await.expect("a statement");
+        sql.push_bind(51);
+        let explained = format!("explain query plan {}", sql.sql().as_str());
+        let explained = sqlx::query(sqlx::AssertSqlSafe(explained));
+        let rows = explained.fetch_all(&mut *conn).await.expect("a plan");
+        let steps = rows.iter().map(|row| row.get::<String, _>("detail"));
+        steps.collect::<Vec<_>>().join("; ")
+    }
+
+    #[tokio::test]
+    async fn no_page_of_a_history_sorts_what_it_does_not_show() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let url = format!("sqlite://{}", directory.path().join("callcore.db").display());
+        let store = SqliteStore::open(OpenOptions::new(url)).await.expect("a store");
+        let campaign = vec![CampaignId::from_uuid(Uuid::from_u128(7))];
+        for by in [CallSort::Date, CallSort::Name, CallSort::Duration] {
+            let key = match by {
+                CallSort::Date => Cursor::at(DateTime::UNIX_EPOCH, Uuid::nil()),
+                CallSort::Name => Cursor::text("m".to_owned(), Uuid::nil()),
+                CallSort::Duration => Cursor::number(7, Uuid::nil()),
+            };
+            for (campaigns, outcomes) in [
+                (vec![], vec![]),
+                (campaign.clone(), vec![]),
+                (campaign.clone(), vec![Outcome::Answered]),
+            ] {
+                for descending in [false, true] {
+                    let order = CallOrder { by, descending };
+                    let after = Some(key.clone());
+                    let (campaigns, outcomes) = (campaigns.clone(), outcomes.clone());
+                    let query = CallQuery { after, campaigns, outcomes, ..CallQuery::default() };
+                    let plan = plan(&store, &query, order).await;
+                    assert!(plan.contains("SEARCH") && !plan.contains("TEMP B-TREE"), "{plan}");
+                }
+            }
         }
     }
 }

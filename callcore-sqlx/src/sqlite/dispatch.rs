@@ -357,7 +357,9 @@ impl Gate {
         }
         self.live.insert(permit.phone());
         *self.held.entry(permit.campaign()).or_default() += 1;
-        if let Some(day) = self.days.get_mut(&permit.campaign()) {
+        if let Some(day) = self.days.get_mut(&permit.campaign())
+            && permit.intent() != Intent::Test
+        {
             day.dials.begun += 1;
         }
         self.account.count(self.now);

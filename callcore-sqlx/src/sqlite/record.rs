@@ -271,7 +271,8 @@ impl Work<'_> {
             self.follow_up(client, now);
         }
         let call = self.calls.get(&id).map(|row| &row.call);
-        let failed = call.filter(|call| call.begun_at.is_some() && !failed_before);
+        let failed =
+            call.filter(|call| call.begun_at.is_some() && !failed_before && !call.is_test());
         let failed = failed.filter(|call| call.outcome() == Some(Outcome::Failed));
         match failed.and_then(|call| call.campaign) {
             Some(campaign) => self.check_breaker(campaign, now).await,

@@ -273,7 +273,8 @@ impl<'s> Work<'s> {
             client.calls.insert(id, brief);
         }
         if read != reads {
-            let campaign = row.call.campaign;
+            // A test call has its price, and stands outside its campaign's counts.
+            let campaign = row.call.campaign.filter(|_| !row.call.is_test());
             for scope in [None, campaign].into_iter().take(1 + usize::from(campaign.is_some())) {
                 self.out.move_meter(scope, read, -1);
                 self.out.move_meter(scope, reads, 1);

@@ -66,15 +66,6 @@ pub enum ImportError {
         /// The columns there are.
         headers: Vec<String>,
     },
-    /// It is a workbook, but a damaged one or not one of Excel's.
-    #[error("this workbook can't be read: open it in Excel and save it as CSV or XLSX again")]
-    BadWorkbook,
-    /// The workbook's first sheet unpacks to more than a server can take.
-    #[error("the workbook has more than {limit}: save its sheet as CSV and upload that")]
-    WorkbookTooLarge {
-        /// Of what there is too much.
-        limit: &'static str,
-    },
 }
 
 impl ImportError {
@@ -92,8 +83,6 @@ impl ImportError {
             Self::NoHeader => "no_header",
             Self::NoPhoneColumn { .. } => "no_phone_column",
             Self::UnknownColumn { .. } => "unknown_column",
-            Self::BadWorkbook => "bad_workbook",
-            Self::WorkbookTooLarge { .. } => "workbook_too_large",
         }
     }
 }

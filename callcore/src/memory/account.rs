@@ -177,7 +177,9 @@ impl State {
 
     fn meter(&self, campaign: Option<CampaignId>, from: DateTime<Utc>, to: DateTime<Utc>) -> Meter {
         let calls = self.calls.values().map(|row| &row.call);
-        let calls = calls.filter(|call| campaign.is_none() || call.campaign == campaign);
+        // A test call has its price, and stands outside its campaign's counts.
+        let counts = |call: &&Call| call.campaign == campaign && !call.is_test();
+        let calls = calls.filter(|call| campaign.is_none() || counts(call));
         let mut meter = Meter::default();
         for reading in calls.filter_map(Reading::of) {
             if from <= reading.quarter && reading.quarter < to {
@@ -217,7 +219,8 @@ impl State {
         let since = row.counted_from;
         let calls = self.ended.iter().rev().take_while(|(at, _)| *at > since);
         let calls = calls.map(|(_, call)| &self.calls[call].call);
-        let dials = calls.filter(|call| call.campaign == Some(id) && call.begun_at.is_some());
+        let dials = calls
+            .filter(|call| call.campaign == Some(id) && call.begun_at.is_some() && !call.is_test());
         let ends = dials.filter_map(Call::outcome).filter(|outcome| outcome.attempted());
         if !breaker.trips(ends) {
             return;

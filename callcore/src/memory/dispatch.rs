@@ -418,7 +418,8 @@ impl State {
             self.follow_up(client, now);
         }
         let call = &self.calls[&id].call;
-        let failed = call.begun_at.is_some() && call.outcome() == Some(Outcome::Failed);
+        let failed =
+            call.begun_at.is_some() && !call.is_test() && call.outcome() == Some(Outcome::Failed);
         if let Some(campaign) = call.campaign.filter(|_| failed && !failed_before) {
             self.check_breaker(campaign, now);
         }

@@ -66,8 +66,10 @@ async fn check_meters(store: &dyn Store, history: &[CallView], live: &BTreeSet<C
     let (mut quarters, mut sums) = (BTreeMap::new(), BTreeMap::new());
     for call in &calls {
         let Some(reading) = Reading::of(&call.call) else { continue };
-        let scopes = [None, call.call.campaign];
-        for scope in scopes.into_iter().take(if call.call.campaign.is_some() { 2 } else { 1 }) {
+        // A test call has its price, and stands outside its campaign's counts.
+        let campaign = call.call.campaign.filter(|_| !call.call.is_test());
+        let scopes = [None, campaign];
+        for scope in scopes.into_iter().take(if campaign.is_some() { 2 } else { 1 }) {
             quarters.entry((scope, reading.quarter)).or_insert_with(Meter::default).add(reading);
             sums.entry(scope).or_insert_with(Meter::default).add(reading);
         }

@@ -24,7 +24,7 @@ pub(crate) struct MailArgs {
     /// Send mail through Resend, with this API key.
     #[arg(long, env = "RESEND_API_KEY", hide_env_values = true, value_name = "KEY")]
     resend_api_key: Option<Secret>,
-    /// Where Resend's API is [default: https://api.resend.com]
+    /// Where Resend's API is [default: Resend's own]
     #[arg(long, env = "RESEND_BASE_URL", value_name = "URL")]
     resend_base_url: Option<String>,
     /// Send mail through an SMTP server instead: smtps://USER:PASSWORD@HOST, or smtp://... for

@@ -459,6 +459,7 @@ impl Judge {
         let had_failed = call.end().is_some_and(|end| end.outcome == Outcome::Failed);
         call.events.insert(event.clone());
         let fails = call.end().is_some_and(|end| end.outcome == Outcome::Failed) && !had_failed;
+        let fails = fails && call.intent != Intent::Test;
         let campaign = call.campaign;
         // An entry that somebody removed since does not come back with other news of the call.
         if opted_out_at(&call.events) != before {

@@ -5,7 +5,9 @@
 mod harness;
 
 mod access;
+mod account;
 mod bad_input;
+mod calls;
 mod crash;
 mod dnc;
 mod first_run;

@@ -17,6 +17,10 @@ pub(crate) const SETTINGS: [(&str, &str); 2] =
 /// Well-formed, and nobody's.
 pub(crate) const NOBODY: &str = "0199aaaa-0000-7000-8000-000000000000";
 
+/// A WAV of eight samples: 8,000 of a byte each second, on one channel.
+const WAV: &str = "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\
+                   \x08\0data\x08\0\0\0AAAAAAAA";
+
 /// What a request brings.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
@@ -58,6 +62,11 @@ pub(crate) fn is_a_schedulers(path: &str) -> bool {
     path.starts_with("/api/cron/")
 }
 
+/// Whether a route lets in by a call's own token only: `script.rs` has its requests.
+pub(crate) fn is_an_agents(path: &str) -> bool {
+    path == "/api/calls/{id}/result"
+}
+
 /// What a good request sends, whatever things it is about; none for a route nobody thought of yet.
 pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
     let list = "phone,name\n2125550111,Ada\n2125550112,Bob\n";
@@ -76,6 +85,21 @@ pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
             Body::Json(json!({"due_at": tomorrow.to_rfc3339()}))
         }
         ("POST", "/api/calls/export") => Body::Json(json!({"ids": [NOBODY]})),
+        ("POST", "/api/calls/bulk") => {
+            Body::Json(json!({"action": "tag", "ids": [NOBODY], "tags": ["warm"]}))
+        }
+        ("PATCH", "/api/calls/{id}/notes") => Body::Json(json!({"notes": "asks for a quote"})),
+        ("PATCH", "/api/calls/{id}/review") => Body::Json(json!({"status": "reviewed"})),
+        ("POST", "/api/calls/{id}/result") => Body::Json(json!({"disposition": "interested"})),
+        ("POST", "/api/campaigns/{id}/test-call") => Body::Json(json!({"phone": "+12125550190"})),
+        ("POST", "/api/campaigns/{id}/clients") => {
+            Body::Json(json!({"clients": [{"name": "Ada", "phone": "2125550111"}]}))
+        }
+        ("PATCH", "/api/clients/{id}") => Body::Json(json!({"notes": "prefers mornings"})),
+        ("POST", "/api/clients/{id}/call-now" | "/api/imports/{id}/undo") => Body::Json(json!({})),
+        ("POST", "/api/clients/{id}/dnc") => Body::Json(json!({"reason": "asked"})),
+        ("POST", "/api/dnc/import") => Body::File("2125550170\n2125550171\n".to_owned()),
+        ("POST", "/api/audio") => Body::File(WAV.to_owned()),
         ("POST", "/api/dnc") => Body::Json(json!({"phone": "+12125550150", "reason": "asked"})),
         ("POST", "/api/users") => Body::Json(json!({"name": name(), "role": "viewer"})),
         ("PATCH", "/api/users/{id}") => Body::Json(json!({"role": "operator"})),
@@ -155,6 +179,18 @@ impl Stage {
         let mut body = body(method, path)?;
         let id = match path {
             "/api/campaigns/{id}" | "/api/campaigns/{id}/import" => self.campaign("A", 0).await,
+            "/api/campaigns/{id}/test-call" | "/api/campaigns/{id}/clients" => {
+                self.campaign("A", 0).await
+            }
+            "/api/imports/{id}/undo" => {
+                let campaign = self.campaign("A", 0).await;
+                let list = "phone,name\n2125550111,Ada\n".to_owned().into_bytes();
+                self.api.imported(&campaign, list).await["id"].as_str().unwrap().to_owned()
+            }
+            path if path.starts_with("/api/clients/{id}") => {
+                let call = self.api.get(&format!("/api/calls/{}", self.call())).await;
+                call["client_id"].as_str().unwrap().to_owned()
+            }
             "/api/campaigns/{id}/start" => self.campaign("A", 1).await,
             "/api/campaigns/{id}/pause" | "/api/campaigns/{id}/stop" => {
                 // One client at a time is dialled: it does not finish meanwhile.
@@ -185,7 +221,7 @@ impl Stage {
                 "/api/invitations/accept" => {
                     json["link"] = self.user().await["invitation"]["link"].clone();
                 }
-                "/api/calls/export" => json["ids"] = json!([self.call()]),
+                "/api/calls/export" | "/api/calls/bulk" => json["ids"] = json!([self.call()]),
                 _ => {}
             }
         }

@@ -78,16 +78,19 @@ impl Judge {
         spec: &Spec,
         now: DateTime<Utc>,
     ) -> Result<(), String> {
-        let of_campaign = self.standing().filter(|(_, call, _)| call.campaign == permit.campaign());
+        let counts = |call: &Record| call.intent != Intent::Test;
+        let of_campaign = self
+            .standing()
+            .filter(|(_, call, _)| call.campaign == permit.campaign() && counts(call));
         let today = of_campaign.filter(|(.., begun)| spec.same_day(begun.at, now)).count();
         if spec.calls_per_day.is_some_and(|most| today >= most) {
             return Err(format!("its campaign has begun {today} dials today"));
         }
         let Some(rest) = spec.rest else { return Ok(()) };
-        let to_number = self.standing().filter(|(_, call, _)| call.phone == permit.phone());
         // Whoever answered a test call is one of the campaign's own people.
-        let counted = to_number.filter(|(_, call, _)| call.intent != Intent::Test);
-        let mut ends = counted.filter_map(|(_, call, _)| call.end());
+        let to_number =
+            self.standing().filter(|(_, call, _)| call.phone == permit.phone() && counts(call));
+        let mut ends = to_number.filter_map(|(_, call, _)| call.end());
         let recent = |at: DateTime<Utc>| now < at + TimeDelta::seconds(rest);
         if ends.any(|end| end.outcome == Outcome::Answered && recent(end.at)) {
             return Err(format!("somebody was reached there less than {rest} s ago"));
@@ -102,7 +105,9 @@ impl Judge {
             return;
         };
         let since = campaign.counted_from;
-        let calls = self.standing().filter(|(_, call, _)| call.campaign == id);
+        let calls = self
+            .standing()
+            .filter(|(_, call, _)| call.campaign == id && call.intent != Intent::Test);
         let ends = calls.filter_map(|(id, call, _)| Some((call.end()?, id)));
         let mut ends: Vec<(DateTime<Utc>, CallId, Outcome)> = ends
             .filter(|(end, _)| end.at > since && end.outcome != Outcome::Canceled)
