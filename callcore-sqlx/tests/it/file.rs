@@ -305,11 +305,13 @@ async fn two_processes_on_one_file_never_hold_or_begin_one_call_twice() {
 async fn a_mutation_that_is_dropped_half_way_happened_whole_or_not_at_all() {
     let (_directory, store) = fresh().await;
     let scene = Scene::new(&store);
-    let (campaign, _) = scene.running(json!({}), 60).await;
+    let (campaign, _) = scene.running(json!({}), 150).await;
     let (now, wall) = (scene.now(), scene.wall());
     for patience in 0..60_u64 {
         let request = ClaimRequest { now, wall, lease_for: TimeDelta::seconds(60), limit: 1 };
-        let wait = std::time::Duration::from_micros(patience * 40);
+        // The last ones have all the time a busy machine may need.
+        let wait = if patience < 55 { 40 * patience } else { 60_000_000 };
+        let wait = std::time::Duration::from_micros(wait);
         drop(tokio::time::timeout(wait, store.claim_due(request)).await);
         let Some(facts) = store.claim_due(request).await.unwrap().pop() else { break };
         let call = facts.call;
