@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Timelike, Utc};
+use callcore::runtime::SystemClock;
+use callcore::time::Clock;
+use chrono::Timelike;
 use csv::StringRecord;
 use serde_json::{Value, json};
 
@@ -31,7 +33,7 @@ fn list() -> Vec<u8> {
 
 /// A zone in which it is about one in the morning, so that the calls of a few hours are of one day.
 fn zone_of_early_morning() -> String {
-    let hour = i64::from(Utc::now().hour());
+    let hour = i64::from(SystemClock.now().hour());
     let east = (1 - hour + 36).rem_euclid(24) - 12;
     // The names count the other way round.
     if east > 0 { format!("Etc/GMT-{east}") } else { format!("Etc/GMT+{}", -east) }
