@@ -241,7 +241,7 @@ fn cells_beyond_the_grid_or_out_of_order_are_damage_and_no_panic() {
     }
     let far = format!(r#"<row r="1">{}</row>"#, cell("XFD1", "Phone"));
     assert_eq!(code(&Forged::new(&far, "").zip()), "too_many_columns");
-    let empty = phones().replace("</row>", "<c r=\"XFD1\" s=\"3\"/></row>");
+    let empty = phones().replace("<c r=\"B2\">", "<c r=\"XFD2\" s=\"3\"/><c r=\"B2\">");
     assert_eq!(accepted(&Forged::new(&empty, "").zip()), 1, "it is only coloured");
 }
 
