@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use callcore::erase::Traces;
 use callcore::id::{CampaignId, ImportId};
 use callcore::import::{Reject, Rejection};
 use callcore::phone::PhoneNumber;
@@ -176,8 +177,12 @@ impl SqliteStore {
 }
 
 impl Work<'_> {
-    /// Removes every refused row that has this number: the person is erased.
-    pub(super) async fn erase_rejects(&mut self, number: PhoneNumber) -> Result<(), Fail> {
+    /// Removes every refused row that has this number or tells of the person: it is erased.
+    pub(super) async fn erase_rejects(
+        &mut self,
+        number: PhoneNumber,
+        traces: &Traces,
+    ) -> Result<(), Fail> {
         sqlx::query(
             "delete from import_rejects
              where digits <> '' and digits in (select value from json_each(?1))",
@@ -185,6 +190,24 @@ impl Work<'_> {
         .bind(serde_json::to_string(&Reject::digits_of(number))?)
         .execute(self.conn())
         .await?;
+        // Whatever the case, for the core to look at closely.
+        let rows = sqlx::query(
+            "select place, cells from import_rejects
+             where exists (select 1 from json_each(?1) as needle
+                 where instr(cells, needle.value) or instr(lower(cells), needle.value))",
+        )
+        .bind(serde_json::to_string(&traces.needles_of_row())?)
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let cells: Vec<String> = document(row.try_get("cells")?, "cells")?;
+            if traces.tell_of_row(&cells) {
+                sqlx::query("delete from import_rejects where place = ?1")
+                    .bind(row.try_get::<i64, _>("place")?)
+                    .execute(self.conn())
+                    .await?;
+            }
+        }
         Ok(())
     }
 }

@@ -339,7 +339,7 @@ impl Work<'_> {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     async fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) -> Result<(), Fail> {
-        self.erase_rejects(phone).await?;
+        self.erase_rejects(phone, traces).await?;
         for (select, update) in [
             (
                 "select id, report from imports where report like '%\"rejections\":[{%'",

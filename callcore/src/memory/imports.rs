@@ -9,6 +9,7 @@ use crate::call::{Call, Direction};
 use crate::campaign::RunState;
 use crate::client::{Client, ClientStatus, Note, Standing};
 use crate::dnc::DncScope;
+use crate::erase::Traces;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Known, Reject, Roll, Verdict};
 use crate::phone::PhoneNumber;
@@ -266,10 +267,12 @@ impl State {
         Added::Accepted { on_dnc }
     }
 
-    /// Removes every refused row that has this number: the person is erased.
-    pub(super) fn erase_rejects(&mut self, phone: PhoneNumber) {
+    /// Removes every refused row that has this number or tells of the person: it is erased.
+    pub(super) fn erase_rejects(&mut self, phone: PhoneNumber, traces: &Traces) {
         let digits = Reject::digits_of(phone);
-        self.rejects.retain(|_, reject| !digits.contains(&reject.digits));
+        self.rejects.retain(|_, reject| {
+            !digits.contains(&reject.digits) && !traces.tell_of_row(&reject.cells)
+        });
     }
 
     /// Whether a call of the client began or came in.

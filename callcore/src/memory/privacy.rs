@@ -246,7 +246,7 @@ impl State {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) {
-        self.erase_rejects(phone);
+        self.erase_rejects(phone, traces);
         for import in self.imports.values_mut() {
             strip_rejections(&mut import.report.rejections, traces);
         }

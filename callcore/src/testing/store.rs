@@ -180,6 +180,7 @@ macro_rules! store_conformance {
                 i4_known_clients_are_those_that_rows_may_repeat
                 i5_refused_rows_come_back_in_their_order_until_taken_back
                 i5_refused_rows_go_with_whoever_has_their_number
+                i5_refused_rows_go_with_whoever_they_name
                 i5_imports_come_newest_first
                 i6_taking_back_removes_whoever_was_not_called
                 i6_who_was_called_or_called_in_stays
