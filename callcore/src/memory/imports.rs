@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::campaigns::page;
@@ -265,6 +266,18 @@ impl State {
         }
         self.follow_up(new.id, by.now);
         Added::Accepted { on_dnc }
+    }
+
+    /// Removes the refused rows of campaigns that ended before an instant.
+    pub(super) fn forget_rejects(&mut self, before: DateTime<Utc>) {
+        let Self { campaigns, imports, rejects, .. } = self;
+        for import in imports.values_mut() {
+            let campaign = campaigns.get(&import.campaign).map(|row| &row.campaign);
+            if campaign.and_then(|it| it.ended_at).is_some_and(|ended| ended < before) {
+                import.report.forget_all();
+                rejects.retain(|(id, _), _| *id != import.id);
+            }
+        }
     }
 
     /// Removes every refused row that has this number or tells of the person: it is erased.

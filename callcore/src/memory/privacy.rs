@@ -75,6 +75,7 @@ impl Privacy for MemoryStore {
             ids.insert(call.to_string());
         }
         state.redact_acts(&ids, &Traces::default());
+        state.forget_rejects(before);
         let (clients, calls) = (count(clients.len()), count(calls.len()));
         Ok(Retained { clients, calls, more: clients + calls >= limit })
     }

@@ -204,11 +204,11 @@ impl Reader {
     }
 
     fn tag(&mut self, tag: &str, path: &str) -> Option<KeyAction> {
-        let length = tag.chars().count();
-        if (1..=MAX_TAG_CHARS).contains(&length) && !tag.chars().any(char::is_control) {
-            return Some(KeyAction::Tag(tag.to_owned()));
+        match text::line(tag, MAX_TAG) {
+            Ok(tag) if !tag.is_empty() => return Some(KeyAction::Tag(tag)),
+            Ok(_) | Err(_) => {}
         }
-        let words = format!("1 to {MAX_TAG_CHARS} characters, none of them a control");
+        let words = format!("1 to {MAX_TAG} characters, none that can't be seen");
         self.refuse(path, "bad_tag", words);
         None
     }

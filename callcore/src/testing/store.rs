@@ -274,6 +274,7 @@ macro_rules! store_conformance {
                 e4_erasing_again_changes_nothing
                 e5_a_recording_is_to_be_deleted_until_the_carrier_confirms
                 e6_words_are_kept_as_long_as_allowed_and_no_longer
+                e6_refused_rows_are_kept_no_longer_than_the_others
                 e6_clients_that_come_in_after_a_round_have_theirs_later
                 e7_what_ran_out_is_forgotten_and_nothing_else
             }
