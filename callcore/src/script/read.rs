@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Connect, Key, KeyAction, Script, Step, Template};
 use crate::campaign::FieldError;
+use crate::text::{self, MAX_TAG};
 
 /// The most steps of a script.
 const MAX_STEPS: usize = 20;
@@ -15,8 +16,6 @@ const MAX_PARAMS: usize = 20;
 const MAX_PARAM_CHARS: usize = 64;
 /// The longest address of an agent, in characters.
 const MAX_URL_CHARS: usize = 2_000;
-/// The longest tag that a key puts on, in characters.
-const MAX_TAG_CHARS: usize = 60;
 
 /// Reads the script at a path of a document.
 pub(super) fn script(document: &Value, path: &str) -> Result<Script, Vec<FieldError>> {
@@ -268,6 +267,7 @@ mod tests {
             "keys": {
                 "A": "opt_out", "1": {"tag": ""}, "2": {"transfer": "911"}, "3": "hang_up",
                 "4": {"tag": "a", "transfer": "+12125550100"}, "10": {"tag": "x"},
+                "5": {"tag": "yes\u{202e}on"},
             },
             "colour": "red",
         }));
@@ -291,6 +291,7 @@ mod tests {
                 ("script.keys.3", "no_meaning"),
                 ("script.keys.4", "no_meaning"),
                 ("script.keys.10", "no_key"),
+                ("script.keys.5.tag", "bad_tag"),
                 ("script.colour", "unknown_field"),
             ]
         );
