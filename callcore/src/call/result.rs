@@ -227,7 +227,10 @@ mod tests {
         });
         let result = AgentResult::read(&document).unwrap();
         assert_eq!(result.transcript[0].text, "ab");
-        assert_eq!((result.disposition.as_deref(), result.note.as_deref()), (Some("won"), Some("x")));
+        assert_eq!(
+            (result.disposition.as_deref(), result.note.as_deref()),
+            (Some("won"), Some("x"))
+        );
         assert!(result.tags.contains("vip"));
     }
 

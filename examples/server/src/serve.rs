@@ -106,6 +106,9 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     }
     if let Some(url) = &config.public_url {
         state = state.with_origin(url);
+        if url.starts_with("https://") {
+            state = state.with_secure_cookies();
+        }
     }
     let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
