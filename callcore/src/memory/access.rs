@@ -11,8 +11,8 @@ use crate::campaign::RunState;
 use crate::id::{TokenId, UserId};
 use crate::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, ImportStatus,
-    Invitation, MailState, NewToken, Notice, Page, Refused, SavedReply, Session, StoreError, Token, User,
-    UserChange, UserView,
+    Invitation, MailState, NewToken, Notice, Page, Refused, SavedReply, Session, StoreError, Token,
+    User, UserChange, UserView,
 };
 
 #[async_trait]

@@ -158,7 +158,10 @@ async fn people_hear_of_a_call_that_came_in() {
         let (_, mail) = far.mail(" came in").await;
         let told = notice(&api, "inbound_call").await;
         let call = api.get(&format!("/api/calls/{}", told["call_id"].as_str().unwrap())).await;
-        assert_eq!((&call["direction"], &call["campaign_name"]), (&json!("inbound"), &json!("Renewals")));
+        assert_eq!(
+            (&call["direction"], &call["campaign_name"]),
+            (&json!("inbound"), &json!("Renewals"))
+        );
         for words in [mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap()] {
             assert!(words.contains("https://calls.example.com/calls/"), "{words}");
             for hidden in ["Person ", "55501"] {
@@ -173,7 +176,8 @@ async fn a_mail_that_does_not_pass_is_counted_and_shown() {
     let directory = tempfile::tempdir().unwrap();
     // Nobody listens there.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = server(directory.path(), &format!("http://{closed}"), &[("CALLCORE_SUMMARY_AT", "off")]);
+    let server =
+        server(directory.path(), &format!("http://{closed}"), &[("CALLCORE_SUMMARY_AT", "off")]);
     let api = server.api();
     assert!(api.text("/metrics").await.contains("\ncallcore_mails{state=\"waiting\"} 0\n"));
     let sent = answer(api.of(CRON_SECRET).request("POST", "/api/cron/daily-summary")).await;
