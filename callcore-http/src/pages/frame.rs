@@ -80,6 +80,11 @@ impl Visit {
         Ok(self.principal.require(role)?)
     }
 
+    /// Whether the viewer may change what concerns calls and clients.
+    pub(super) fn is_operator(&self) -> bool {
+        self.principal.role >= Role::Operator
+    }
+
     /// The frame of a page.
     pub(super) fn shell(
         &self,

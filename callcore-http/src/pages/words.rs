@@ -92,6 +92,25 @@ pub(super) const fn review(review: Review) -> &'static str {
     }
 }
 
+/// The button that gives a call a review status.
+pub(super) const fn to_review(status: Review) -> &'static str {
+    match status {
+        Review::Unreviewed => "Unreviewed",
+        Review::Reviewed => "Reviewed",
+        Review::NeedsFollowUp => "Needs follow-up",
+    }
+}
+
+/// [`review`] with its tone.
+pub(super) const fn reviewed(status: Review) -> Word {
+    let tone = match status {
+        Review::Unreviewed => "mute",
+        Review::Reviewed => "good",
+        Review::NeedsFollowUp => "busy",
+    };
+    word(review(status), tone)
+}
+
 pub(super) const fn skip_reason(reason: SkipReason) -> &'static str {
     match reason {
         SkipReason::WrongNumber => "it is the wrong number",
