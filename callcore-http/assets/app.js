@@ -128,7 +128,7 @@ document.addEventListener("change", (event) => {
   for (const box of event.target.closest("table").querySelectorAll("[name=id]")) box.checked = event.target.checked;
 });
 
-// Reviews in place: by the row's button, or by a key while the focus is in the row.
+// Reviews in place: by the row's button, or a key while the focus is in the row.
 async function review(row, status) {
   const link = row.querySelector("a[data-unfold]");
   const body = new URLSearchParams(new FormData(document.getElementById("act")));
@@ -152,9 +152,8 @@ document.addEventListener("click", (event) => {
   review(button.closest("tr"), button.value);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
   let row = event.target.closest("tbody tr");
-  if (!row || !document.getElementById("act")) return;
+  if (!row || !document.getElementById("act") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
   if (row.matches(".unfolded")) row = row.previousElementSibling;
   const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
   if (status && row.querySelector(".review")) review(row, status);

@@ -197,7 +197,7 @@ async fn show_with(
         events: events.into_iter().take(EVENTS).map(|event| event_row(event, visit)).collect(),
         offer,
         again,
-        reviews: Review::ALL
+        reviews: [Review::Reviewed, Review::NeedsFollowUp, Review::Unreviewed]
             .iter()
             .map(|it| Choice::new(it, words::to_review(*it), *it == call.review))
             .collect(),
@@ -332,4 +332,3 @@ fn facts(view: &CallView, row: &CallRow, visit: &Visit) -> Vec<(&'static str, St
     say("Carrier's id", progress.carrier_call_id.clone().unwrap_or_default());
     facts
 }
-

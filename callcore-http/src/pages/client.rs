@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use callcore::call::CallStatus;
+use callcore::call::{CallStatus, Intent, Outcome};
 use callcore::campaign::Settings;
 use callcore::client::{Consent, ZoneSource};
 use callcore::engine::{self, Verdict};
@@ -75,13 +75,16 @@ struct ClientPage {
 }
 
 /// The call to come, and what the rules say of it.
+#[derive(Default)]
 struct Next {
-    /// What comes of it, in a sentence; nothing is said of who was erased.
+    /// What comes of it, in sentences; nothing is said of who was erased.
     words: String,
-    verdict: &'static str,
-    due: Option<When>,
+    /// How it came to be due then.
+    because: String,
+    /// What the rules say of a dial then, or now if none is to come.
+    verdict: String,
     client_time: String,
-    call_href: String,
+    call_href: Option<String>,
     rules: Vec<RuleRow>,
     offer: Option<Offer>,
 }
@@ -250,28 +253,28 @@ async fn next(
     base: &str,
 ) -> Result<Next, Trouble> {
     let client = &found.view.client;
-    let mut next = Next {
-        words: String::new(),
-        verdict: "",
-        due: None,
-        client_time: String::new(),
-        call_href: String::new(),
-        rules: Vec::new(),
-        offer: None,
-    };
+    let mut next = Next::default();
     if let Some(facts) = state.store().client_facts(client.id).await? {
         let why = engine::why(&facts, &client.standing, visit.now);
         next.words = sentence(&told(&why.words, |at| visit.when(at).short));
-        next.verdict = match why.verdict {
-            Verdict::Dial { .. } => "The rules would allow a dial now.",
-            Verdict::Defer(_) => "The rules allow no dial now.",
-            Verdict::Retire(_) => "The rules allow no dial to this person.",
+        let due_at = client.standing.next_call.map(|it| it.due_at).filter(|at| *at > visit.now);
+        let (verdict, heard) = engine::explain(&facts, due_at.unwrap_or(visit.now));
+        let then = due_at.map_or_else(|| "now".to_owned(), |at| visit.when(at).short);
+        next.verdict = match verdict {
+            Verdict::Dial { .. } => format!("As far as is known, they allow a dial {then}."),
+            Verdict::Defer(defer) => format!(
+                "They allow no dial {then}: {} asks to wait until {}.",
+                words::rule(defer.why),
+                visit.when(defer.until).short
+            ),
+            Verdict::Retire(reason) => {
+                format!("They allow no dial {then}: {}.", words::cancel_reason(reason))
+            }
         };
-        next.rules = RuleRow::all(&why.heard, visit);
+        next.rules = RuleRow::all(&heard, visit);
     }
     let Some(to_come) = client.standing.next_call else { return Ok(next) };
-    next.due = Some(visit.when(to_come.due_at));
-    next.call_href = format!("/calls/{}", to_come.call);
+    next.call_href = Some(format!("/calls/{}", to_come.call));
     let scheduled = |view: &&CallView| {
         view.call.id == to_come.call && view.call.status() == CallStatus::Scheduled
     };
@@ -281,6 +284,7 @@ async fn next(
         None => state.store().call(to_come.call).await?.filter(|view| scheduled(&view)),
     };
     if let Some(view) = view {
+        next.because = because(&view, client.standing.last_outcome);
         next.client_time = CallRow::of(&view, visit).client_time;
         if visit.is_operator() {
             let tried = TriedCall::default();
@@ -288,6 +292,23 @@ async fn next(
         }
     }
     Ok(next)
+}
+
+/// How a call came to be due when it is.
+fn because(view: &CallView, last: Option<Outcome>) -> String {
+    let call = &view.call;
+    match (call.intent, last) {
+        (Intent::Rescheduled, _) => "A person chose that time.".to_owned(),
+        (Intent::Person | Intent::Test, _) => {
+            format!("{} asked for it.", words::actor(&call.by))
+        }
+        (Intent::Plan, Some(last)) if call.attempt > 1 => format!(
+            "It is dial {}, by the campaign's plan after “{}”.",
+            call.attempt,
+            words::outcome(last).label
+        ),
+        (Intent::Plan, _) => "It is the first dial of the campaign's plan.".to_owned(),
+    }
 }
 
 /// Words as a sentence.

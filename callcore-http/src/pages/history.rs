@@ -103,7 +103,8 @@ pub(super) async fn show(
     let shell = visit.shell(&state, "Call history", "/calls/history");
     let filtered = query_of(&uri, &["sort", "cursor"]);
     let zone = format!("zone={}", encoded(visit.zone.name()));
-    let export: Vec<String> = query_of(&uri, &["cursor", "zone"]).into_iter().chain([zone]).collect();
+    let export: Vec<String> =
+        query_of(&uri, &["cursor", "zone"]).into_iter().chain([zone]).collect();
     let ascending = |by| CallOrder { by, descending: false };
     let longest = CallOrder { by: CallSort::Duration, descending: true };
     Ok(page(&HistoryPage {

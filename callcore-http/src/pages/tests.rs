@@ -1,5 +1,10 @@
 //! The pages as a browser meets them.
 
+mod call;
+mod client;
+mod history;
+mod upcoming;
+
 use axum::http::{StatusCode, header};
 use callcore::actor::Role;
 use callcore::port::{CallQuery, ClientQuery};

@@ -225,6 +225,22 @@ pub(super) fn event(kind: &EventKind) -> String {
     }
 }
 
+/// What a field of the API is called where people fill it in.
+pub(super) fn field(field: &str) -> &str {
+    match field {
+        "notes" => "note",
+        "due_at" => "time",
+        "time_zone" => "time zone",
+        "disposition" => "label",
+        "consent.basis" => "basis of the consent",
+        "consent.source" => "source of the consent",
+        "consent.at" => "date of the consent",
+        "consent.evidence" => "proof of the consent",
+        field if field.starts_with("tags.") => "tag",
+        field => field,
+    }
+}
+
 /// A code in plain words.
 pub(super) fn plain(code: &str) -> String {
     code.replace('_', " ")

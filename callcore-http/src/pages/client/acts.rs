@@ -36,9 +36,7 @@ async fn put(
             state.wake();
             Ok(done(&found.base(), said))
         }
-        Err(trouble) => {
-            again(state, visit, found, Tried { trouble: Some(trouble), ..tried }).await
-        }
+        Err(trouble) => again(state, visit, found, Tried { trouble: Some(trouble), ..tried }).await,
     }
 }
 

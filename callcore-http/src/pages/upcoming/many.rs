@@ -160,8 +160,7 @@ pub(in crate::pages) async fn skip(
     let (reason, note) = (form.text("reason"), form.raw("note"));
     let act = async {
         skip_reason(&form)?;
-        let document =
-            json!({"action": "skip", "ids": ids(&form), "reason": reason, "note": note});
+        let document = json!({"action": "skip", "ids": ids(&form), "reason": reason, "note": note});
         let (calls, act) = bulk::wanted(Fields::of(document)?, visit.now)?;
         let acted = state.desk().change_calls(visit.by(), &calls, &act).await?;
         outcome_of(&state, &visit, &acted, ("call is skipped", "calls are skipped")).await
