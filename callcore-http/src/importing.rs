@@ -1,7 +1,6 @@
 //! From an uploaded list to clients: read on a thread of its own, added batch by batch, so that
 //! neither the file's size nor its rows' length shows in memory.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use callcore::actor::Actor;
 use callcore::campaign::{FieldError, Settings};
 use callcore::id::{CampaignId, ImportId};
 use callcore::import::{
-    DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Parsed,
-    Reject, Roll, Row,
+    DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Mapping,
+    Parsed, Reject, Roll, Row,
 };
 use callcore::port::{
     ActError, BeginImport, By, CampaignView, Import, ImportStatus, StoreErrorKind,
@@ -22,7 +21,7 @@ use crate::act::{Act, Early};
 use crate::problem::{Problem, chain};
 use crate::request::internal;
 use crate::state::ApiState;
-use crate::upload::Upload;
+use crate::upload::{Reader, Upload};
 
 /// Rows added in one transaction.
 const BATCH: usize = 500;
@@ -46,7 +45,7 @@ pub(crate) struct List {
 }
 
 enum Rows {
-    File(Box<Importer<File>>),
+    File(Box<Importer<Reader>>),
     Read(Vec<Parsed>),
 }
 
@@ -54,6 +53,17 @@ impl List {
     /// Opens an uploaded file and reads its column names.
     pub(crate) async fn open(upload: Upload, settings: &Settings) -> Result<Self, Problem> {
         let Upload { file, name, mapping, duplicates, .. } = upload;
+        Self::of_file(Reader::new(file), name, mapping, duplicates, settings).await
+    }
+
+    /// The same of a file that was kept.
+    pub(crate) async fn of_file(
+        file: Reader,
+        name: String,
+        mapping: Mapping,
+        duplicates: DuplicatePolicy,
+        settings: &Settings,
+    ) -> Result<Self, Problem> {
         let region = settings.default_region;
         let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
         let importer = opened.map_err(|error| internal(&error))?;
@@ -75,9 +85,65 @@ impl List {
         Self { name: JSON_NAME.to_owned(), columns, duplicates, rows: Rows::Read(parsed) }
     }
 
+    /// The names of its columns.
+    #[cfg(feature = "pages")]
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// What the list is called.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+}
+
+/// How a file begins, for people to see what its columns hold.
+#[cfg(feature = "pages")]
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) columns: Vec<String>,
+    /// The column of each field, guessed where nobody named it; of no field if no column holds
+    /// phone numbers.
+    pub(crate) mapping: Mapping,
+    /// The cells of the first rows.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+#[cfg(feature = "pages")]
+impl Sample {
+    /// Reads at most so many rows of a file's beginning.
+    pub(crate) async fn read(
+        file: impl Fn() -> Reader + Send + 'static,
+        mapping: Mapping,
+        settings: &Settings,
+        most: usize,
+    ) -> Result<Self, Problem> {
+        let region = settings.default_region;
+        let read = spawn_blocking(move || {
+            let (importer, mapping) = match Importer::new(file(), region, &mapping) {
+                Ok(importer) => {
+                    let mapping = importer.mapping();
+                    (importer, mapping)
+                }
+                // Any column will do to see the others by.
+                Err(ImportError::NoPhoneColumn { headers }) => {
+                    let phone = headers.into_iter().find(|name| !name.trim().is_empty());
+                    let any = Mapping { phone, exact: true, ..Mapping::default() };
+                    (Importer::new(file(), region, &any)?, Mapping::default())
+                }
+                Err(error) => return Err(error),
+            };
+            let columns = importer.columns().to_vec();
+            let cells = |parsed| match parsed {
+                Parsed::Accepted(row) | Parsed::Duplicate(_, row) => row.fields,
+                Parsed::Rejected(reject) => reject.cells,
+            };
+            let rows = importer.leaving_duplicates_to_store().map_while(Result::ok);
+            let rows = rows.take(most).map(cells).collect();
+            Ok(Self { columns, mapping, rows })
+        });
+        let read = read.await.map_err(|error| internal(&error))?;
+        read.map_err(|error| unreadable(&error))
     }
 }
 
@@ -131,19 +197,26 @@ pub(crate) async fn import(
 
 /// What an import of the list would come to. Nothing is changed, and the report is whole however
 /// long it takes: there is nothing that could be asked for later.
+///
+/// `refused` gets every row that would be.
 pub(crate) async fn check(
     state: &ApiState,
     campaign: CampaignId,
     list: List,
+    mut refused: impl FnMut(&Reject) -> Result<(), Problem> + Send,
 ) -> Result<(ImportStatus, ImportReport), Problem> {
     let (mut report, mut roll) = (ImportReport::default(), Roll::default());
     let (mut batches, reader) = list.rows.read();
     let desk = state.desk();
     while let Some(Batch { rows, rejects, .. }) = batches.recv().await {
         for reject in rejects {
+            refused(&reject)?;
             report.count_rejected(reject.rejection);
         }
-        desk.check_rows(campaign, list.duplicates, &rows, &mut roll, &mut report).await?;
+        let policy = list.duplicates;
+        for reject in desk.check_rows(campaign, policy, &rows, &mut roll, &mut report).await? {
+            refused(&reject)?;
+        }
     }
     let ended = reader.await.map_err(|error| internal(&error))?;
     report.failure = ended.err().map(|error| failure_of(&error));

@@ -2,7 +2,8 @@
 //! it in the form, and because the import goes on when the request was answered.
 
 use std::collections::BTreeMap;
-use std::io::Seek;
+use std::io::{Read, Seek};
+use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body;
@@ -42,6 +43,30 @@ pub(crate) struct Upload {
     pub(crate) fingerprint: Vec<u8>,
     /// The form's other fields that were allowed.
     pub(crate) others: BTreeMap<String, String>,
+}
+
+/// Reads a file from its start, whatever others read of it at the same time.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    file: Arc<std::fs::File>,
+    at: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(file: impl Into<Arc<std::fs::File>>) -> Self {
+        Self { file: file.into(), at: 0 }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
 }
 
 /// The options of a list of clients.
@@ -240,7 +265,6 @@ pub(crate) fn unreadable(detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
