@@ -10,7 +10,7 @@ use callcore::analytics::Bucket;
 use callcore::campaign::{RunState, Transition};
 use callcore::client::ClientStatus;
 use callcore::id::{CallId, CampaignId, ClientId};
-use callcore::port::{CampaignView, ClientQuery, ClientView};
+use callcore::port::{CampaignView, ClientQuery, ClientView, SortKey};
 use callcore::rules::hours::NextAllowed;
 
 use super::ROWS;
@@ -107,7 +107,8 @@ pub(super) async fn show(
         "day" => Some(Bucket::Day),
         _ => None,
     });
-    let (q, tag, after) = (query.q(), query.text("tag"), query.cursor());
+    let (q, tag) = (query.q(), query.text("tag"));
+    let after = query.cursor_by(|key| matches!(key, SortKey::Number(_)));
     query.finish()?;
     let view = existing(&state, id).await?;
     let paged = after.is_some();

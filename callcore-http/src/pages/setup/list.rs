@@ -15,10 +15,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::campaign::existing;
 use super::super::form::{CSRF_FIELD, Errors, Form};
-use super::super::frame::{Answer, Shell, Trouble, Visit, page, page_with};
+use super::super::frame::{Answer, Shell, Trouble, Visit, done, page, page_with};
 use super::super::import::{ImportRow, import_rows};
 use super::super::when::counted;
-use super::{Saved, Setup, Step, go_on, not_saved, put};
+use super::{Saved, Setup, Step, not_saved, put};
 use crate::problem::Problem;
 use crate::request::{Id, internal};
 use crate::state::ApiState;
@@ -239,7 +239,7 @@ pub(super) async fn rename(
         ("default_region".to_owned(), json!(region)),
     ]);
     let errors = match put(&state, &visit, &view, &form, fields).await? {
-        Saved::Done => return Ok(go_on(&view, &form, "list", Step::List)),
+        Saved::Done => return Ok(done(&Step::List.path(id), "The settings are saved.")),
         Saved::Wrong(errors) => errors,
     };
     let trouble = not_saved(&errors);

@@ -152,7 +152,8 @@ impl StepRow {
     }
 
     fn read(form: &Form, index: usize) -> Option<Self> {
-        let text = |name: &str| form.text(&format!("step_{index}_{name}")).to_owned();
+        // Browsers send line breaks their own way.
+        let text = |name: &str| form.text(&format!("step_{index}_{name}")).replace("\r\n", "\n");
         let kind = text("kind");
         if !["say", "play", "connect"].contains(&&*kind) {
             return None;
@@ -162,7 +163,7 @@ impl StepRow {
         let params =
             (0..MOST).map(param).filter(|[name, value]| !(name.is_empty() && value.is_empty()));
         Some(Self {
-            say: text("say").replace("\r\n", "\n"),
+            say: text("say"),
             language: text("language"),
             play: text("play"),
             url: text("url"),

@@ -380,7 +380,6 @@ async fn what_is_wrong_with_settings_stands_at_its_field_and_nothing_typed_is_lo
     let page = answer.text();
     for words in [
         "begins with wss://",
-        "Must be the last step",
         "is never closed",
         "Must be a phone number",
         "Hi {{ &#34;&#60;there&#62;&#34;",
