@@ -74,6 +74,8 @@ pub mod sign_in;
 mod state;
 mod throttle;
 mod upload;
+#[cfg(feature = "pages")]
+mod waiting_lists;
 mod webhooks;
 
 #[cfg(test)]
