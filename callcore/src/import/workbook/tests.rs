@@ -353,7 +353,7 @@ fn survives(workbook: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn no_bytes_are_too_odd(bytes: Vec<u8>) {
