@@ -155,7 +155,17 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
     request.addEventListener("load", () => {
       done();
       const page = request.responseXML;
-      if (request.status < 400) { location.href = request.responseURL; return; }
+      if (request.status < 400 && request.responseURL !== form.action) { location.href = request.responseURL; return; }
+      // A list that was only looked at: its report comes, the form stays as it is.
+      const report = document.getElementById("report"), now = page && page.getElementById("report");
+      if (report && now) report.replaceWith(now);
+      if (request.status < 400 && now) {
+        form.querySelector("[data-trouble]").textContent = "";
+        bar.hidden = true;
+        scrollTo(0, 0);
+        say("Checked: nothing was changed.");
+        return;
+      }
       const trouble = page && page.querySelector("[role=alert]");
       const place = form.querySelector("[data-trouble]");
       place.textContent = trouble ? trouble.textContent.trim() : "The server did not take the file.";
@@ -167,7 +177,7 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
       bar.hidden = true;
       form.querySelector("[data-trouble]").textContent = "The connection broke before the file was sent. Nothing was imported after the break; send it again.";
     });
-    request.send(new FormData(form));
+    request.send(new FormData(form, event.submitter));
   });
 }
 

@@ -5,6 +5,7 @@
 //! absolute: an application that shows the pages mounts the router at its root.
 
 mod assets;
+mod audit;
 mod call;
 mod calls;
 mod campaign;
@@ -20,6 +21,7 @@ mod frame;
 mod import;
 mod invitation;
 mod rows;
+mod settings;
 mod when;
 mod words;
 
@@ -93,6 +95,14 @@ fn inside() -> Router<ApiState> {
         .route("/calls/{id}/skip", post(call::skip))
         .route("/calls/{id}/reschedule", post(call::reschedule))
         .route("/calls/{id}/retry", post(call::retry))
+        .merge(settings::routes())
+        .route("/audit", get(audit::show))
         .route("/dnc", get(dnc::show).post(dnc::add))
+        .route(
+            "/dnc/import",
+            // The upload's own limit is said in words.
+            get(dnc::import::form).post(dnc::import::upload).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/dnc/imports/{id}", get(dnc::import::show))
         .route("/dnc/remove", get(dnc::confirm_remove).post(dnc::remove))
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Instant;
 
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Script, server, server_with};
-use crate::harness::{Api, PATIENCE, Server};
+use crate::harness::{Api, PATIENCE, Server, answer};
 
 /// A page to look at.
 #[derive(Debug, Clone)]
@@ -64,6 +65,8 @@ impl Tour {
             sight("full", "campaign-stop", format!("/campaigns/{campaign}/stop")),
             sight("full", "import", import(&api, &campaign).await),
             sight("full", "client", client),
+            sight("full", "dnc-imported", dnc_import(&api).await),
+            sight("full", "user", user(&api).await),
             sight("full", "dnc-remove", "/dnc/remove?phone=%2B12125550147&scope=".to_owned()),
         ]);
         Self { browser, sights, _server: server }
@@ -93,6 +96,23 @@ async fn import(api: &Api, campaign: &str) -> String {
     let list = "Name,Phone\nAda,212-555-0123\nGrace,12\n,\nAda,212-555-0123\n";
     let report = api.imported(campaign, list.as_bytes().to_vec()).await;
     format!("/campaigns/{campaign}/imports/{}", id(&report))
+}
+
+/// A page of an import of numbers with refused rows.
+async fn dnc_import(api: &Api) -> String {
+    let part = Part::bytes("Phone,Reason\n2125550148,asked by mail\nn/a,\n".as_bytes());
+    let form = Form::new().part("file", part.file_name("numbers.csv"));
+    let form = form.text("max_rejected_percent", "60");
+    let report = answer(api.request("POST", "/api/dnc/import").multipart(form)).await;
+    format!("/dnc/imports/{}", id(&report.json))
+}
+
+/// A page of somebody who was invited; there is a token, too.
+async fn user(api: &Api) -> String {
+    let token = json!({"name": "Reporting", "role": "viewer"});
+    api.post("/api/tokens", &token).await;
+    let user = api.post("/api/users", &json!({"name": "ana", "role": "operator"})).await;
+    format!("/settings/users/{}", id(&user))
 }
 
 fn sight(group: &str, name: &str, path: String) -> Sight {
