@@ -86,8 +86,20 @@ pub(crate) fn settings(name: &str) -> Value {
 
 /// The pages that need nothing to be there.
 fn everywhere(group: &str) -> Vec<Sight> {
-    let paths =
-        ["/dashboard", "/campaigns", "/campaigns/new", "/calls/upcoming", "/calls/history", "/dnc"];
+    let paths = [
+        "/dashboard",
+        "/campaigns",
+        "/campaigns/new",
+        "/calls/upcoming",
+        "/calls/history",
+        "/dnc",
+        "/dnc/import",
+        "/audit",
+        "/settings",
+        "/settings/mail",
+        "/settings/users",
+        "/settings/tokens",
+    ];
     paths.map(|path| sight(group, path.trim_start_matches('/'), path.to_owned())).into()
 }
 
