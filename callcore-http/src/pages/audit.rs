@@ -220,11 +220,15 @@ impl Names {
             "call" | "transcript" | "recording" => Some(format!("/calls/{object}")),
             _ => None,
         };
-        let told = [&row.new, &row.old].into_iter().flatten().find_map(|it| it["name"].as_str());
+        let field =
+            if action.ends_with("import") || kind == "import" { "file_name" } else { "name" };
+        let told = [&row.new, &row.old].into_iter().flatten().find_map(|it| it[field].as_str());
         let text = match (known, told) {
             (Some(name), _) => shown(name),
-            // Tokens and audio that are gone have their name in the row.
-            (None, Some(name)) if matches!(kind, "token" | "audio") => shown(name),
+            // What is gone, and files, have their name in the row.
+            (None, Some(name)) if matches!(kind, "token" | "audio" | "import" | "dnc") => {
+                shown(name)
+            }
             _ => object.chars().take(MAX_OBJECT).collect(),
         };
         Object { text, href, of_object }
