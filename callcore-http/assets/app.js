@@ -211,8 +211,17 @@ function uploads() {
         say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
       });
       request.addEventListener("load", () => {
-        if (request.status < 400) { location.href = request.responseURL; return; }
         const page = request.responseXML;
+        const report = document.getElementById("report"), now = page && page.getElementById("report");
+        if (request.status < 400 && !(report && now)) { location.href = request.responseURL; return; }
+        if (report && now) report.replaceWith(now);
+        if (request.status < 400) {
+          // A list that was only looked at: its report comes, the form stays as it is.
+          fail("");
+          scrollTo(0, 0);
+          say("Checked: nothing was changed.");
+          return;
+        }
         const again = page && page.querySelector("form[data-upload]");
         const told = page && page.querySelector("[role=alert]");
         if (!again) { fail(told ? told.textContent.trim() : "The server did not take the file."); return; }
@@ -223,7 +232,7 @@ function uploads() {
         scrollTo(0, 0);
       });
       request.addEventListener("error", () => fail("The connection broke before the file was sent. Nothing came in; send it again."));
-      request.send(new FormData(form));
+      request.send(new FormData(form, event.submitter));
     });
   }
 }
