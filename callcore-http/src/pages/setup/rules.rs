@@ -8,7 +8,7 @@ use callcore::campaign::{FieldError, Settings};
 use callcore::id::CampaignId;
 use callcore::port::CampaignView;
 use callcore::rules::IsoDuration;
-use callcore::rules::breaker::{Breaker, BreakerDocument};
+use callcore::rules::breaker::BreakerDocument;
 use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::retry::RetryStep;
 use serde_json::{Map, Value, json};
