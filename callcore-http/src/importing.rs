@@ -408,3 +408,105 @@ fn failure(error: impl Into<Problem>) -> ImportFailure {
     let problem = error.into();
     ImportFailure { code: problem.code().to_owned(), message: problem.detail().to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::testing::{Answer, World};
+
+    /// Uploads a file; its report, which is none if nothing was begun.
+    async fn report_of(world: &World, file: &[u8], fields: &[(&str, &[u8])]) -> Option<Value> {
+        let id = world.draft().await;
+        world.upload(&id, b"Name,Phone\nAda,2125550100\nBob,2125550101\n").await;
+        world.post("/api/dnc", serde_json::json!({"phone": "+12125550102"})).await;
+        let parts: Vec<_> = [("file", file)].into_iter().chain(fields.iter().copied()).collect();
+        let Answer { status, json, .. } = world.upload_parts(&id, &parts).await;
+        assert!(status.is_success() || status.is_client_error(), "{status} {json}");
+        let report = if status.is_success() { json } else { json["import"].clone() };
+        report.is_object().then_some(report)
+    }
+
+    /// That every row is somewhere, and every refused one in the file to mend.
+    async fn assert_whole(world: &World, report: &Value) {
+        let count = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key}: {report}"));
+        let rejected = count("rejected");
+        let known = count("accepted") + count("updated") + count("duplicates");
+        assert_eq!(known + rejected, count("rows_read"), "{report}");
+        assert!(count("on_dnc") <= count("accepted"), "{report}");
+        let by_code = report["rejected_by_code"].as_object().unwrap().values();
+        assert_eq!(by_code.map(|it| it.as_u64().unwrap()).sum::<u64>(), rejected, "{report}");
+        let path = format!("/api/imports/{}/rejects.csv", report["id"].as_str().unwrap());
+        let file = world.get(&path).await.text();
+        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(file.as_bytes());
+        let lines: Vec<u64> = rows.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
+        assert_eq!(lines.len() as u64, rejected, "{file}");
+        let shown = report["rejections"].as_array().unwrap().iter();
+        let shown: Vec<u64> = shown.map(|it| it["line"].as_u64().unwrap()).collect();
+        assert_eq!(shown, lines[..shown.len()], "{file}");
+    }
+
+    fn on_a_runtime<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,6}",
+            "\\PC{0,6}",
+            "[0-9+() -]{0,14}",
+            (0..9_u8).prop_map(|n| format!("212-555-010{n}")),
+            Just("'=1+1".to_owned()),
+            Just("a\nb\r\n\"c\"".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_rows_a_list_has_none_of_them_is_lost(
+            rows in prop::collection::vec(prop::collection::vec(cell(), 0..6), 0..30),
+            update: bool,
+            by_name: bool,
+        ) {
+            let mut list = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            list.write_record(["Name", "Phone", "Time zone", "External id"]).unwrap();
+            for row in &rows {
+                list.write_record(row).unwrap();
+            }
+            let list = list.into_inner().unwrap();
+            let is_blank = |row: &&Vec<String>| row.iter().all(|cell| cell.trim().is_empty());
+            let told = (rows.len() - rows.iter().filter(is_blank).count()) as u64;
+            let on_duplicate: &[u8] = if update { b"update" } else { b"skip" };
+            let dedupe: &[u8] = if by_name { b"phone_and_name" } else { b"phone" };
+            on_a_runtime(async {
+                let world = World::new();
+                let fields = [("on_duplicate", on_duplicate), ("dedupe", dedupe)];
+                let report = report_of(&world, &list, &fields).await.expect("it is a list");
+                assert_eq!(report["rows_read"], told, "{report}");
+                assert_whole(&world, &report).await;
+            });
+        }
+
+        #[test]
+        fn whatever_bytes_are_uploaded_no_row_is_lost(
+            start in prop_oneof![
+                Just(&b""[..]), Just(&b"Name,Phone\n"[..]), Just(&b"\xff\xfe"[..]),
+                Just(&b"Phone;Name\r\n2125550103;x\r\n"[..]), Just(&b"PK\x03\x04"[..]),
+            ],
+            bytes in prop::collection::vec(
+                prop_oneof![any::<u8>(), prop::sample::select(&b",;\"\n\r0123456789"[..])], 0..400,
+            ),
+        ) {
+            on_a_runtime(async {
+                let world = World::new();
+                let file = [start, &bytes[..]].concat();
+                if let Some(report) = report_of(&world, &file, &[]).await {
+                    assert_whole(&world, &report).await;
+                }
+            });
+        }
+    }
+}

@@ -53,6 +53,7 @@
 mod act;
 mod api;
 pub mod auth;
+mod distinct;
 mod dnc_importing;
 mod download;
 mod dto;
