@@ -134,9 +134,8 @@ async function review(row, status) {
   const body = new URLSearchParams(new FormData(document.getElementById("act")));
   body.set("status", status);
   try {
-    const answer = await fetch(link.getAttribute("href") + "/review", { method: "POST", body });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const done = status === "reviewed", pill = row.querySelector(".review .pill"), button = row.querySelector(".review button");
+    if (!(await fetch(link.href + "/review", { method: "POST", body })).ok) throw new Error();
+    const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
     pill.textContent = done ? "reviewed" : "needs follow-up";
     pill.className = "pill " + (done ? "good" : "busy");
     if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
@@ -147,9 +146,7 @@ async function review(row, status) {
 }
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".review button");
-  if (!button) return;
-  event.preventDefault();
-  review(button.closest("tr"), button.value);
+  if (button) { event.preventDefault(); review(button.closest("tr"), button.value); }
 });
 document.addEventListener("keydown", (event) => {
   let row = event.target.closest("tbody tr");
@@ -158,9 +155,8 @@ document.addEventListener("keydown", (event) => {
   const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
   if (status && row.querySelector(".review")) review(row, status);
   const way = { j: "nextElementSibling", k: "previousElementSibling" }[event.key];
-  if (!way) return;
-  do row = row[way]; while (row && row.matches(".unfolded"));
-  if (row) row.querySelector("a").focus();
+  if (way) do row = row[way]; while (row && row.matches(".unfolded"));
+  if (way && row) row.querySelector("a").focus();
 });
 
 // A button is pressed once: a second press would only meet the first one's answer.
