@@ -217,9 +217,9 @@ impl KeyRow {
         choices(
             &self.action,
             &[
-                ("opt_out", "opts out: on the Do-Not-Call list at once"),
-                ("tag", "puts a tag on the person:"),
-                ("transfer", "hands the call to this number:"),
+                ("opt_out", "opts out for good"),
+                ("tag", "puts on this tag:"),
+                ("transfer", "hands over to:"),
             ],
         )
     }
@@ -337,7 +337,10 @@ pub(super) async fn save_inbound(
 async fn shown_script(state: &ApiState, visit: &Visit, id: CampaignId, which: Which) -> Answer {
     visit.require(Role::Admin)?;
     let view = existing(state, id).await?;
-    let written = Written::of(which.of(&view.campaign.settings));
+    let mut written = Written::of(which.of(&view.campaign.settings));
+    if which == Which::Outbound && written.steps.is_empty() {
+        written.steps.push(StepRow::kind("say"));
+    }
     let page_of = script_page(state, visit, &view, which, written, Vec::new()).await?;
     Ok(page(&page_of))
 }

@@ -89,7 +89,7 @@ async fn a_campaign_goes_all_the_way_from_a_file_to_its_end() {
 
     let report = admin.read(&at("report")).await;
     assert!(report.contains("<bdi>n/a</bdi>") && report.contains("line 2"), "{report}");
-    assert!(report.contains("Add 1<"), "{report}");
+    assert!(report.contains("Add 1 person<"), "{report}");
     let refused = admin.open(&at("refused.csv")).await;
     assert_eq!(
         refused.text(),
