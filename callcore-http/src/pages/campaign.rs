@@ -152,7 +152,7 @@ pub(super) async fn show(
         bars: Bars::of(&store.tallies(Some(id), None, None).await?, &visit.zone, bucket),
         live: live_calls(&state, &visit, Some(id), LIVE).await?,
         quiet: quiet(&view, &visit),
-        settings: words::settings(&campaign.settings),
+        settings: changes::short(words::settings(&campaign.settings)),
         imports,
         first: paged.then(|| format!("{here}&by={by}#clients")),
         next: clients.next.map(|cursor| format!("{here}&by={by}&cursor={cursor}#clients")),

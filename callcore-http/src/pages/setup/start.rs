@@ -8,6 +8,7 @@ use callcore::id::CampaignId;
 use callcore::port::CampaignView;
 use callcore::preview::SECONDS_A_CALL;
 
+use super::super::campaign::changes::short;
 use super::super::campaign::existing;
 use super::super::frame::{Answer, Shell, Visit, page};
 use super::super::when::{When, count, counted};
@@ -115,7 +116,7 @@ pub(super) async fn show(
         zones: zones.into_iter().take(ZONES).map(|(_, row)| row).collect(),
         missing: missing.collect(),
         obstacles: obstacles(&visit, &view),
-        settings: words::settings(settings),
+        settings: short(words::settings(settings)),
         all_stopped: state.store().account().await?.stopped.is_some(),
         setup,
     }))
