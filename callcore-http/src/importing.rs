@@ -11,9 +11,14 @@ use callcore::import::{
     DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Mapping,
     Parsed, Reject, Roll, Row,
 };
+#[cfg(feature = "xlsx")]
+use callcore::import::{Sheet, may_be_workbook};
+use callcore::phone::Region;
 use callcore::port::{
     ActError, BeginImport, By, CampaignView, Import, ImportStatus, StoreErrorKind,
 };
+#[cfg(feature = "xlsx")]
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -65,9 +70,7 @@ impl List {
         settings: &Settings,
     ) -> Result<Self, Problem> {
         let region = settings.default_region;
-        let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
-        let importer = opened.map_err(|error| internal(&error))?;
-        let importer = importer.map_err(|error| unreadable(&error))?;
+        let importer = reading(file, move |file| importer(file, region, &mapping)).await?;
         Ok(Self {
             name,
             columns: importer.columns().to_vec(),
@@ -97,6 +100,47 @@ impl List {
     }
 }
 
+/// The one workbook that is unpacked at a time, because each may take some hundred MiB.
+#[cfg(feature = "xlsx")]
+static WORKBOOKS: Semaphore = Semaphore::const_new(1);
+
+/// Does something with a list on a thread where it may wait.
+async fn reading<T: Send + 'static>(
+    #[cfg_attr(not(feature = "xlsx"), expect(unused_mut, reason = "only a workbook is tried"))]
+    mut file: Reader,
+    read: impl FnOnce(Reader) -> Result<T, ImportError> + Send + 'static,
+) -> Result<T, Problem> {
+    #[cfg(feature = "xlsx")]
+    let turn = {
+        let is_workbook = may_be_workbook(&mut file).map_err(|error| internal(&error))?;
+        if is_workbook { WORKBOOKS.acquire().await.ok() } else { None }
+    };
+    let read = spawn_blocking(move || {
+        let read = read(file);
+        #[cfg(feature = "xlsx")]
+        drop(turn);
+        read
+    });
+    let read = read.await.map_err(|error| internal(&error))?;
+    read.map_err(|error| unreadable(&error))
+}
+
+/// Reads the beginning of a list, of a workbook the whole: what is wrong with it is known before
+/// the first of its clients comes in.
+fn importer(
+    #[cfg_attr(not(feature = "xlsx"), expect(unused_mut, reason = "only a workbook is tried"))]
+    mut file: Reader,
+    region: Region,
+    mapping: &Mapping,
+) -> Result<Importer<Reader>, ImportError> {
+    #[cfg(feature = "xlsx")]
+    if may_be_workbook(&mut file).map_err(ImportError::Unreadable)? {
+        let spool = Reader::new(tempfile::tempfile().map_err(ImportError::Unreadable)?);
+        return Importer::of_sheet(Sheet::unpack(file, spool)?, region, mapping);
+    }
+    Importer::new(file, region, mapping)
+}
+
 /// How a file begins, for people to see what its columns hold.
 #[cfg(feature = "pages")]
 #[derive(Debug)]
@@ -119,8 +163,9 @@ impl Sample {
         most: usize,
     ) -> Result<Self, Problem> {
         let region = settings.default_region;
-        let read = spawn_blocking(move || {
-            let (importer, mapping) = match Importer::new(file(), region, &mapping) {
+        let again = file();
+        reading(file(), move |file| {
+            let (importer, mapping) = match importer(file, region, &mapping) {
                 Ok(importer) => {
                     let mapping = importer.mapping();
                     (importer, mapping)
@@ -129,7 +174,7 @@ impl Sample {
                 Err(ImportError::NoPhoneColumn { headers }) => {
                     let phone = headers.into_iter().find(|name| !name.trim().is_empty());
                     let any = Mapping { phone, exact: true, ..Mapping::default() };
-                    (Importer::new(file(), region, &any)?, Mapping::default())
+                    (importer(again, region, &any)?, Mapping::default())
                 }
                 Err(error) => return Err(error),
             };
@@ -141,9 +186,8 @@ impl Sample {
             let rows = importer.leaving_duplicates_to_store().map_while(Result::ok);
             let rows = rows.take(most).map(cells).collect();
             Ok(Self { columns, mapping, rows })
-        });
-        let read = read.await.map_err(|error| internal(&error))?;
-        read.map_err(|error| unreadable(&error))
+        })
+        .await
     }
 }
 

@@ -117,6 +117,18 @@ impl Query {
         })
     }
 
+    /// The whole query of a list that is sorted by instants and has no filters: where it goes on, and
+    /// how many rows are wanted.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names every bad and unknown key.
+    pub fn only_paging(mut self) -> Result<(Option<Cursor>, u32), Problem> {
+        let paging = (self.cursor(), self.limit());
+        self.finish()?;
+        Ok(paging)
+    }
+
     /// Where a list goes on that is sorted by instants.
     pub fn cursor(&mut self) -> Option<Cursor> {
         self.cursor_by(|key| matches!(key, SortKey::At(_)))

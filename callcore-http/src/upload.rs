@@ -2,7 +2,7 @@
 //! it in the form, and because the import goes on when the request was answered.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -22,6 +22,9 @@ use crate::state::ApiState;
 
 /// The largest field of the form beside the file, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
+
+/// How many bad fields are named: a form may have any number of them.
+pub(crate) const MAX_ERRORS: usize = 20;
 
 /// The longest file name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 200;
@@ -69,6 +72,34 @@ impl Read for Reader {
     }
 }
 
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let len = || self.file.metadata().map(|it| it.len());
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => len()?.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::write_at(&*self.file, bytes, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_write(&*self.file, bytes, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The options of a list of clients.
 pub(crate) const OPTIONS: [&str; 4] = ["mapping", "dry_run", "dedupe", "on_duplicate"];
 
@@ -86,6 +117,9 @@ pub(crate) async fn receive(
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
         parts.take(field, (options, others), state.max_upload()).await?;
+        if parts.errors.len() > MAX_ERRORS {
+            return Err(Problem::fields(parts.errors));
+        }
     }
     parts.finish().await
 }
@@ -269,6 +303,20 @@ mod tests {
 
     use super::*;
     use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_form_of_endless_fields_is_not_read_to_its_end() {
+        let world = World::new();
+        let part = |n| format!("--b\r\ncontent-disposition: form-data; name=\"f{n}\"\r\n\r\nx\r\n");
+        let frames = stream::iter(0_u64..).map(part);
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
+            .unwrap();
+        let problem = receive(&world.state, request, &OPTIONS, &[]).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+        assert!(problem.errors().len() <= MAX_ERRORS + 1);
+    }
 
     #[tokio::test]
     async fn a_sender_that_is_always_ready_is_not_read_ahead_of() {

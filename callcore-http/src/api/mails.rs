@@ -13,10 +13,9 @@ use crate::state::ApiState;
 pub(crate) async fn handle(
     State(state): State<ApiState>,
     Viewer(_): Viewer,
-    mut query: Query,
+    query: Query,
 ) -> Result<Response, Problem> {
-    let (after, limit) = (query.cursor(), query.limit());
-    query.finish()?;
+    let (after, limit) = query.only_paging()?;
     let page = state.store().mails(after, limit).await?;
     Ok(dto::json(StatusCode::OK, &ListDto::of(&page, |mail| MailDto::from(mail))))
 }

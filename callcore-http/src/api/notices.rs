@@ -13,10 +13,9 @@ use crate::state::ApiState;
 pub(crate) async fn handle(
     State(state): State<ApiState>,
     Viewer(_): Viewer,
-    mut query: Query,
+    query: Query,
 ) -> Result<Response, Problem> {
-    let (after, limit) = (query.cursor(), query.limit());
-    query.finish()?;
+    let (after, limit) = query.only_paging()?;
     let page = state.store().mailed_notices(after, limit).await?;
     let sends_mail = state.mailer().is_some();
     let list = ListDto::of(&page, |notice| MailedNoticeDto::new(notice, sends_mail));

@@ -7,7 +7,6 @@
 mod account;
 mod assets;
 mod call;
-mod calls;
 mod campaign;
 mod campaigns;
 mod charts;
@@ -17,10 +16,15 @@ mod dnc;
 mod door;
 mod form;
 mod frame;
+mod history;
 mod import;
 mod invitation;
+mod list;
+mod notes;
 mod rows;
 mod setup;
+mod times;
+mod upcoming;
 mod when;
 mod words;
 
@@ -100,13 +104,29 @@ fn inside() -> Router<ApiState> {
             get(import::confirm_undo).post(import::undo),
         )
         .route("/campaigns/{id}/clients/{client}", get(client::show))
-        .route("/calls/history", get(calls::history))
-        .route("/calls/upcoming", get(calls::upcoming))
+        .route("/campaigns/{id}/clients/{client}/note", post(client::note))
+        .route("/campaigns/{id}/clients/{client}/tags", post(client::tags))
+        .route("/campaigns/{id}/clients/{client}/active", post(client::active))
+        .route("/campaigns/{id}/clients/{client}/zone", post(client::zone))
+        .route("/campaigns/{id}/clients/{client}/consent", post(client::consent))
+        .route("/campaigns/{id}/clients/{client}/call-now", post(client::call_now))
+        .route(
+            "/campaigns/{id}/clients/{client}/erase",
+            get(client::confirm_erase).post(client::erase),
+        )
+        .route("/calls/history", get(history::show))
+        .route("/calls/history/many", post(history::many))
+        .route("/calls/upcoming", get(upcoming::show))
+        .route("/calls/upcoming/skip", get(upcoming::confirm_skip).post(upcoming::skip))
+        .route("/calls/upcoming/reschedule", get(upcoming::choose_time).post(upcoming::reschedule))
         .route("/calls/{id}", get(call::show))
         .route("/calls/{id}/call-now", post(call::call_now))
         .route("/calls/{id}/skip", post(call::skip))
         .route("/calls/{id}/reschedule", post(call::reschedule))
         .route("/calls/{id}/retry", post(call::retry))
+        .route("/calls/{id}/note", post(call::note))
+        .route("/calls/{id}/review", post(call::review))
+        .route("/calls/{id}/tag", post(call::tag))
         .route("/dnc", get(dnc::show).post(dnc::add))
         .route("/dnc/remove", get(dnc::confirm_remove).post(dnc::remove))
 }

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use callcore::dnc::{DncEntry, DncScope, DncSource};
+use callcore::dnc::DncScope;
 use callcore::id::ClientId;
 use callcore::port::{Effect, Refused};
 
 use crate::act::{Act, Early};
-use crate::api::dnc::MAX_REASON_CHARS;
+use crate::api::dnc::{entry, reason};
 use crate::auth::Operator;
 use crate::problem::Problem;
 use crate::request::{Change, Id};
@@ -22,10 +22,7 @@ pub(crate) async fn handle(
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::CREATED).await?;
     let mut fields = change.fields()?;
-    let reason: String = fields.optional("reason").unwrap_or_default();
-    if reason.chars().count() > MAX_REASON_CHARS {
-        fields.refuse("reason", "too_long", format!("at most {MAX_REASON_CHARS} characters"));
-    }
+    let reason = reason(&mut fields);
     let scope: Option<String> = fields.optional("scope");
     if !matches!(scope.as_deref(), None | Some("global" | "campaign")) {
         fields.refuse("scope", "invalid", "must be global or campaign");
@@ -33,17 +30,11 @@ pub(crate) async fn handle(
     fields.finish()?;
     let view = state.store().client(id).await?.ok_or_else(Problem::not_found)?;
     let phone = view.client.phone.ok_or(Refused::Erased)?;
-    let entry = DncEntry {
-        phone,
-        scope: match scope.as_deref() {
-            Some("campaign") => DncScope::Campaign(view.client.campaign),
-            _ => DncScope::Global,
-        },
-        reason: reason.trim().to_owned(),
-        source: DncSource::Manual,
-        added_by: act.by().actor.clone(),
-        created_at: act.now(),
+    let scope = match scope.as_deref() {
+        Some("campaign") => DncScope::Campaign(view.client.campaign),
+        _ => DncScope::Global,
     };
+    let entry = entry(&act, phone, scope, reason);
     let added = state.desk().add_dnc(act.by(), entry).await;
     act.finish(added.map(Effect::DncAdded)).await
 }

@@ -14,10 +14,9 @@ use crate::state::ApiState;
 pub(crate) async fn handle(
     State(state): State<ApiState>,
     Admin(_): Admin,
-    mut query: Query,
+    query: Query,
 ) -> Result<Response, Problem> {
-    let (limit, after) = (query.limit(), query.cursor());
-    query.finish()?;
+    let (after, limit) = query.only_paging()?;
     let page = state.store().tokens(after, limit).await?;
     Ok(dto::json(StatusCode::OK, &ListDto::of(&page, |token| TokenDto::from(token))))
 }

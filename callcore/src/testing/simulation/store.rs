@@ -1,11 +1,17 @@
 //! A store that fails: before a commit, or after it, so that the caller can't know; and one that
 //! lets others go first on both sides of each commit. What was committed, it tells the judge.
 
+mod access;
 mod account;
-mod acts;
+mod calls;
+mod campaigns;
 mod clients;
+mod dnc;
+mod imports;
 mod media;
 mod numbers;
+mod outbox;
+mod privacy;
 
 use std::collections::BTreeSet;
 use std::fmt;
