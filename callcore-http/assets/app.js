@@ -27,6 +27,9 @@ async function load(url) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+// What only a script can offer is hidden until there is one.
+const reveal = (page) => page.querySelectorAll("[data-script]").forEach((it) => { it.hidden = false; });
+
 // Live regions: what carries data-live and an id is replaced by what the same page says now.
 const live = {
   busy: false, failures: 0, pointer: false,
@@ -43,10 +46,11 @@ const live = {
     if (focus && region.contains(focus) && focus.matches("input, select, textarea, audio")) return true;
     const selection = getSelection();
     if (selection && !selection.isCollapsed && region.contains(selection.anchorNode)) return true;
-    if (region.querySelector("details[open], [aria-expanded=true]")) return true;
+    if (region.dataset.touched || region.querySelector("details[open], [aria-expanded=true], td input:checked")) return true;
     return [...region.querySelectorAll("audio")].some((audio) => !audio.paused);
   },
   swap(page) {
+    reveal(page);
     for (const old of document.querySelectorAll("[data-live][id]")) {
       const now = page.getElementById(old.id);
       if (!now || this.inUse(old) || old.innerHTML === now.innerHTML) continue;
@@ -101,6 +105,7 @@ document.addEventListener("click", async (event) => {
     const detail = (await load(link.href)).getElementById("call-detail");
     if (!detail || link.getAttribute("aria-expanded") !== "true") return;
     detail.removeAttribute("id");
+    for (const back of detail.querySelectorAll("[name=back]")) back.value = location.pathname + location.search;
     const cell = document.createElement("td");
     cell.colSpan = row.cells.length;
     cell.append(document.adoptNode(detail));
@@ -111,6 +116,51 @@ document.addEventListener("click", async (event) => {
   } catch (error) {
     location.href = link.href;
   }
+});
+
+// What somebody writes is not taken from them by an update.
+document.addEventListener("input", (event) => {
+  const region = event.target.closest("[data-live]");
+  if (region && event.target.type !== "checkbox") region.dataset.touched = "1";
+});
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-all]")) return;
+  for (const box of event.target.closest("table").querySelectorAll("[name=id]")) box.checked = event.target.checked;
+});
+
+// Reviews in place: by the row's button, or a key while the focus is in the row.
+async function review(row, status) {
+  const link = row.querySelector("a[data-unfold]");
+  const body = new URLSearchParams(new FormData(document.getElementById("act")));
+  body.set("status", status);
+  try {
+    const answer = await fetch(link.getAttribute("href") + "/review", { method: "POST", body });
+    if (!answer.ok) throw new Error(String(answer.status));
+    const done = status === "reviewed", pill = row.querySelector(".review .pill"), button = row.querySelector(".review button");
+    pill.textContent = done ? "reviewed" : "needs follow-up";
+    pill.className = "pill " + (done ? "good" : "busy");
+    if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
+    say(row.querySelector("bdi[id]").textContent + ": " + pill.textContent);
+  } catch (error) {
+    location.href = link.href;
+  }
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".review button");
+  if (!button) return;
+  event.preventDefault();
+  review(button.closest("tr"), button.value);
+});
+document.addEventListener("keydown", (event) => {
+  let row = event.target.closest("tbody tr");
+  if (!row || !document.getElementById("act") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
+  if (row.matches(".unfolded")) row = row.previousElementSibling;
+  const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
+  if (status && row.querySelector(".review")) review(row, status);
+  const way = { j: "nextElementSibling", k: "previousElementSibling" }[event.key];
+  if (!way) return;
+  do row = row[way]; while (row && row.matches(".unfolded"));
+  if (row) row.querySelector("a").focus();
 });
 
 // A button is pressed once: a second press would only meet the first one's answer.
@@ -181,4 +231,5 @@ for (const form of document.querySelectorAll("form[data-upload]")) {
   });
 }
 
+reveal(document);
 live.start();

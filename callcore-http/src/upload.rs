@@ -22,6 +22,9 @@ use crate::state::ApiState;
 /// The largest field of the form beside the file, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// How many bad fields are named: a form may have any number of them.
+pub(crate) const MAX_ERRORS: usize = 20;
+
 /// The longest file name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 200;
 
@@ -61,6 +64,9 @@ pub(crate) async fn receive(
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
         parts.take(field, (options, others), state.max_upload()).await?;
+        if parts.errors.len() > MAX_ERRORS {
+            return Err(Problem::fields(parts.errors));
+        }
     }
     parts.finish().await
 }
@@ -245,6 +251,20 @@ mod tests {
 
     use super::*;
     use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_form_of_endless_fields_is_not_read_to_its_end() {
+        let world = World::new();
+        let part = |n| format!("--b\r\ncontent-disposition: form-data; name=\"f{n}\"\r\n\r\nx\r\n");
+        let frames = stream::iter(0_u64..).map(part);
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
+            .unwrap();
+        let problem = receive(&world.state, request, &OPTIONS, &[]).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+        assert!(problem.errors().len() <= MAX_ERRORS + 1);
+    }
 
     #[tokio::test]
     async fn a_sender_that_is_always_ready_is_not_read_ahead_of() {

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use callcore::campaign::FieldError;
 
-use super::frame::{Trouble, Visit};
+use super::frame::{Trouble, Visit, is_local};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -61,13 +61,29 @@ impl Form {
 
     /// A field as it was sent.
     pub(super) fn raw(&self, name: &str) -> &str {
-        let field = self.0.iter().find(|(field, _)| field == name);
-        field.map_or("", |(_, value)| value)
+        self.given(name).unwrap_or_default()
+    }
+
+    /// A field as it was sent; none if it was not.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
     }
 
     /// A field that is not empty.
     pub(super) fn some(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// Every value of a field that may repeat.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        let fields = self.0.iter().filter(|(field, _)| field == name);
+        fields.map(|(_, value)| value.trim()).collect()
+    }
+
+    /// The page of ours that the form wants to go back to, or else another.
+    pub(super) fn back(&self, otherwise: impl Into<String>) -> String {
+        let back = self.some("back").filter(|path| is_local(path));
+        back.map_or_else(|| otherwise.into(), str::to_owned)
     }
 
     /// A field as a value; none if it is empty or not there.

@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 
 use super::assets::Assets;
 use super::when::When;
+use super::words;
 use crate::auth::{Principal, authenticate};
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -78,6 +79,11 @@ impl Visit {
 
     pub(super) fn require(&self, role: Role) -> Result<(), Trouble> {
         Ok(self.principal.require(role)?)
+    }
+
+    /// Whether the viewer may change what concerns calls and clients.
+    pub(super) fn is_operator(&self) -> bool {
+        self.principal.role >= Role::Operator
     }
 
     /// The frame of a page.
@@ -238,7 +244,7 @@ fn sentence(problem: &Problem) -> String {
         let errors = problem.errors().iter();
         let told = |error: &FieldError| match &*error.field {
             "file" | "mapping" => error.message.clone(),
-            field => format!("{field}: {}", error.message),
+            field => format!("{}: {}", words::field(field), error.message),
         };
         errors.map(told).collect()
     };

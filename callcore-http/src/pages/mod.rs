@@ -7,7 +7,6 @@
 mod assets;
 mod audit;
 mod call;
-mod calls;
 mod campaign;
 mod campaign_form;
 mod campaigns;
@@ -18,10 +17,15 @@ mod dnc;
 mod door;
 mod form;
 mod frame;
+mod history;
 mod import;
 mod invitation;
+mod list;
+mod notes;
 mod rows;
 mod settings;
+mod times;
+mod upcoming;
 mod when;
 mod words;
 
@@ -88,8 +92,21 @@ fn inside() -> Router<ApiState> {
         )
         .route("/campaigns/{id}/imports/{import}", get(import::show))
         .route("/campaigns/{id}/clients/{client}", get(client::show))
-        .route("/calls/history", get(calls::history))
-        .route("/calls/upcoming", get(calls::upcoming))
+        .route("/campaigns/{id}/clients/{client}/note", post(client::note))
+        .route("/campaigns/{id}/clients/{client}/tags", post(client::tags))
+        .route("/campaigns/{id}/clients/{client}/active", post(client::active))
+        .route("/campaigns/{id}/clients/{client}/zone", post(client::zone))
+        .route("/campaigns/{id}/clients/{client}/consent", post(client::consent))
+        .route("/campaigns/{id}/clients/{client}/call-now", post(client::call_now))
+        .route(
+            "/campaigns/{id}/clients/{client}/erase",
+            get(client::confirm_erase).post(client::erase),
+        )
+        .route("/calls/history", get(history::show))
+        .route("/calls/history/many", post(history::many))
+        .route("/calls/upcoming", get(upcoming::show))
+        .route("/calls/upcoming/skip", get(upcoming::confirm_skip).post(upcoming::skip))
+        .route("/calls/upcoming/reschedule", get(upcoming::choose_time).post(upcoming::reschedule))
         .route("/calls/{id}", get(call::show))
         .route("/calls/{id}/call-now", post(call::call_now))
         .route("/calls/{id}/skip", post(call::skip))
@@ -97,6 +114,9 @@ fn inside() -> Router<ApiState> {
         .route("/calls/{id}/retry", post(call::retry))
         .merge(settings::routes())
         .route("/audit", get(audit::show))
+        .route("/calls/{id}/note", post(call::note))
+        .route("/calls/{id}/review", post(call::review))
+        .route("/calls/{id}/tag", post(call::tag))
         .route("/dnc", get(dnc::show).post(dnc::add))
         .route(
             "/dnc/import",

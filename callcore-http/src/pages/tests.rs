@@ -1,5 +1,10 @@
 //! The pages as a browser meets them.
 
+mod call;
+mod client;
+mod history;
+mod upcoming;
+
 use axum::http::{StatusCode, header};
 use callcore::actor::Role;
 use callcore::port::{CallQuery, ClientQuery};
@@ -464,14 +469,17 @@ async fn a_scheduled_call_is_called_moved_or_skipped() {
 
     // It is Monday 15:00 in UTC, 10:00 in New York, where the hours are 9 to 17.
     let path = format!("/calls/{}/reschedule", calls[1]);
-    let late = operator.post(&path, &[("due", "2026-11-23T23:30")]).await;
+    let late = operator.post(&path, &[("due", "2026-11-23T23:30:00Z")]).await;
     assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY);
     let page = late.text();
     assert!(page.contains("the next time they allow is Tue 24 Nov 14:00"), "{page}");
-    assert!(page.contains("value=\"2026-11-23T23:30\""), "what was typed is kept");
-    let past = operator.post(&path, &[("due", "2026-11-23T09:30")]).await;
+    assert!(page.contains("value=\"2026-11-23T20:30:00Z\""), "the hours allow it: {page}");
+    assert!(!page.contains("value=\"2026-11-23T23:30:00Z\""), "the hours don't: {page}");
+    let past = operator.post(&path, &[("due", "2026-11-23T09:30:00Z")]).await;
     assert!(past.text().contains("That time is over"));
-    let moved = operator.post(&path, &[("due", "2026-11-23T20:30")]).await;
+    let none = operator.post(&path, &[("due", "soon")]).await;
+    assert!(none.text().contains("Choose a day and a time"));
+    let moved = operator.post(&path, &[("due", "2026-11-23T20:30:00Z")]).await;
     assert!(operator.follow(&moved).await.contains("moved to today 20:30"));
 
     let path = format!("/calls/{}/skip", calls[2]);
@@ -515,8 +523,9 @@ async fn history_is_filtered_and_paged_without_losing_the_filter() {
     let first = viewer.read("/calls/history?q=&outcome=answered&campaign=").await;
     assert_eq!(first.matches("data-unfold").count(), 50);
     assert!(first.contains("value=\"answered\" selected"), "{first}");
-    let (_, rest) = first.split_once("href=\"/calls/history?").unwrap();
-    let href = rest.split('"').next().unwrap().replace("&#38;", "&");
+    let (before, _) = first.split_once("\">Older calls").unwrap();
+    let (_, href) = before.rsplit_once("href=\"/calls/history?").unwrap();
+    let href = href.replace("&#38;", "&");
     assert!(href.contains("outcome=answered"), "{href}");
     let second = viewer.read(&format!("/calls/history?{href}")).await;
     assert_eq!(second.matches("data-unfold").count(), 10);

@@ -92,6 +92,25 @@ pub(super) const fn review(review: Review) -> &'static str {
     }
 }
 
+/// The button that gives a call a review status.
+pub(super) const fn to_review(status: Review) -> &'static str {
+    match status {
+        Review::Unreviewed => "Unreviewed",
+        Review::Reviewed => "Reviewed",
+        Review::NeedsFollowUp => "Needs follow-up",
+    }
+}
+
+/// [`review`] with its tone.
+pub(super) const fn reviewed(status: Review) -> Word {
+    let tone = match status {
+        Review::Unreviewed => "mute",
+        Review::Reviewed => "good",
+        Review::NeedsFollowUp => "busy",
+    };
+    word(review(status), tone)
+}
+
 pub(super) const fn skip_reason(reason: SkipReason) -> &'static str {
     match reason {
         SkipReason::WrongNumber => "it is the wrong number",
@@ -203,6 +222,22 @@ pub(super) fn event(kind: &EventKind) -> String {
         EventKind::Tag { tag } => format!("the agent put on the tag “{tag}”"),
         EventKind::Disposition { label } => format!("the agent's verdict: {label}"),
         EventKind::Note { .. } => "the agent wrote something down".to_owned(),
+    }
+}
+
+/// What a field of the API is called where people fill it in.
+pub(super) fn field(field: &str) -> &str {
+    match field {
+        "notes" => "note",
+        "due_at" => "time",
+        "time_zone" => "time zone",
+        "disposition" => "label",
+        "consent.basis" => "basis of the consent",
+        "consent.source" => "source of the consent",
+        "consent.at" => "date of the consent",
+        "consent.evidence" => "proof of the consent",
+        field if field.starts_with("tags.") => "tag",
+        field => field,
     }
 }
 

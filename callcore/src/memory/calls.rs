@@ -175,6 +175,7 @@ impl Calls for MemoryStore {
             if state.on_dnc(new.phone, new.campaign).is_some() {
                 return Err(Refused::OnDnc);
             }
+            state.not_stopped()?;
             let number = (new.campaign, new.phone);
             state.schedule(Call::test(new.id, number, new.sample, by.actor.clone(), by.now));
             let body = json!({"campaign": new.campaign, "client": new.sample});
@@ -268,11 +269,16 @@ impl State {
             return Err(Refused::Call(call.status()));
         }
         // A test call is nobody's: moved by a wish, it would be a client's call without a client.
-        call.client.ok_or(Refused::NoClient)?;
+        let client = call.client.ok_or(Refused::NoClient)?;
         let campaign = call.campaign.ok_or(Refused::NotFound)?;
-        let state = self.campaign_row(campaign)?.campaign.state;
+        let campaign = &self.campaign_row(campaign)?.campaign;
+        let state = campaign.state;
         if state == RunState::Stopped || (dials && state == RunState::Draft) {
             return Err(Refused::Campaign(state));
+        }
+        let consents = self.clients.get(&client).is_some_and(|row| row.client.consent.is_some());
+        if dials && campaign.settings.consent_required && !consents {
+            return Err(Refused::NoConsent);
         }
         Ok(call)
     }
@@ -285,6 +291,7 @@ impl State {
 
     pub(super) fn call_now(&mut self, by: By<'_>, id: CallId) -> Result<Change, Refused> {
         let old = self.waiting(id, true)?.due_at;
+        self.not_stopped()?;
         self.move_call(by, id, Intent::Person, by.now);
         let old = Some(json!({"due_at": old}));
         Ok(Change { action: "call.call_now", id, old, new: None })
@@ -362,6 +369,9 @@ impl State {
         }
         if let Some(open) = self.open_call(id) {
             return Err(Refused::AlreadyScheduled(open));
+        }
+        if new.due_at <= by.now {
+            self.not_stopped()?;
         }
         self.schedule(Call {
             retry_of,

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::query::Query;
 use crate::request::{path_of, too_large_body};
 use crate::state::ApiState;
-use crate::upload::{broken, check_media_type, one_at_a_time, text, unreadable};
+use crate::upload::{MAX_ERRORS, broken, check_media_type, one_at_a_time, text, unreadable};
 
 /// The longest name of an audio, in characters.
 const MAX_NAME_CHARS: usize = 200;
@@ -60,6 +60,9 @@ async fn receive(state: &ApiState, request: Request) -> Result<Sent, Problem> {
                 errors.push(FieldError::new(again, "invalid", "may be there only once"));
             }
             other => errors.push(FieldError::new(other, "unknown_field", "is not known here")),
+        }
+        if errors.len() > MAX_ERRORS {
+            return Err(Problem::fields(errors));
         }
     }
     let Some((file_name, bytes)) = file else {

@@ -21,7 +21,8 @@ use crate::time::Zone;
 ///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
 ///   neither repeated nor lost.
 /// - **L3** `call_now`, `skip` and `reschedule` refuse a call that is claimed, live or ended, and
-///   one of a stopped campaign; `call_now` refuses one of a draft too.
+///   one of a stopped campaign; `call_now` refuses one of a draft too, and one whose client lacks a
+///   consent that is required.
 /// - **L4** A client has at most one call to come: `retry` refuses while there is one, or one is live.
 /// - **L5** A call that `retry` adds to a finished campaign makes it run again.
 /// - **L6** `add_note` appends to a call in whatever state; no entry is ever changed. `review` takes
@@ -83,7 +84,8 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such call, or its state or its campaign's does not allow it.
+    /// There is no such call, its state or its campaign's does not allow it, a consent that is
+    /// required is missing, or all dialling is stopped.
     async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError>;
 
     /// Takes a scheduled call out of the queue.
@@ -116,16 +118,16 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// There is no such call, it has not ended, it has no client, a DNC entry covers the number,
-    /// the client is switched off, lacks a consent that is required or has a call to come, or the
-    /// campaign is a draft or stopped.
+    /// the client is switched off, lacks a consent that is required or has a call to come, the
+    /// campaign is a draft or stopped, or the call is due at once and all dialling is stopped.
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError>;
 
     /// Schedules a call to a person's own number, due at once, that plays the campaign's script.
     ///
     /// # Errors
     ///
-    /// There is no such campaign or client of it, the campaign is stopped, or a DNC entry covers the
-    /// number.
+    /// There is no such campaign or client of it, the campaign or all dialling is stopped, or a DNC
+    /// entry covers the number.
     async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError>;
 
     /// Records what the voice agent of a call reports.
