@@ -136,7 +136,7 @@ async fn list(
             Scope::OfCampaigns => Some(true),
             Scope::Any | Scope::Of(_) => None,
         },
-        campaign: filter.scope.campaign(),
+        campaigns: filter.scope.campaign().into_iter().collect(),
         after,
         limit: ROWS,
     };
