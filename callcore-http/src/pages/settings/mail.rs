@@ -208,8 +208,26 @@ fn row(state: &ApiState, visit: &Visit, mail: &QueuedMail) -> MailRow {
         kind: if mail.kind == DAILY_SUMMARY { "summary".to_owned() } else { plain(&mail.kind) },
         receivers: counted(mail.receivers.into(), "receiver", "receivers"),
         state: Word { label, tone },
-        why: why.map(|why| format!("{}, {tries}", plain(why))).unwrap_or_default(),
+        why: why.map(|why| format!("{}, {tries}", told(why))).unwrap_or_default(),
         queued: wall(state, visit, mail.queued_at),
         at: wall(state, visit, mail.at),
     }
+}
+
+/// Why a mail waits or was given up.
+fn told(reason: &str) -> String {
+    let known = match reason {
+        "connect" | "host" | "no_answer" | "broken" => "the mail service can't be reached",
+        "slow" => "the mail service does not answer in time",
+        "sign_in" | "invalid_api_key" => "the mail service does not know the password or key",
+        "tls" | "starttls" | "no_starttls" => "the mail service has no secure connection",
+        "receiver_refused" | "receiver_address" => "the mail service refuses the receiver",
+        "sender_refused" | "sender_address" | "invalid_from_address" => {
+            "the mail service refuses the sender"
+        }
+        "daily_quota_exceeded" | "daily_limit" => "the day's mails are used up",
+        "monthly_quota_exceeded" | "monthly_limit" => "the month's mails are used up",
+        other => return plain(other),
+    };
+    known.to_owned()
 }
