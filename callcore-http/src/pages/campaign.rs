@@ -19,6 +19,7 @@ use super::form::Choice;
 use super::frame::{Answer, Shell, Trouble, Visit, encoded, page};
 use super::import::{ImportRow, import_rows};
 use super::rows::{CallRow, CampaignRow, live_calls, shown};
+use super::setup::Setup;
 use super::setup::list::ACCEPT;
 use super::when::When;
 use super::words::{self, Word};
@@ -40,6 +41,7 @@ struct CampaignPage {
     can: Can,
     empty: bool,
     draft: bool,
+    setup: Setup,
     upload: bool,
     accept: &'static str,
     donut: Option<Donut>,
@@ -143,13 +145,14 @@ pub(super) async fn show(
         },
         empty: view.progress.client_count() == 0 && imports.is_empty(),
         draft: campaign.state == RunState::Draft,
+        setup: Setup::around(&state, &visit, &view, None),
         upload: is_operator && campaign.state.takes_clients(),
         accept: ACCEPT,
         donut: Donut::of(&view.progress.totals),
         bars: Bars::of(&store.tallies(Some(id), None, None).await?, &visit.zone, bucket),
         live: live_calls(&state, &visit, Some(id), LIVE).await?,
         quiet: quiet(&view, &visit),
-        settings: words::settings(&campaign.settings),
+        settings: changes::short(words::settings(&campaign.settings)),
         imports,
         first: paged.then(|| format!("{here}&by={by}#clients")),
         next: clients.next.map(|cursor| format!("{here}&by={by}&cursor={cursor}#clients")),

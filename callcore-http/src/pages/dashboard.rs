@@ -112,7 +112,7 @@ async fn needs(
             // The banner says so, with what can be done.
             Need::AllStopped => continue,
             Need::PausedItself(view, reason) => {
-                let name = shown(&view.campaign.settings.name);
+                let name = isolated(&view.campaign.settings.name);
                 let at = view.campaign.pause.as_ref().map(|pause| visit.when(pause.at));
                 (format!("{name} paused itself: {reason}"), at)
             }
@@ -131,8 +131,8 @@ async fn needs(
             }
             Need::Rejects(rejects) => {
                 let name = campaign_name(state, rejects.campaign).await?;
-                let rows = counted(rejects.rows, "row", "rows");
-                (format!("{rows} of a list for {name} were refused"), None)
+                let rows = counted(rejects.rows, "row was", "rows were");
+                (format!("{rows} refused of a list for {name}"), None)
             }
             Need::Heard(notice) => (told(state, notice).await?, Some(visit.when(notice.at))),
         };
@@ -171,10 +171,20 @@ async fn campaign_name(state: &ApiState, id: CampaignId) -> Result<String, Store
     let view = state.store().campaign(id).await?;
     Ok(view.map_or_else(
         || "a campaign that is gone".to_owned(),
-        |view| shown(&view.campaign.settings.name),
+        |view| isolated(&view.campaign.settings.name),
     ))
 }
 
 async fn client_name(state: &ApiState, call: CallId) -> Result<Option<String>, StoreError> {
-    Ok(state.store().call(call).await?.and_then(|view| view.client_name).map(|name| shown(&name)))
+    Ok(state
+        .store()
+        .call(call)
+        .await?
+        .and_then(|view| view.client_name)
+        .map(|name| isolated(&name)))
+}
+
+/// A name within a sentence: whichever direction it has, the sentence keeps its own.
+fn isolated(name: &str) -> String {
+    format!("\u{2068}{}\u{2069}", shown(name))
 }

@@ -44,11 +44,19 @@ impl Form {
     /// The fields of a form that nobody who signed in has sent.
     pub(super) async fn unguarded(request: Request, state: &ApiState) -> Result<Self, Problem> {
         let fields = axum::Form::<Vec<(String, String)>>::from_request(request, state).await;
-        fields.map(|fields| Self(fields.0)).map_err(|rejection| {
+        let fields = fields.map_err(|rejection| {
             let status = rejection.status();
             let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "form" };
             Problem::new(status, code, "the form could not be read")
-        })
+        })?;
+        // No database keeps a NUL.
+        match fields.0.iter().find(|(name, value)| name.contains('\0') || value.contains('\0')) {
+            Some((name, _)) => {
+                let name = name.replace('\0', " ");
+                Err(Problem::field(&name, "invalid", "holds a NUL character"))
+            }
+            None => Ok(Self(fields.0)),
+        }
     }
 
     /// A field without the white space around it; empty if it is not there.

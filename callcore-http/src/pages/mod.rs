@@ -6,6 +6,7 @@
 
 mod account;
 mod assets;
+mod audit;
 mod call;
 mod campaign;
 mod campaigns;
@@ -22,6 +23,7 @@ mod invitation;
 mod list;
 mod notes;
 mod rows;
+mod settings;
 mod setup;
 mod times;
 mod upcoming;
@@ -127,6 +129,14 @@ fn inside() -> Router<ApiState> {
         .route("/calls/{id}/note", post(call::note))
         .route("/calls/{id}/review", post(call::review))
         .route("/calls/{id}/tag", post(call::tag))
+        .merge(settings::routes())
+        .route("/audit", get(audit::show))
         .route("/dnc", get(dnc::show).post(dnc::add))
+        .route(
+            "/dnc/import",
+            // The upload's own limit is said in words.
+            get(dnc::import::form).post(dnc::import::upload).layer(DefaultBodyLimit::disable()),
+        )
+        .route("/dnc/imports/{id}", get(dnc::import::show))
         .route("/dnc/remove", get(dnc::confirm_remove).post(dnc::remove))
 }

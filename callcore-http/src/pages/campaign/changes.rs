@@ -17,7 +17,7 @@ use crate::request::Id;
 use crate::state::ApiState;
 
 /// How many changes a page has: each may tell of a whole script, before and after.
-const CHANGES: u32 = 20;
+const CHANGES: u32 = 10;
 
 /// The longest text that a change shows, in characters.
 const MAX_TEXT: usize = 1_000;
@@ -111,6 +111,11 @@ fn parts(old: &Value, new: &Value) -> Vec<(&'static str, String, String)> {
     });
     let parts = labels.into_iter().map(|label| (label, of(&old, label), of(&new, label)));
     parts.filter(|(_, before, after)| before != after).collect()
+}
+
+/// Settings in words, no part longer than a page should be.
+pub(in super::super) fn short(lines: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    lines.into_iter().map(|(label, text)| (label, cut(&text))).collect()
 }
 
 fn cut(text: &str) -> String {

@@ -24,10 +24,17 @@ use crate::waiting_lists::WaitingList;
 const ROWS: usize = 5;
 
 /// How many columns are shown over them.
-const COLUMNS: usize = 60;
+const COLUMNS: usize = 30;
 
 /// The longest cell that is shown, in characters.
-const MAX_CELL: usize = 60;
+const MAX_CELL: usize = 40;
+
+/// Beyond so many columns, or bytes of their names, they are typed rather than chosen.
+const MAX_CHOICES: usize = 40;
+const MAX_CHOICE_BYTES: usize = 1_500;
+
+/// How many bytes of names are offered to whoever types.
+const MAX_OFFERED_BYTES: usize = 12_000;
 
 /// The fields that a column can be named for, with what they are.
 const FIELDS: [(&str, &str, &str); 10] = [
@@ -51,6 +58,8 @@ struct ColumnsPage {
     file_name: String,
     fields: Vec<FieldRow>,
     columns: Vec<Column>,
+    /// The names that are offered where a column is typed; none where it is chosen.
+    offered: Option<Vec<String>>,
     rows: Vec<Vec<String>>,
     more_columns: usize,
     by_name: bool,
@@ -63,6 +72,7 @@ struct FieldRow {
     key: &'static str,
     label: &'static str,
     hint: &'static str,
+    chosen: String,
     choices: Vec<Choice>,
     /// What the first row with anything in it has there.
     example: String,
@@ -106,25 +116,31 @@ async fn columns_page(
     let mapping = if errors.is_empty() { mapping } else { list.mapping.clone() };
     let setup = Setup::new(state, visit, view, Step::Columns);
     let named = |key: &str| column(&mapping, key).cloned().flatten();
+    let named_columns = || columns.iter().filter(|name| !name.trim().is_empty());
+    let offered = (columns.len() > MAX_CHOICES
+        || columns.iter().map(String::len).sum::<usize>() > MAX_CHOICE_BYTES)
+        .then(|| {
+            let mut bytes = 0;
+            let fits = |name: &&String| {
+                bytes += name.len();
+                bytes <= MAX_OFFERED_BYTES
+            };
+            named_columns().take_while(fits).cloned().collect::<Vec<_>>()
+        });
     let fields = FIELDS.map(|(key, label, hint)| {
         let chosen = named(key);
         let at = chosen.as_ref().and_then(|name| columns.iter().position(|it| it == name));
         let example =
             rows.iter().filter_map(|row| row.get(at?)).find(|cell| !cell.trim().is_empty());
         let mut choices = vec![Choice::new("", "in no column", chosen.is_none())];
-        choices.extend(
-            columns
-                .iter()
-                .filter(|name| !name.trim().is_empty())
-                .map(|name| Choice::new(name, cut(name), Some(name) == chosen.as_ref())),
-        );
-        FieldRow {
-            key,
-            label,
-            hint,
-            choices,
-            example: example.map(|it| cut(it)).unwrap_or_default(),
+        if offered.is_none() {
+            choices.extend(
+                named_columns()
+                    .map(|name| Choice::new(name, cut(name), Some(name) == chosen.as_ref())),
+            );
         }
+        let example = example.map(|it| cut(it)).unwrap_or_default();
+        FieldRow { key, label, hint, chosen: chosen.unwrap_or_default(), choices, example }
     });
     let used = |name: &String| {
         let field = FIELDS.iter().find(|(key, ..)| named(key).as_ref() == Some(name));
@@ -138,6 +154,7 @@ async fn columns_page(
         file_name: shown(&list.name),
         fields: fields.into(),
         columns: head.collect(),
+        offered,
         rows: rows
             .iter()
             .map(|row| row.iter().take(COLUMNS).map(|cell| cut(cell)).collect())
@@ -214,7 +231,20 @@ pub(super) async fn save(
     list.duplicates.dedupe = if tells_by_name { Dedupe::PhoneAndName } else { Dedupe::Phone };
     let updates = form.text("on_duplicate") == "update";
     list.duplicates.on_duplicate = if updates { OnDuplicate::Update } else { OnDuplicate::Skip };
-    let errors = wrong(&list.mapping);
+    let mut errors = wrong(&list.mapping);
+    if errors.is_empty()
+        && let Err(problem) = list.sample(&view.campaign.settings, 1).await
+    {
+        // A name that was typed may be no column's.
+        let at_field = |error: &FieldError| {
+            let field = error.field.trim_start_matches("mapping.").to_owned();
+            FieldError { field, ..error.clone() }
+        };
+        if problem.code() != "unknown_column" {
+            return Err(problem.into());
+        }
+        errors.extend(problem.errors().iter().map(at_field));
+    }
     if errors.is_empty() {
         state.waiting_lists().change(id, list);
         return Ok(Redirect::to(&Step::Report.path(id)).into_response());

@@ -152,9 +152,9 @@ impl Hours {
         choices(
             &self.zone_policy,
             &[
-                ("client", "of each person: the file's time zone, else the number's"),
-                ("number", "of every zone the number may be in, whatever the file says"),
-                ("campaign", "of the campaign, for everybody"),
+                ("client", "where the person is"),
+                ("number", "of the number's zones"),
+                ("campaign", "of the campaign"),
             ],
         )
     }
@@ -163,9 +163,9 @@ impl Hours {
         choices(
             &self.zone_fallback,
             &[
-                ("campaign", "the campaign's time zone counts"),
-                ("all_of_country", "every zone of the number's country must allow the call"),
-                ("refuse", "the person is not called"),
+                ("campaign", "the campaign's counts"),
+                ("all_of_country", "all of the country count"),
+                ("refuse", "nobody is called"),
             ],
         )
     }

@@ -152,6 +152,16 @@ pub(super) struct StepLink {
 
 impl Setup {
     pub(super) fn new(state: &ApiState, visit: &Visit, view: &CampaignView, at: Step) -> Self {
+        Self { title: at.label(), ..Self::around(state, visit, view, Some(at)) }
+    }
+
+    /// The steps as a page shows them that is none of them.
+    pub(super) fn around(
+        state: &ApiState,
+        visit: &Visit,
+        view: &CampaignView,
+        at: Option<Step>,
+    ) -> Self {
         let campaign = &view.campaign;
         let is_draft = campaign.state == RunState::Draft;
         let waits = state.waiting_lists().of(campaign.id, state.wall_now()).is_some();
@@ -162,7 +172,7 @@ impl Setup {
             StepLink {
                 label: step.label(),
                 href: open.then(|| step.path(campaign.id)),
-                current: step == at,
+                current: Some(step) == at,
                 note: note(step, view, waits),
             }
         });
@@ -172,7 +182,7 @@ impl Setup {
             is_draft,
             state: words::run_state(campaign.state),
             version: campaign.settings_version,
-            title: at.label(),
+            title: "",
             steps: steps.collect(),
         }
     }
@@ -184,13 +194,10 @@ impl Setup {
 }
 
 fn note(step: Step, view: &CampaignView, waits: bool) -> &'static str {
-    let has_clients = view.progress.client_count() > 0;
     match step {
-        Step::List if waits => "a list waits",
-        Step::List if has_clients => "done",
-        Step::List => "to do",
+        Step::Columns if waits => "a list waits",
+        Step::List if !waits && view.progress.client_count() == 0 => "to do",
         Step::Script if view.campaign.settings.script.steps.is_empty() => "to do",
-        Step::Script => "done",
         _ => "",
     }
 }

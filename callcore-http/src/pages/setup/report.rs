@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect};
 use callcore::actor::Role;
 use callcore::export::RejectExport;
 use callcore::id::CampaignId;
-use callcore::import::Reject;
+use callcore::import::{ImportReport, Reject};
 use callcore::port::{AuditEntry, ImportStatus, Refused};
 use futures_util::stream;
 use serde_json::json;
@@ -21,6 +21,7 @@ use super::super::form::Form;
 use super::super::frame::{Answer, Shell, Visit, done, page};
 use super::super::import::{Report, take_in};
 use super::super::rows::shown;
+use super::super::when::{count, counted};
 use super::columns::gone;
 use super::{Setup, Step};
 use crate::importing;
@@ -38,8 +39,8 @@ struct ReportPage {
     file_name: String,
     report: Report,
     rejects_href: String,
-    /// Whether anybody would come in or be changed.
-    brings: bool,
+    /// What the import would do, if it would do anything.
+    brings: Option<String>,
 }
 
 pub(super) async fn show(
@@ -67,9 +68,19 @@ pub(super) async fn show(
         setup,
         file_name: shown(&waiting.name),
         rejects_href: format!("/campaigns/{id}/setup/refused.csv"),
-        brings: report.accepted + report.updated > 0,
+        brings: brings(&report),
         report: Report::of(status, report),
     }))
+}
+
+fn brings(report: &ImportReport) -> Option<String> {
+    let added = || counted(report.accepted, "person", "people");
+    match (report.accepted, report.updated) {
+        (0, 0) => None,
+        (_, 0) => Some(format!("Add {}", added())),
+        (0, updated) => Some(format!("Change {}", counted(updated, "person", "people"))),
+        (_, updated) => Some(format!("Add {} and change {}", added(), count(updated))),
+    }
 }
 
 /// The rows that would be refused, to be mended and uploaded again.

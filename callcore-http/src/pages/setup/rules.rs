@@ -8,7 +8,7 @@ use callcore::campaign::{FieldError, Settings};
 use callcore::id::CampaignId;
 use callcore::port::CampaignView;
 use callcore::rules::IsoDuration;
-use callcore::rules::breaker::{Breaker, BreakerDocument};
+use callcore::rules::breaker::BreakerDocument;
 use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::retry::RetryStep;
 use serde_json::{Map, Value, json};
@@ -163,7 +163,7 @@ impl Rules {
         let retry = &settings.retry;
         let seconds = |text: &str| text.parse::<IsoDuration>().map_or(0, IsoDuration::seconds);
         let cool_downs = Vec::<CoolDownDocument>::from(settings.cool_downs.clone());
-        let breaker = BreakerDocument::from(settings.breaker.unwrap_or_else(Breaker::default));
+        let breaker = BreakerDocument::from(settings.breaker.unwrap_or_default());
         let word = json!(settings.voicemail.policy);
         Self {
             connect: retry.connect().iter().map(Again::of).collect(),

@@ -30,8 +30,9 @@ use crate::state::ApiState;
 /// How many steps, and parameters of one, a form may have; and how many keys there are.
 const MOST: usize = 24;
 
-/// How many audios are offered, the newest.
-const AUDIOS: u32 = 100;
+/// How many audios are offered, the newest: in one step, and in all steps together.
+const AUDIOS: usize = 100;
+const ALL_AUDIOS: usize = 300;
 
 /// How many columns are named as places to fill.
 const PLACES: usize = 40;
@@ -81,6 +82,8 @@ struct ScriptPage {
     missing: Vec<String>,
     sample: String,
     preview: Option<Preview>,
+    /// Whether the script as it stands could be heard.
+    is_whole: bool,
     has_clients: bool,
     errors: Errors,
     beside: Vec<String>,
@@ -217,9 +220,9 @@ impl KeyRow {
         choices(
             &self.action,
             &[
-                ("opt_out", "opts out: on the Do-Not-Call list at once"),
-                ("tag", "puts a tag on the person:"),
-                ("transfer", "hands the call to this number:"),
+                ("opt_out", "opts out for good"),
+                ("tag", "puts on this tag:"),
+                ("transfer", "hands over to:"),
             ],
         )
     }
@@ -337,7 +340,10 @@ pub(super) async fn save_inbound(
 async fn shown_script(state: &ApiState, visit: &Visit, id: CampaignId, which: Which) -> Answer {
     visit.require(Role::Admin)?;
     let view = existing(state, id).await?;
-    let written = Written::of(which.of(&view.campaign.settings));
+    let mut written = Written::of(which.of(&view.campaign.settings));
+    if which == Which::Outbound && written.steps.is_empty() {
+        written.steps.push(StepRow::kind("say"));
+    }
     let page_of = script_page(state, visit, &view, which, written, Vec::new()).await?;
     Ok(page(&page_of))
 }
@@ -476,6 +482,7 @@ async fn script_page(
         missing,
         sample,
         preview,
+        is_whole: script.is_some(),
         has_clients: view.progress.client_count() > 0,
         beside: errors.beside(&[path, "file", super::STALE]),
         errors,
@@ -543,10 +550,12 @@ async fn lines(state: &ApiState, heard: Hearing) -> Result<Vec<(&'static str, St
 
 /// The audio there is, and what the steps play beside it.
 async fn audios(state: &ApiState, steps: &[StepRow]) -> Result<Vec<(String, String)>, Trouble> {
-    if !steps.iter().any(|step| step.kind == "play") {
+    let plays = steps.iter().filter(|step| step.kind == "play").count();
+    if plays == 0 {
         return Ok(Vec::new());
     }
-    let newest = state.store().audios(None, AUDIOS).await?.items;
+    let most = AUDIOS.min(ALL_AUDIOS / plays);
+    let newest = state.store().audios(None, u32::try_from(most).unwrap_or(1)).await?.items;
     let mut audios: Vec<(String, String)> =
         newest.into_iter().map(|audio| (audio.id.to_string(), audio.name)).collect();
     for step in steps {

@@ -5,8 +5,10 @@ use axum::extract::State;
 use callcore::campaign::RunState;
 use callcore::client::ClientStatus;
 use callcore::id::CampaignId;
+use callcore::port::CampaignView;
 use callcore::preview::SECONDS_A_CALL;
 
+use super::super::campaign::changes::short;
 use super::super::campaign::existing;
 use super::super::frame::{Answer, Shell, Visit, page};
 use super::super::when::{When, count, counted};
@@ -48,7 +50,8 @@ struct ZoneRow {
 
 struct Obstacle {
     words: &'static str,
-    href: String,
+    /// None if the visitor may not go there.
+    href: Option<String>,
     link: &'static str,
 }
 
@@ -58,7 +61,7 @@ pub(super) async fn show(
     Id(id): Id<CampaignId>,
 ) -> Answer {
     let view = existing(&state, id).await?;
-    let (campaign, settings) = (&view.campaign, &view.campaign.settings);
+    let settings = &view.campaign.settings;
     let outlook = outlook(&state, &view, visit.now).await?;
     let mut reasons: Vec<(String, u64)> = outlook
         .left_out
@@ -112,8 +115,8 @@ pub(super) async fn show(
         ),
         zones: zones.into_iter().take(ZONES).map(|(_, row)| row).collect(),
         missing: missing.collect(),
-        obstacles: obstacles(&setup, campaign.state, view.progress.client_count(), settings),
-        settings: words::settings(settings),
+        obstacles: obstacles(&visit, &view),
+        settings: short(words::settings(settings)),
         all_stopped: state.store().account().await?.stopped.is_some(),
         setup,
     }))
@@ -123,28 +126,24 @@ fn pace(a_minute: f64) -> String {
     if a_minute < 10.0 { format!("{a_minute:.1}") } else { format!("{a_minute:.0}") }
 }
 
-fn obstacles(
-    setup: &Setup,
-    state: RunState,
-    clients: u64,
-    settings: &callcore::campaign::Settings,
-) -> Vec<Obstacle> {
-    let mut obstacles = Vec::new();
+fn obstacles(visit: &Visit, view: &CampaignView) -> Vec<Obstacle> {
+    let (id, state) = (view.campaign.id, view.campaign.state);
     if state != RunState::Draft {
-        let href = format!("/campaigns/{}", setup.id);
+        let href = Some(format!("/campaigns/{id}"));
         let words = "The campaign was started already.";
-        obstacles.push(Obstacle { words, href, link: "To the campaign" });
-        return obstacles;
+        return vec![Obstacle { words, href, link: "To the campaign" }];
     }
-    if clients == 0 {
-        let href = Step::List.path(setup.id);
-        let words = "There is nobody to call yet.";
-        obstacles.push(Obstacle { words, href, link: "Add a list" });
+    let step = |words, step: Step, link| {
+        let href = (visit.principal.role >= step.role()).then(|| step.path(id));
+        Obstacle { words, href, link }
+    };
+    let mut obstacles = Vec::new();
+    if view.progress.client_count() == 0 {
+        obstacles.push(step("There is nobody to call yet.", Step::List, "Add a list"));
     }
-    if settings.script.steps.is_empty() {
-        let href = Step::Script.path(setup.id);
+    if view.campaign.settings.script.steps.is_empty() {
         let words = "Whoever answers would hear nothing.";
-        obstacles.push(Obstacle { words, href, link: "Write the script" });
+        obstacles.push(step(words, Step::Script, "Write the script"));
     }
     obstacles
 }

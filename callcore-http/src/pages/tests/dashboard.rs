@@ -76,6 +76,6 @@ async fn what_needs_attention_on_the_page_is_what_the_api_says() {
         let link = need["link"].as_str().unwrap();
         assert!(page.contains(&format!("href=\"{link}\"")), "{link}: {page}");
     }
-    assert!(page.contains("2 rows of a list for Renewals were refused"), "{page}");
-    assert!(page.contains("Renewals is finished"), "{page}");
+    assert!(page.contains("2 rows were refused of a list for \u{2068}Renewals\u{2069}"), "{page}");
+    assert!(page.contains("\u{2068}Renewals\u{2069} is finished"), "{page}");
 }

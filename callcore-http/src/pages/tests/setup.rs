@@ -89,7 +89,7 @@ async fn a_campaign_goes_all_the_way_from_a_file_to_its_end() {
 
     let report = admin.read(&at("report")).await;
     assert!(report.contains("<bdi>n/a</bdi>") && report.contains("line 2"), "{report}");
-    assert!(report.contains("Add 1<"), "{report}");
+    assert!(report.contains("Add 1 person<"), "{report}");
     let refused = admin.open(&at("refused.csv")).await;
     assert_eq!(
         refused.text(),
@@ -561,4 +561,42 @@ async fn whoever_is_erased_is_in_no_list_that_waits() {
     assert_eq!(world.delete(&path).await.status, StatusCode::OK);
     let gone = admin.open(&format!("/campaigns/{id}/setup/columns")).await;
     assert!(admin.follow(&gone).await.contains("No list waits here any more"));
+}
+
+#[tokio::test]
+async fn a_list_with_thousands_of_columns_and_a_long_script_make_no_large_page() {
+    let world = World::new();
+    let admin = Person::new(&world, Role::Admin).await;
+    let mut list = "Phone".to_owned();
+    for column in 0..1_900 {
+        list.push_str(&format!(",{} <&> {column}", "Column".repeat(5)));
+    }
+    list.push('\n');
+    for row in 0..9 {
+        list.push_str(&format!(
+            "212555010{row}{}\n",
+            format!(",{}", "<&>".repeat(30)).repeat(1_900)
+        ));
+    }
+    let id = begun(&admin, list.as_bytes()).await;
+    let columns = admin.read(&format!("/campaigns/{id}/setup/columns")).await;
+    assert!(columns.len() < super::LARGEST_PAGE, "{}", columns.len());
+    assert!(columns.contains("value=\"Phone\" list=\"columns\""), "{columns}");
+    let path = format!("/campaigns/{id}/setup/columns");
+    let unknown = admin.post(&path, &[("phone", "Phone"), ("tags", "Colour")]).await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(unknown.text().contains("id=\"e-tags\">There is no column &#34;Colour&#34;."));
+    admin.post(&path, &[("phone", "Phone")]).await;
+    admin.post(&format!("/campaigns/{id}/setup/report"), &[]).await;
+    let say = "Hello & goodbye. ".repeat(150);
+    let steps: Vec<(String, &str)> = (0..10)
+        .flat_map(|at| [(format!("step_{at}_kind"), "say"), (format!("step_{at}_say"), &*say)])
+        .collect();
+    let steps: Vec<(&str, &str)> = steps.iter().map(|(name, value)| (&**name, *value)).collect();
+    let saved = script(&admin, (&id, "script"), &steps).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text());
+    for path in ["", "/changes", "/setup/script", "/setup/start", "/setup/list"] {
+        let page = admin.read(&format!("/campaigns/{id}{path}")).await;
+        assert!(page.len() < super::LARGEST_PAGE, "{path}: {}", page.len());
+    }
 }
