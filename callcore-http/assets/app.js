@@ -129,9 +129,10 @@ document.addEventListener("change", (event) => {
 });
 
 // Reviews in place, by button or key.
+const act = document.getElementById("act");
 async function review(row, status) {
   const link = row.querySelector("a[data-unfold]");
-  const body = new URLSearchParams(new FormData(document.getElementById("act")));
+  const body = new URLSearchParams(new FormData(act));
   body.set("status", status);
   const answer = await fetch(link.href + "/review", { method: "POST", body }).catch(() => null);
   if (!answer?.ok) { location.href = link.href; return; }
@@ -148,7 +149,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   let row = event.target.closest("tbody tr");
-  if (!row || !document.getElementById("act") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
+  if (!row || !act || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
   if (row.matches(".unfolded")) row = row.previousElementSibling;
   const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
   if (status && row.querySelector(".review")) review(row, status);
