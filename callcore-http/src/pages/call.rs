@@ -27,8 +27,8 @@ use crate::request::Id;
 use crate::state::ApiState;
 
 pub(super) use acts::{
-    call_now, incomplete, note, refusal, reschedule, retry, review, skip, skip_reason, tag,
-    time_to_come, trouble_of,
+    call_now, incomplete, note, refusal, reschedule, retry, review, skip, skip_fields, skip_reason,
+    tag, time_to_come, trouble_of,
 };
 pub(super) use offer::{Offer, reasons};
 
