@@ -25,7 +25,11 @@ use crate::state::ApiState;
 use crate::upload::{Upload, receive};
 
 /// The file types a list may have, for the browser's choice of files.
+#[cfg(not(feature = "xlsx"))]
 pub(in super::super) const ACCEPT: &str = ".csv,.tsv,.txt,text/csv,text/plain";
+#[cfg(feature = "xlsx")]
+pub(in super::super) const ACCEPT: &str = ".xlsx,.csv,.tsv,.txt,text/csv,text/plain,\
+    application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What a list that was typed is called.
 const PASTED: &str = "pasted rows";
