@@ -1,8 +1,11 @@
 //! The pages as a browser meets them.
 
+mod audit;
 mod call;
 mod client;
+mod dnc;
 mod history;
+mod settings;
 mod upcoming;
 
 use axum::http::{StatusCode, header};
