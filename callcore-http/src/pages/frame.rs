@@ -151,15 +151,20 @@ pub(super) struct NavItem {
 }
 
 impl Shell {
-    pub(super) fn nav(&self) -> [NavItem; 5] {
-        [
-            ("/dashboard", "Dashboard"),
-            ("/campaigns", "Campaigns"),
-            ("/calls/upcoming", "Upcoming"),
-            ("/calls/history", "History"),
-            ("/dnc", "Do not call"),
-        ]
-        .map(|(href, label)| NavItem { href, label, current: href == self.section })
+    /// The pages this person may open.
+    pub(super) fn nav(&self) -> Vec<NavItem> {
+        let pages = [
+            ("/dashboard", "Dashboard", Role::Viewer),
+            ("/campaigns", "Campaigns", Role::Viewer),
+            ("/calls/upcoming", "Upcoming", Role::Viewer),
+            ("/calls/history", "History", Role::Viewer),
+            ("/dnc", "Do not call", Role::Viewer),
+            ("/audit", "Audit", Role::Admin),
+            ("/settings", "Settings", Role::Viewer),
+        ];
+        let mine = pages.into_iter().filter(|(_, _, role)| *role == Role::Viewer || self.admin);
+        mine.map(|(href, label, _)| NavItem { href, label, current: href == self.section })
+            .collect()
     }
 
     /// The frame of a page that keeps itself up to date.
