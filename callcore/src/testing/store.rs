@@ -190,6 +190,7 @@ macro_rules! store_conformance {
                 i7_a_campaign_that_only_waited_for_the_removed_is_finished
                 i8_a_draft_is_deleted_with_everything_that_is_its_own
                 i8_test_calls_of_a_deleted_draft_are_nobodys
+                i8_a_draft_goes_as_a_whole_or_not_at_all
                 i8_only_a_draft_is_deleted
             }
             calls {
