@@ -1,5 +1,8 @@
 //! callcore's carrier on Twilio Programmable Voice.
 
 mod answer;
+mod events;
+mod fields;
+mod hook;
 pub mod signature;
 pub mod twiml;
