@@ -1,6 +1,8 @@
 //! callcore's carrier on Twilio Programmable Voice.
 
 mod answer;
+mod api;
+pub mod config;
 mod events;
 mod fields;
 mod hook;
