@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use callcore::account::Day;
 use callcore::call::Intent;
 use callcore::campaign::{RunState, Settings};
 use callcore::client::{ClientZone, ZoneSource};
-use callcore::engine::{Facts, Lease, decide};
+use callcore::engine::{AccountFacts, Facts, Lease, Person, decide};
 use callcore::id::{CallId, CampaignId, ClientId};
 use callcore::time::SeededEntropy;
 use callcore_benches::start;
@@ -29,7 +30,7 @@ fn facts() -> Facts {
     Facts {
         call: CallId::new(start(), &entropy),
         campaign: CampaignId::new(start(), &entropy),
-        client: ClientId::new(start(), &entropy),
+        client: Some(ClientId::new(start(), &entropy)),
         phone: "+12125550123".parse().expect("a literal number"),
         attempt: 2,
         intent: Intent::Plan,
@@ -44,9 +45,22 @@ fn facts() -> Facts {
         dnc: None,
         number_live: false,
         number_dials: vec![start() - chrono::TimeDelta::hours(30)],
+        number_ends: Vec::new(),
+        campaign_day: Day::default(),
+        account: Arc::new(AccountFacts {
+            stopped: false,
+            settings: Arc::default(),
+            today: Day::default(),
+            in_flight: 0,
+            next_dial_at: start(),
+        }),
         client_dials: 1,
-        name: "Ada Lovelace".to_owned(),
-        fields: vec![("Phone".to_owned(), "(212) 555-0123".to_owned())],
+        person: Person {
+            name: "Ada Lovelace".to_owned(),
+            columns: vec![("Phone".to_owned(), "(212) 555-0123".to_owned())],
+            ..Person::default()
+        },
+        audio: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use callcore::desk::Desk;
 use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::{CallId, CampaignId, ImportId};
-use callcore::import::{ImportReport, Importer, Mapping, Parsed};
+use callcore::import::{DuplicatePolicy, ImportReport, Importer, Mapping, Parsed};
 use callcore::memory::MemoryStore;
 use callcore::phone::Region;
 use callcore::port::{
@@ -63,6 +63,10 @@ impl Telephony for Instant {
     async fn recording(&self, _: &str) -> Result<Option<Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        Ok(())
+    }
 }
 
 struct World {
@@ -91,6 +95,7 @@ async fn world(store: Arc<dyn Store>, folder: Option<tempfile::TempDir>) -> Worl
         campaign,
         file_name: "bench.csv".to_owned(),
         columns: importer.columns().to_vec(),
+        duplicates: DuplicatePolicy::default(),
     };
     let import = store.begin_import(by, new).await.expect("a draft takes clients");
     let rows: Vec<_> = importer

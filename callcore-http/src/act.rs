@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use callcore::port::{ActError, By, Effect, Idempotency, Refused, SavedReply};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::auth::Principal;
@@ -106,6 +107,24 @@ impl Act {
             Ok(effect) => {
                 self.state.wake();
                 Ok(saved(&reply(self.status, &effect, self.state.carrier().kind())))
+            }
+            Err(error) => Err(self.refused(error).await),
+        }
+    }
+
+    /// The answer to what was done, with a secret in it that is kept nowhere: whoever repeats the
+    /// request gets the answer without.
+    pub(crate) async fn finish_showing(
+        self,
+        effect: Result<Effect, ActError>,
+        show: impl FnOnce(&mut Value),
+    ) -> Result<Response, Early> {
+        match effect {
+            Ok(effect) => {
+                self.state.wake();
+                let mut body = dto::effect(&effect, self.state.carrier().kind());
+                show(&mut body);
+                Ok(dto::json(self.status, &body))
             }
             Err(error) => Err(self.refused(error).await),
         }

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callcore::actor::Actor;
-use callcore::campaign::Settings;
-use callcore::id::ImportId;
+use callcore::campaign::{FieldError, Settings};
+use callcore::id::{CampaignId, ImportId};
 use callcore::import::{
-    ImportError, ImportFailure, ImportReport, Importer, Parsed, Rejection, Row,
+    DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Parsed,
+    Reject, Roll, Row,
 };
 use callcore::port::{
     ActError, BeginImport, By, CampaignView, Import, ImportStatus, StoreErrorKind,
 };
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::act::{Act, Early};
 use crate::problem::{Problem, chain};
@@ -33,23 +34,78 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(32);
 
+/// What clients sent as JSON are said to come from.
+const JSON_NAME: &str = "api";
+
+/// Clients that were sent, of which nothing has come in yet.
+pub(crate) struct List {
+    name: String,
+    columns: Vec<String>,
+    duplicates: DuplicatePolicy,
+    rows: Rows,
+}
+
+enum Rows {
+    File(Box<Importer<File>>),
+    Read(Vec<Parsed>),
+}
+
+impl List {
+    /// Opens an uploaded file and reads its column names.
+    pub(crate) async fn open(upload: Upload, settings: &Settings) -> Result<Self, Problem> {
+        let Upload { file, name, mapping, duplicates, .. } = upload;
+        let region = settings.default_region;
+        let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
+        let importer = opened.map_err(|error| internal(&error))?;
+        let importer = importer.map_err(|error| unreadable(&error))?;
+        Ok(Self {
+            name,
+            columns: importer.columns().to_vec(),
+            duplicates: DuplicatePolicy {
+                guessed_external_ids: importer.guessed_external_ids(),
+                ..duplicates
+            },
+            rows: Rows::File(Box::new(importer.leaving_duplicates_to_store())),
+        })
+    }
+
+    /// Clients that came as JSON.
+    pub(crate) fn of_json(clients: JsonClients, duplicates: DuplicatePolicy) -> Self {
+        let JsonClients { columns, parsed } = clients;
+        Self { name: JSON_NAME.to_owned(), columns, duplicates, rows: Rows::Read(parsed) }
+    }
+
+    /// What the list is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Rows {
+    /// Reads all rows on a thread of its own. Whoever takes no more batches ends it.
+    fn read(self) -> (mpsc::Receiver<Batch>, JoinHandle<Result<(), ImportError>>) {
+        let (sender, batches) = mpsc::channel(1);
+        let reader = spawn_blocking(move || match self {
+            Self::File(importer) => read(*importer, &sender),
+            Self::Read(rows) => read(rows.into_iter().map(Ok), &sender),
+        });
+        (batches, reader)
+    }
+}
+
 /// Begins an import and waits a while for its end. What is returned may still be running.
 pub(crate) async fn import(
     state: &ApiState,
     act: Act,
     campaign: &CampaignView,
-    upload: Upload,
+    list: List,
 ) -> Result<Import, Early> {
-    let settings = campaign.campaign.settings.clone();
-    let Upload { file, name, mapping, .. } = upload;
-    let region = settings.default_region;
-    let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
-    let importer = opened.map_err(|error| internal(&error))?.map_err(|error| unreadable(&error))?;
     let new = BeginImport {
         id: ImportId::new(act.now(), state.entropy()),
         campaign: campaign.campaign.id,
-        file_name: name,
-        columns: importer.columns().to_vec(),
+        file_name: list.name,
+        columns: list.columns,
+        duplicates: list.duplicates,
     };
     let begun = match state.store().begin_import(act.by(), new).await {
         Ok(begun) => begun,
@@ -58,11 +114,11 @@ pub(crate) async fn import(
     let job = Job {
         state: state.clone(),
         actor: act.by().actor.clone(),
-        settings,
+        settings: campaign.campaign.settings.clone(),
         import: begun.clone(),
     };
     // A task of its own, so that a reader who goes away does not stop it.
-    let running = tokio::spawn(job.run(importer.leaving_duplicates_to_store()));
+    let running = tokio::spawn(job.run(list.rows));
     let patience = state.import_patience();
     if patience.is_zero() {
         return Ok(begun);
@@ -73,6 +129,28 @@ pub(crate) async fn import(
     }
 }
 
+/// What an import of the list would come to. Nothing is changed, and the report is whole however
+/// long it takes: there is nothing that could be asked for later.
+pub(crate) async fn check(
+    state: &ApiState,
+    campaign: CampaignId,
+    list: List,
+) -> Result<(ImportStatus, ImportReport), Problem> {
+    let (mut report, mut roll) = (ImportReport::default(), Roll::default());
+    let (mut batches, reader) = list.rows.read();
+    let desk = state.desk();
+    while let Some(Batch { rows, rejects, .. }) = batches.recv().await {
+        for reject in rejects {
+            report.count_rejected(reject.rejection);
+        }
+        desk.check_rows(campaign, list.duplicates, &rows, &mut roll, &mut report).await?;
+    }
+    let ended = reader.await.map_err(|error| internal(&error))?;
+    report.failure = ended.err().map(|error| failure_of(&error));
+    let status = if report.failure.is_some() { ImportStatus::Failed } else { ImportStatus::Done };
+    Ok((status, report))
+}
+
 struct Job {
     state: ApiState,
     actor: Actor,
@@ -80,26 +158,23 @@ struct Job {
     import: Import,
 }
 
-/// Rows as they come off the file; what is wrong with a row is kept without its cells.
+/// Rows as they come off the file.
 #[derive(Default)]
 struct Batch {
     rows: Vec<Row>,
-    rejections: Vec<Rejection>,
+    rejects: Vec<Reject>,
     bytes: usize,
 }
 
 impl Job {
-    async fn run(self, importer: Importer<File>) -> Result<Import, Problem> {
-        let (sender, batches) = mpsc::channel(1);
-        let reader = spawn_blocking(move || read(importer, &sender));
+    async fn run(self, rows: Rows) -> Result<Import, Problem> {
+        let (batches, reader) = rows.read();
         let mut report = ImportReport::default();
         let added = self.add_all(batches, &mut report).await;
         let failure = match (added, reader.await) {
             (Err(error), _) => Some(failure(error)),
             (Ok(()), Ok(Ok(()))) => None,
-            (Ok(()), Ok(Err(error))) => {
-                Some(ImportFailure { code: error.code().to_owned(), message: error.to_string() })
-            }
+            (Ok(()), Ok(Err(error))) => Some(failure_of(&error)),
             (Ok(()), Err(error)) => Some(failure(internal(&error))),
         };
         let status = if failure.is_some() { ImportStatus::Failed } else { ImportStatus::Done };
@@ -136,12 +211,11 @@ impl Job {
         mut batches: mpsc::Receiver<Batch>,
         report: &mut ImportReport,
     ) -> Result<(), ActError> {
-        while let Some(Batch { rows, rejections, .. }) = batches.recv().await {
-            for rejection in rejections {
-                report.count_rejected(rejection);
-            }
+        while let Some(Batch { rows, rejects, .. }) = batches.recv().await {
             let by = By::new(&self.actor, self.state.now());
-            self.state.desk().add_rows(by, &self.import, &self.settings, &rows, report).await?;
+            let desk = self.state.desk();
+            desk.add_rows(by, &self.import, &self.settings, &rows, report).await?;
+            desk.refuse_rows(by, &self.import, rejects, report).await?;
             self.report(ImportStatus::Running, report).await?;
         }
         Ok(())
@@ -157,10 +231,16 @@ impl Job {
     }
 }
 
-/// Reads the file to its end, or until nobody takes its rows any more.
-fn read(importer: Importer<File>, batches: &mpsc::Sender<Batch>) -> Result<(), ImportError> {
+/// Reads a list to its end, or until nobody takes its rows any more.
+fn read(
+    list: impl Iterator<Item = Result<Parsed, ImportError>>,
+    batches: &mpsc::Sender<Batch>,
+) -> Result<(), ImportError> {
+    // An empty cell is a string too, and a row may have 2,000 of them.
+    let size =
+        |cells: &[String]| cells.iter().map(|cell| size_of::<String>() + cell.len()).sum::<usize>();
     let mut batch = Batch::default();
-    for parsed in importer {
+    for parsed in list {
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -171,14 +251,15 @@ fn read(importer: Importer<File>, batches: &mpsc::Sender<Batch>) -> Result<(), I
         };
         match parsed {
             Parsed::Accepted(row) | Parsed::Duplicate(_, row) => {
-                // An empty cell is a string too, and a row may have 2,000 of them.
-                let cell = |cell: &String| size_of::<String>() + cell.len();
-                batch.bytes += row.fields.iter().map(cell).sum::<usize>();
+                batch.bytes += size(&row.fields);
                 batch.rows.push(row);
             }
-            Parsed::Rejected(rejection, _) => batch.rejections.push(rejection),
+            Parsed::Rejected(reject) => {
+                batch.bytes += size(&reject.cells);
+                batch.rejects.push(reject);
+            }
         }
-        let full = batch.rows.len() >= BATCH || batch.rejections.len() >= BATCH;
+        let full = batch.rows.len() >= BATCH || batch.rejects.len() >= BATCH;
         if (full || batch.bytes >= BATCH_BYTES)
             && batches.blocking_send(std::mem::take(&mut batch)).is_err()
         {
@@ -191,11 +272,19 @@ fn read(importer: Importer<File>, batches: &mpsc::Sender<Batch>) -> Result<(), I
 
 /// A file that can't be imported at all: nothing was begun.
 fn unreadable(error: &ImportError) -> Problem {
-    let field = match error {
-        ImportError::UnknownColumn { .. } => "mapping",
-        _ => "file",
+    let code = error.code();
+    let ImportError::UnknownColumn { unknown, .. } = error else {
+        return Problem::of_field(code, "file", error.to_string());
     };
-    Problem::of_field(error.code(), field, error.to_string())
+    let field = |(key, column): &(&str, String)| {
+        let message = format!("there is no column {column:?}");
+        FieldError::new(format!("mapping.{key}"), code, message)
+    };
+    Problem::of_fields(code, error.to_string(), unknown.iter().map(field).collect())
+}
+
+fn failure_of(error: &ImportError) -> ImportFailure {
+    ImportFailure { code: error.code().to_owned(), message: error.to_string() }
 }
 
 fn failure(error: impl Into<Problem>) -> ImportFailure {

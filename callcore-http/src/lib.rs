@@ -2,7 +2,8 @@
 //!
 //! An application makes an [`ApiState`] from its ports and mounts [`router`] wherever it likes.
 //! Nothing answers without a bearer token, a session or a sign-in of the application's own, but
-//! the health checks and webhooks, which their signature lets in.
+//! the health checks, webhooks, which their signature lets in, and what comes with a token of its own:
+//! the result of a call, and the audio of a script under `/media`.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -52,17 +53,25 @@
 mod act;
 mod api;
 pub mod auth;
+mod dnc_importing;
+mod download;
 mod dto;
 mod events;
+mod feed;
 mod health;
 mod importing;
+mod known_tokens;
+mod media;
+mod metrics;
 #[cfg(feature = "pages")]
 mod pages;
 mod problem;
 mod query;
+mod ranged;
 mod request;
 pub mod sign_in;
 mod state;
+mod throttle;
 mod upload;
 mod webhooks;
 
@@ -75,6 +84,7 @@ pub use events::EventSink;
 pub use problem::Problem;
 pub use query::{Instants, Query};
 pub use state::{ApiState, Ports};
+pub use throttle::Source;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
@@ -83,7 +93,7 @@ use axum::response::{IntoResponse, Response};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-/// Everything callcore serves: the API under `/api`, `/webhooks`, `/healthz` and `/readyz`, and with
+/// Everything callcore serves: the API under `/api`, `/media`, `/webhooks`, `/healthz` and `/readyz`, and with
 /// the feature `pages` the web pages, whose links take it that the router is mounted at the root.
 pub fn router(state: ApiState) -> Router {
     let header = |name: HeaderName, value: &'static str| {
@@ -95,6 +105,8 @@ pub fn router(state: ApiState) -> Router {
     router
         .merge(api::routes(&state))
         .merge(health::routes())
+        .merge(metrics::routes())
+        .merge(media::routes())
         .merge(webhooks::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,6 +8,14 @@ use callcore::campaign::{FieldError, SettingsError};
 use callcore::port::{ActError, Refused, StoreError, StoreErrorKind, TelephonyError};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+
+/// How often a store could not do its work for a request, in this process.
+static STORE_ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// See [`STORE_ERRORS`].
+pub(crate) fn store_errors() -> u64 {
+    STORE_ERRORS.load(Ordering::Relaxed)
+}
 
 /// An error as people and programs get it: a problem document (RFC 9457).
 ///
@@ -83,7 +92,12 @@ impl Problem {
     /// One field that breaks a rule with a code of its own.
     pub(crate) fn of_field(code: &'static str, field: &str, message: String) -> Self {
         let errors = vec![FieldError::new(field, code, message.clone())];
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, message).naming(errors)
+        Self::of_fields(code, message, errors)
+    }
+
+    /// The same of several.
+    pub(crate) fn of_fields(code: &'static str, detail: String, errors: Vec<FieldError>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail).naming(errors)
     }
 
     /// The problem with one more member.
@@ -109,6 +123,25 @@ impl Problem {
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// Too much at once: to be tried again after so many seconds.
+    pub(crate) fn too_many(
+        code: &'static str,
+        detail: impl Into<String>,
+        retry_after: u64,
+    ) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail);
+        problem.with("retry_after_seconds", retry_after)
+    }
+
+    /// After how many seconds to try again, if that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self.0.status {
+            StatusCode::SERVICE_UNAVAILABLE => Some(5),
+            _ => self.0.more.get("retry_after_seconds").and_then(Value::as_u64),
+        }
     }
 
     /// The bad fields.
@@ -138,8 +171,8 @@ impl IntoResponse for Problem {
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (self.0.status, media_type, body).into_response();
         let headers = response.headers_mut();
-        if self.0.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.0.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -150,6 +183,7 @@ impl IntoResponse for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        STORE_ERRORS.fetch_add(1, Ordering::Relaxed);
         tracing::error!(error = %chain(&error), "the store could not do its work");
         match error.kind() {
             StoreErrorKind::Unavailable => Self::away("store"),
@@ -183,11 +217,23 @@ impl From<Refused> for Problem {
             Refused::Call(_) => (StatusCode::CONFLICT, "call_state"),
             Refused::Stale { .. } => (StatusCode::PRECONDITION_FAILED, "stale"),
             Refused::AlreadyScheduled(_) => (StatusCode::CONFLICT, "already_scheduled"),
+            Refused::UnknownAudio(_) => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_audio"),
+            Refused::AudioInUse(_) => (StatusCode::CONFLICT, "audio_in_use"),
+            Refused::ImportRunning => (StatusCode::CONFLICT, "import_running"),
+            Refused::Called { .. } => (StatusCode::CONFLICT, "clients_called"),
             Refused::OnDnc => (StatusCode::UNPROCESSABLE_ENTITY, "on_dnc"),
             Refused::NoClients => (StatusCode::CONFLICT, "no_clients"),
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
+            Refused::Erased => (StatusCode::CONFLICT, "erased"),
+            Refused::Inactive => (StatusCode::CONFLICT, "inactive"),
+            Refused::NoConsent => (StatusCode::UNPROCESSABLE_ENTITY, "no_consent"),
+            Refused::NoClient => (StatusCode::CONFLICT, "no_client"),
+            Refused::TooManyTags => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_tags"),
             Refused::TooFar => (StatusCode::UNPROCESSABLE_ENTITY, "too_far"),
             Refused::InProgress => (StatusCode::CONFLICT, "in_progress"),
+            Refused::NameTaken => (StatusCode::CONFLICT, "name_taken"),
+            Refused::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
+            Refused::UserDisabled => (StatusCode::CONFLICT, "user_disabled"),
         };
         let problem = Self::new(status, code, refused.to_string());
         match refused {
@@ -195,6 +241,10 @@ impl From<Refused> for Problem {
             Refused::Transition(error) => problem.with("state", error.from.as_str()),
             Refused::Call(state) => problem.with("state", state.as_str()),
             Refused::Stale { current } => problem.with("settings_version", current),
+            Refused::AudioInUse(campaign) => problem.with("campaign_id", campaign.to_string()),
+            Refused::Called { called, uncalled } => {
+                problem.with("called", called).with("uncalled", uncalled)
+            }
             Refused::AlreadyScheduled(call) => problem.with("call_id", call.to_string()),
             Refused::OutsideHours { next_allowed } => {
                 problem.with("next_allowed", json!(next_allowed.map(crate::dto::instant)))

@@ -1,10 +1,11 @@
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use callcore::campaign::FieldError;
-use callcore::port::Cursor;
+use callcore::port::{CallOrder, CallSort, Cursor, SortKey};
 use callcore::time::Zone;
 use chrono::{DateTime, NaiveDate, Utc};
 
@@ -54,6 +55,11 @@ impl FromRequestParts<ApiState> for Query {
 }
 
 impl Query {
+    /// The keys that are left, each once.
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
+        self.pairs.iter().map(|(key, _)| key.clone()).collect()
+    }
+
     /// Every value of a key that may repeat; empty ones don't count.
     pub fn texts(&mut self, key: &str) -> Vec<String> {
         let (taken, rest) =
@@ -111,9 +117,49 @@ impl Query {
         })
     }
 
-    /// Where the list goes on.
+    /// The whole query of a list that is sorted by instants and has no filters: where it goes on, and
+    /// how many rows are wanted.
+    ///
+    /// # Errors
+    ///
+    /// A 400 that names every bad and unknown key.
+    pub fn only_paging(mut self) -> Result<(Option<Cursor>, u32), Problem> {
+        let paging = (self.cursor(), self.limit());
+        self.finish()?;
+        Ok(paging)
+    }
+
+    /// Where a list goes on that is sorted by instants.
     pub fn cursor(&mut self) -> Option<Cursor> {
-        self.one("cursor", |text| Cursor::from_str(text).ok())
+        self.cursor_by(|key| matches!(key, SortKey::At(_)))
+    }
+
+    /// Where a list goes on whose keys are of a certain kind.
+    pub fn cursor_by(&mut self, of_list: impl Fn(&SortKey) -> bool) -> Option<Cursor> {
+        self.one("cursor", |text| Cursor::from_str(text).ok().filter(|cursor| of_list(&cursor.key)))
+    }
+
+    /// In which order calls are listed, of those the list has, and where it goes on.
+    pub fn call_order(&mut self, sorts: &[CallSort]) -> (Option<CallOrder>, Option<Cursor>) {
+        let order = self.one("sort", |text| {
+            let (descending, name) = match text.strip_prefix('-') {
+                Some(name) => (true, name),
+                None => (false, text),
+            };
+            let by = match name {
+                "date" => CallSort::Date,
+                "name" => CallSort::Name,
+                "duration" => CallSort::Duration,
+                _ => return None,
+            };
+            sorts.contains(&by).then_some(CallOrder { by, descending })
+        });
+        let cursor = self.cursor_by(|key| match order.map_or(CallSort::Date, |order| order.by) {
+            CallSort::Date => matches!(key, SortKey::At(_)),
+            CallSort::Name => matches!(key, SortKey::Text(_)),
+            CallSort::Duration => matches!(key, SortKey::Number(_)),
+        });
+        (order, cursor)
     }
 
     /// The viewer's zone, under `zone`.

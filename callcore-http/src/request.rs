@@ -2,12 +2,13 @@
 
 use std::str::FromStr;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use callcore::campaign::FieldError;
-use http_body_util::LengthLimitError;
+use callcore::text::{self, TextError};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -17,6 +18,9 @@ use crate::state::ApiState;
 
 /// The largest JSON body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// How many times what is allowed is read of a larger body before it is refused.
+const MAX_DROPPED_TIMES: usize = 8;
 
 /// An id in the path. One that can't be an id names nothing: 404.
 #[derive(Debug, Clone, Copy)]
@@ -45,13 +49,20 @@ impl FromRequest<ApiState> for Change {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, Problem> {
+        Self::read(request, state, MAX_BODY).await
+    }
+}
+
+impl Change {
+    /// Reads a change whose body has at most so many bytes.
+    pub(crate) async fn read(
+        request: Request,
+        state: &ApiState,
+        max_body: usize,
+    ) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         Query::from_request_parts(&mut parts, state).await?.finish()?;
-        let body = axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
-            let cause = std::error::Error::source(&error);
-            let too_large = cause.is_some_and(<dyn std::error::Error>::is::<LengthLimitError>);
-            if too_large { too_large_body() } else { broken_off() }
-        })?;
+        let body = whole(body, max_body).await?;
         Ok(Self {
             method: parts.method.clone(),
             path: path_of(&parts),
@@ -59,15 +70,32 @@ impl FromRequest<ApiState> for Change {
             body,
         })
     }
-}
 
-impl Change {
     /// The fields of the JSON object in the body. An empty body is an object without fields.
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
-        match self.json()? {
-            Value::Object(object) => Ok(Fields { object, errors: Vec::new() }),
-            _ => Err(Problem::field("", "invalid", "must be an object")),
+        Fields::of(self.json()?)
+    }
+
+    /// The version of the settings that were changed, from `If-Match`.
+    pub(crate) fn settings_version(&self) -> Result<u32, Problem> {
+        let Some(tag) = self.headers.get(header::IF_MATCH) else {
+            let detail = "send the settings_version you changed as If-Match";
+            let status = StatusCode::PRECONDITION_REQUIRED;
+            return Err(Problem::new(status, "if_match_required", detail));
+        };
+        let tag = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
+        tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
+    }
+
+    /// A document with the fields in the body laid over its own.
+    pub(crate) fn over(&self, mut document: Value) -> Result<Value, Problem> {
+        let (Value::Object(fields), Value::Object(change)) = (&mut document, self.json()?) else {
+            return Err(Problem::field("", "invalid", "must be an object"));
+        };
+        for (field, value) in change {
+            fields.insert(field, value);
         }
+        Ok(document)
     }
 
     /// The JSON document in the body; an empty body is `{}`.
@@ -101,6 +129,23 @@ impl Change {
             .collect();
         if nul.is_empty() { Ok(json) } else { Err(Problem::fields(nul)) }
     }
+}
+
+/// A body as a whole. Of one that is too large some more is read and dropped: whoever is hung up on
+/// while sending does not get to read why.
+async fn whole(body: Body, max_body: usize) -> Result<Bytes, Problem> {
+    let (mut body, mut kept, mut len) = (body.into_data_stream(), Vec::new(), 0);
+    while let Some(bytes) = body.next().await {
+        let bytes = bytes.map_err(|_| broken_off())?;
+        len += bytes.len();
+        if len > MAX_DROPPED_TIMES * max_body {
+            break;
+        }
+        if len <= max_body {
+            kept.extend_from_slice(&bytes);
+        }
+    }
+    if len > max_body { Err(too_large_body()) } else { Ok(kept.into()) }
 }
 
 /// Whether a text in it holds a NUL, which no database keeps.
@@ -143,6 +188,14 @@ pub(crate) struct Fields {
 }
 
 impl Fields {
+    /// The fields of a document that must be an object.
+    pub(crate) fn of(document: Value) -> Result<Self, Problem> {
+        match document {
+            Value::Object(object) => Ok(Self { object, errors: Vec::new() }),
+            _ => Err(Problem::field("", "invalid", "must be an object")),
+        }
+    }
+
     /// A field that may be absent or null.
     pub(crate) fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
         let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
@@ -159,6 +212,56 @@ impl Fields {
             return None;
         }
         self.optional(field)
+    }
+
+    /// A field that may be absent; null is an answer of its own.
+    pub(crate) fn nullable<T: DeserializeOwned>(&mut self, field: &str) -> Option<Option<T>> {
+        if self.object.get(field)?.is_null() {
+            self.object.shift_remove(field);
+            return Some(None);
+        }
+        self.optional(field).map(Some)
+    }
+
+    /// A text of one line, trimmed, that may be absent or null; none if nothing is left of it.
+    pub(crate) fn line(&mut self, field: &str, max: usize) -> Option<String> {
+        let text: String = self.optional(field)?;
+        self.text(field, text::line(&text, max))
+    }
+
+    /// A text of several lines, trimmed, that may be absent or null; none if nothing is left of it.
+    pub(crate) fn lines(&mut self, field: &str, max: usize) -> Option<String> {
+        let text: String = self.optional(field)?;
+        self.text(field, text::lines(&text, max))
+    }
+
+    /// Takes a text, or says what is wrong with it.
+    pub(crate) fn text(&mut self, field: &str, read: Result<String, TextError>) -> Option<String> {
+        match read {
+            Ok(text) => Some(text).filter(|text| !text.is_empty()),
+            Err(error) => {
+                self.refuse(field, error.code(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Reads an object that stands in a field; its fields are named after both.
+    pub(crate) fn object<T>(
+        &mut self,
+        field: &str,
+        object: Map<String, Value>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut inner = Self { object, errors: Vec::new() };
+        let value = read(&mut inner);
+        for unknown in inner.object.keys() {
+            inner.errors.push(FieldError::new(unknown, "unknown_field", "is not known here"));
+        }
+        for error in inner.errors {
+            self.refuse(&format!("{field}.{}", error.field), &error.code, &*error.message);
+        }
+        value
     }
 
     /// Says what is wrong with a field.

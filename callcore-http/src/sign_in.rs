@@ -9,8 +9,9 @@ use axum::http::HeaderMap;
 use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use callcore::actor::Actor;
 use callcore::id::UserId;
-use callcore::port::{StoreError, User};
+use callcore::port::{ActError, By, Invitation, Refused, StoreError, User};
 use callcore::time::Entropy;
 use chrono::TimeDelta;
 
@@ -18,15 +19,28 @@ use crate::auth::{COOKIE, digest, session_secret};
 use crate::problem::Problem;
 use crate::request::internal;
 use crate::state::ApiState;
+use crate::throttle::Source;
 
 /// How long a sign-in link is good.
 pub const LINK_LIFE: TimeDelta = TimeDelta::minutes(15);
+
+/// How long an invitation is good.
+pub const INVITATION_LIFE: TimeDelta = TimeDelta::days(3);
 
 /// How long a session lasts.
 pub const SESSION_LIFE: TimeDelta = TimeDelta::days(7);
 
 /// The longest password that is looked at, in bytes.
 const MAX_PASSWORD: usize = 1_000;
+
+/// The shortest password that somebody may choose, in characters.
+pub const MIN_PASSWORD_CHARS: usize = 10;
+
+/// What a token's secret begins with, so that one that leaked is known for what it is.
+pub(crate) const TOKEN_PREFIX: &str = "cc_";
+
+/// How long the random part of a secret is: 256 bits.
+pub(crate) const SECRET_CHARS: usize = 43;
 
 /// Somebody who just signed in.
 #[derive(Debug, Clone)]
@@ -72,23 +86,128 @@ pub async fn redeem_link(state: &ApiState, secret: &str) -> Result<Option<Signed
 }
 
 /// Signs in by name and password; none if they don't belong together. A name nobody has takes as
-/// long as a wrong password.
+/// long as a wrong password, and so does somebody who is disabled.
 ///
 /// # Errors
 ///
-/// The store failed.
+/// A 429 if the name, or the place the request comes from, guessed too often; or the store failed.
 pub async fn with_password(
     state: &ApiState,
     name: &str,
     password: String,
+    source: Option<&Source>,
 ) -> Result<Option<SignedIn>, Problem> {
-    let user = state.store().user(name).await?;
+    state.throttle().admit(name, source, state.wall_now()).map_err(too_many_guesses)?;
+    let user = state.store().user(name).await?.filter(|user| !user.disabled);
     let known = user.as_ref().and_then(|user| user.password_hash.clone());
     let right = check_password(state, password, known).await?;
     match user {
-        Some(user) if right => Ok(Some(open_session(state, user).await?)),
+        Some(user) if right => {
+            state.throttle().forgive(name, source);
+            Ok(Some(open_session(state, user).await?))
+        }
         _ => Ok(None),
     }
+}
+
+fn too_many_guesses(wait: TimeDelta) -> Problem {
+    // Rounded up: who comes back at the last second is not sent away again.
+    let seconds = wait.num_seconds().unsigned_abs() + 1;
+    let detail = "too many attempts to sign in; wait, or ask an admin for a link";
+    Problem::too_many("too_many_attempts", detail, seconds)
+}
+
+/// The secret of an invitation, good for one use within [`INVITATION_LIFE`], and what the store
+/// keeps of it.
+#[must_use]
+pub fn new_invitation(state: &ApiState) -> (String, Invitation) {
+    let secret = new_secret(state.entropy());
+    let expires = state.wall_now() + INVITATION_LIFE;
+    let invitation = Invitation { secret: digest(&secret), expires };
+    (secret, invitation)
+}
+
+/// Where somebody accepts an invitation: whole where the application's origin is known, else the
+/// path within it.
+#[must_use]
+pub fn invitation_link(state: &ApiState, secret: &str) -> String {
+    state.address_of(&format!("/invitation?link={secret}"))
+}
+
+/// The secret in a link, or the secret itself.
+pub(crate) fn secret_of(link: &str) -> &str {
+    link.rsplit_once("link=").map_or(link, |(_, secret)| secret)
+}
+
+/// Whom an invitation is for; none if it was used, replaced, or has ended. Asking does not use it
+/// up.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn invited(state: &ApiState, secret: &str) -> Result<Option<User>, StoreError> {
+    state.store().invited(digest(secret), state.wall_now()).await
+}
+
+/// Checks a password somebody chooses. The only rules are those that keep guessing hopeless.
+///
+/// # Errors
+///
+/// The rule it breaks, in words.
+pub fn check_new_password(name: &str, password: &str) -> Result<(), String> {
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        return Err(format!("at least {MIN_PASSWORD_CHARS} characters"));
+    }
+    if password.len() > MAX_PASSWORD {
+        return Err(format!("at most {MAX_PASSWORD} bytes"));
+    }
+    if password.to_lowercase() == name.to_lowercase() {
+        return Err("must not be the user name".to_owned());
+    }
+    let mut chars = password.chars();
+    let first = chars.next();
+    if chars.all(|c| Some(c) == first) {
+        return Err("must not be one character over and over".to_owned());
+    }
+    Ok(())
+}
+
+/// Gives somebody who was invited a password and signs them in; none if the invitation was used,
+/// replaced, or has ended. The password was checked before.
+///
+/// # Errors
+///
+/// The store failed.
+pub async fn accept_invitation(
+    state: &ApiState,
+    secret: &str,
+    password: String,
+) -> Result<Option<SignedIn>, Problem> {
+    let Some(user) = invited(state, secret).await? else { return Ok(None) };
+    let hash = hash_in_turn(state, password).await?;
+    let actor = Actor::User(user.name);
+    let by = By::new(&actor, state.now());
+    let accepted =
+        state.store().accept_invitation(by, digest(secret), hash, state.wall_now()).await;
+    match accepted {
+        Ok(view) => Ok(Some(open_session(state, view.user).await?)),
+        Err(ActError::Refused(Refused::NotFound)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A password's hash, made when it is its turn: each takes 19 MiB.
+pub(crate) async fn hash_in_turn(state: &ApiState, password: String) -> Result<String, Problem> {
+    let permit = state.password_checks().acquire_owned().await;
+    let permit = permit.map_err(|error| internal(&error))?;
+    let mut salt = [0; 16];
+    state.entropy().fill(&mut salt);
+    let hashed = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        hash_with(&password, &salt)
+    });
+    // Nothing but its length keeps a password from being hashed, and that was checked.
+    hashed.await.map_err(|error| internal(&error))?.ok_or_else(Problem::internal)
 }
 
 /// Ends the session of a request, if it has one, and returns the cookie that clears the browser's.
@@ -164,6 +283,11 @@ fn hash_with(password: &str, salt: &[u8]) -> Option<String> {
     let hash: PasswordHash =
         Argon2::default().hash_password_with_salt(password.as_bytes(), salt).ok()?;
     Some(hash.to_string())
+}
+
+/// The secret of a new token.
+pub(crate) fn new_token(entropy: &dyn Entropy) -> String {
+    format!("{TOKEN_PREFIX}{}", new_secret(entropy))
 }
 
 fn new_secret(entropy: &dyn Entropy) -> String {
@@ -242,11 +366,12 @@ mod tests {
             ("bob", "", false),
             ("nobody", "correct horse", false),
         ] {
-            let signed_in = with_password(&world.state, name, password.to_owned()).await.unwrap();
+            let signed_in =
+                with_password(&world.state, name, password.to_owned(), None).await.unwrap();
             assert_eq!(signed_in.is_some(), right, "{name} {password}");
         }
         let long = "x".repeat(MAX_PASSWORD + 1);
-        assert!(with_password(&world.state, "ada", long.clone()).await.unwrap().is_none());
+        assert!(with_password(&world.state, "ada", long.clone(), None).await.unwrap().is_none());
         assert!(hash_password(&long, world.state.entropy()).is_none());
     }
 

@@ -1,16 +1,24 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
-use callcore::port::{Store, Telephony, WebhookDecoder};
+use callcore::driver::Driver;
+use callcore::mailer::Mailer;
+use callcore::port::{Store, StoreError, Telephony, WebhookDecoder};
+use callcore::runtime::Health;
+use callcore::seal::Sealer;
 use callcore::time::{Clock, Entropy, Zone};
 use chrono::{DateTime, Utc};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::auth::{Principal, digest};
 use crate::events::{EventSink, StraightToStore};
+use crate::feed::Feed;
+use crate::known_tokens::KnownTokens;
+use crate::throttle::Throttle;
 
 /// How many passwords are checked at once: each check takes 19 MiB.
 const PASSWORD_CHECKS: usize = 2;
@@ -56,6 +64,21 @@ struct Inner {
     wake: Arc<dyn Fn() + Send + Sync>,
     draining: Arc<dyn Fn() -> bool + Send + Sync>,
     password_checks: Arc<Semaphore>,
+    mailer: Option<Arc<Mailer>>,
+    cron: Option<Cron>,
+    throttle: Arc<Throttle>,
+    known_tokens: Arc<KnownTokens>,
+    feed: Arc<Feed>,
+    webhook_events: Arc<AtomicU64>,
+    loops: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
+    sealer: OnceCell<Sealer>,
+}
+
+/// What a scheduler may do, and the digest of the secret that lets it in.
+#[derive(Clone)]
+pub(crate) struct Cron {
+    pub(crate) secret: [u8; 32],
+    pub(crate) driver: Arc<Driver>,
 }
 
 #[derive(Clone)]
@@ -89,6 +112,14 @@ impl ApiState {
             wake: Arc::new(|| ()),
             draining: Arc::new(|| false),
             password_checks: Arc::new(Semaphore::new(PASSWORD_CHECKS)),
+            mailer: None,
+            cron: None,
+            throttle: Arc::default(),
+            known_tokens: Arc::default(),
+            feed: Arc::default(),
+            webhook_events: Arc::default(),
+            loops: None,
+            sealer: OnceCell::new(),
         }))
     }
 
@@ -168,6 +199,28 @@ impl ApiState {
         self.with(|inner| inner.draining = Arc::new(draining))
     }
 
+    /// Lets in a scheduler that sends `Authorization: Bearer SECRET`: it turns the driver with
+    /// `/api/cron/tick`. Only the secret's SHA-256 is kept. The driver may be turned by a loop as
+    /// well.
+    #[must_use]
+    pub fn with_cron(self, secret: &str, driver: Arc<Driver>) -> Self {
+        let cron = Cron { secret: digest(secret), driver };
+        self.with(|inner| inner.cron = Some(cron))
+    }
+
+    /// Sends mails with `/api/cron/*`, and shows that mails are sent. The mailer may be turned by a
+    /// loop as well.
+    #[must_use]
+    pub fn with_mailer(self, mailer: Arc<Mailer>) -> Self {
+        self.with(|inner| inner.mailer = Some(mailer))
+    }
+
+    /// Asked by `/metrics`: how the loops around the driver are.
+    #[must_use]
+    pub fn with_loops(self, health: impl Fn() -> Health + Send + Sync + 'static) -> Self {
+        self.with(|inner| inner.loops = Some(Arc::new(health)))
+    }
+
     /// The store.
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -178,6 +231,16 @@ impl ApiState {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.0.desk
+    }
+
+    /// What makes and knows the tokens of voice agents and of audio.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn sealer(&self) -> Result<&Sealer, StoreError> {
+        let entropy = self.entropy();
+        self.0.sealer.get_or_try_init(|| Sealer::of(&**self.store(), entropy)).await
     }
 
     /// The carrier.
@@ -254,6 +317,45 @@ impl ApiState {
 
     pub(crate) fn is_draining(&self) -> bool {
         (self.0.draining)()
+    }
+
+    pub(crate) fn mailer(&self) -> Option<&Arc<Mailer>> {
+        self.0.mailer.as_ref()
+    }
+
+    pub(crate) fn cron(&self) -> Option<&Cron> {
+        self.0.cron.as_ref()
+    }
+
+    /// Whether one of the application's own tokens has a name.
+    pub(crate) fn has_token_named(&self, name: &str) -> bool {
+        self.0.tokens.iter().any(|token| token.name == name)
+    }
+
+    /// An address of the application's: whole where its origin is known, else within it.
+    pub(crate) fn address_of(&self, path: &str) -> String {
+        format!("{}{path}", self.0.origins.first().map_or("", String::as_str))
+    }
+
+    pub(crate) fn known_tokens(&self) -> &KnownTokens {
+        &self.0.known_tokens
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+
+    pub(crate) fn feed(&self) -> &Arc<Feed> {
+        &self.0.feed
+    }
+
+    /// How many events webhooks brought, in this process.
+    pub(crate) fn webhook_events(&self) -> &AtomicU64 {
+        &self.0.webhook_events
+    }
+
+    pub(crate) fn loops(&self) -> Option<Health> {
+        self.0.loops.as_ref().map(|health| health())
     }
 
     pub(crate) fn password_checks(&self) -> Arc<Semaphore> {

@@ -13,11 +13,14 @@ use callcore::call::{AnsweredBy, Ending, EventKind, Report, Speaker};
 use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::{CallId, UserId};
+use callcore::mail::Links;
+use callcore::mailer::{MailLimits, MailSettings, Mailer};
 use callcore::memory::MemoryStore;
 use callcore::port::{
-    Access, Audio, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
+    Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
     TelephonyError, User,
 };
+use callcore::port::{Mail, Notifier, NotifyError};
 use callcore::time::{ManualClock, SeededEntropy};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -33,7 +36,11 @@ pub(crate) struct World {
     store: Arc<MemoryStore>,
     carrier: Arc<Carrier>,
     wakes: Arc<AtomicUsize>,
+    post: Arc<Post>,
 }
+
+/// What lets a scheduler in.
+pub(crate) const CRON_SECRET: &str = "a secret for the scheduler";
 
 /// Settings that are open on weekdays in New York.
 pub(crate) fn settings() -> Value {
@@ -44,6 +51,14 @@ pub(crate) fn settings() -> Value {
         "pacing": {"max_concurrent": 100, "calls_per_second": 100},
         "script": {"steps": [{"say": "Hello."}]},
     })
+}
+
+/// The smallest WAV there is, but for a few samples.
+pub(crate) fn wav() -> Vec<u8> {
+    let mut file = b"RIFF\x2c\x00\x00\x00WAVEfmt \x10\x00\x00\x00".to_vec();
+    file.extend([1, 0, 1, 0, 0x40, 0x1f, 0, 0, 0x80, 0x3e, 0, 0, 2, 0, 16, 0]);
+    file.extend(b"data\x08\x00\x00\x00\x00\x00\x01\x00\x02\x00\x03\x00");
+    file
 }
 
 /// A multipart form: its media type and its body.
@@ -65,7 +80,25 @@ impl World {
         Self::with(|state| state)
     }
 
+    /// A world in which a scheduler has no secret.
+    pub(crate) fn without_cron() -> Self {
+        Self::build(|state| state, None, false)
+    }
+
+    /// A world that sends mails.
+    pub(crate) fn with_mail() -> Self {
+        Self::build(|state| state, Some(CRON_SECRET), true)
+    }
+
     pub(crate) fn with(change: impl FnOnce(ApiState) -> ApiState) -> Self {
+        Self::build(change, Some(CRON_SECRET), false)
+    }
+
+    fn build(
+        change: impl FnOnce(ApiState) -> ApiState,
+        cron: Option<&str>,
+        sends_mail: bool,
+    ) -> Self {
         let clock = Arc::new(ManualClock::new("2026-11-23T15:00:00Z".parse().unwrap()));
         let (store, carrier) = (Arc::new(MemoryStore::default()), Arc::new(Carrier::default()));
         let wakes = Arc::new(AtomicUsize::new(0));
@@ -83,9 +116,29 @@ impl World {
         for role in [Role::Viewer, Role::Operator, Role::Admin] {
             state = state.with_token(role.as_str(), role.as_str(), role);
         }
+        let post = Arc::new(Post::default());
+        let entropy = Arc::new(SeededEntropy::new(8));
+        if let Some(secret) = cron {
+            let (clock, wall) = (clock.clone(), clock.clone());
+            let driver = Driver::new(store.clone(), carrier.clone(), clock, wall);
+            state = state.with_cron(secret, Arc::new(driver));
+        }
+        if sends_mail {
+            let settings = MailSettings {
+                to: vec!["ops@example.com".parse().unwrap()],
+                details: false,
+                links: Links::new("http://127.0.0.1:3000"),
+                zone: callcore::time::Zone::utc(),
+                summary_at: None,
+                limits: MailLimits::default(),
+            };
+            let (clock, wall, post) = (clock.clone(), clock.clone(), post.clone());
+            let mailer = Mailer::new(store.clone(), post, clock, wall, entropy, settings);
+            state = state.with_mailer(Arc::new(mailer));
+        }
         let state = change(state);
         let router = router(state.clone());
-        Self { state, router, clock, store, carrier, wakes }
+        Self { state, router, clock, store, carrier, wakes, post }
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> Asked {
@@ -101,6 +154,16 @@ impl World {
         self.request("POST", path).json(body).send().await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.request("PATCH", path).json(body).send().await
+    }
+
+    /// The first client of a campaign.
+    pub(crate) async fn client(&self, campaign: &str) -> String {
+        let list = self.get(&format!("/api/campaigns/{campaign}/clients?limit=1")).await;
+        list.json["items"][0]["id"].as_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.request("DELETE", path).send().await
     }
@@ -113,6 +176,14 @@ impl World {
         let (media_type, body) = form(parts);
         let request = self.request("POST", &format!("/api/campaigns/{campaign}/import"));
         request.header("content-type", &media_type).body(body).send().await
+    }
+
+    /// An uploaded audio.
+    pub(crate) async fn audio(&self, name: &str) -> String {
+        let (media_type, body) = form(&[("name", name.as_bytes()), ("file", &wav())]);
+        let request = self.request("POST", "/api/audio").header("content-type", &media_type);
+        let answer = request.body(body).send().await;
+        answer.json["id"].as_str().unwrap().to_owned()
     }
 
     /// A campaign without clients.
@@ -195,9 +266,29 @@ impl World {
         call
     }
 
+    /// The subjects of the mails that were sent.
+    pub(crate) fn mails(&self) -> Vec<String> {
+        self.post.0.lock().unwrap().clone()
+    }
+
+    /// Sends the summary of the day so far.
+    pub(crate) async fn summary(&self) -> Answer {
+        self.scheduled("/api/cron/daily-summary").await
+    }
+
+    /// Does what a scheduler has done.
+    pub(crate) async fn tick(&self) -> Answer {
+        self.scheduled("/api/cron/tick").await
+    }
+
+    async fn scheduled(&self, path: &str) -> Answer {
+        let request = self.request("GET", path).anonymous();
+        request.header("authorization", &format!("Bearer {CRON_SECRET}")).send().await
+    }
+
     /// Whether the audit log has a row of an action.
     pub(crate) async fn audited(&self, action: &str) -> bool {
-        let rows = self.store.audit(None, 1_000).await.unwrap().items;
+        let rows = self.store.audit(&AuditQuery::newest(1_000)).await.unwrap().items;
         rows.iter().any(|row| row.action == action && row.actor != Actor::System)
     }
 
@@ -221,6 +312,7 @@ impl World {
             role,
             password_hash: password
                 .map(|it| sign_in::hash_password(it, self.state.entropy()).unwrap()),
+            disabled: false,
         };
         let by = By::new(&Actor::System, self.state.now());
         self.store.save_user(by, user).await.unwrap()
@@ -268,6 +360,9 @@ impl Asked {
         let request = request.body(Body::from(self.body)).unwrap();
         let response = self.router.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
+        // Events never end.
+        let endless = parts.headers.get("content-type").is_some_and(|it| it == "text/event-stream");
+        let body = if endless { Body::empty() } else { body };
         let bytes = body.collect().await.unwrap().to_bytes().to_vec();
         let json = serde_json::from_slice(&bytes).unwrap_or_default();
         Answer { status: parts.status, headers: parts.headers, bytes, json }
@@ -340,5 +435,28 @@ impl Telephony for Carrier {
         }
         let audio = Audio { content_type: "audio/wav".to_owned(), bytes: b"0123456789".to_vec() };
         Ok((reference == "RECORDING").then_some(audio))
+    }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        match self.away.load(Ordering::Relaxed) {
+            true => Err(TelephonyError::new("delete a recording")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A way for mails that takes every one.
+#[derive(Debug, Default)]
+struct Post(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Notifier for Post {
+    fn kind(&self) -> &'static str {
+        "fake"
+    }
+
+    async fn send(&self, mail: &Mail) -> Result<(), NotifyError> {
+        self.0.lock().unwrap().push(mail.subject.clone());
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use axum::extract::multipart::{Field, MultipartError};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use callcore::campaign::FieldError;
-use callcore::import::Mapping;
+use callcore::import::{Dedupe, DuplicatePolicy, Mapping, OnDuplicate};
 use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -34,17 +34,24 @@ pub(crate) struct Upload {
     pub(crate) name: String,
     /// The columns the person named.
     pub(crate) mapping: Mapping,
-    /// The same for the same list with the same mapping, whatever the form's boundaries.
+    /// What is done with rows about people who are in already.
+    pub(crate) duplicates: DuplicatePolicy,
+    /// Whether only the report is wanted.
+    pub(crate) dry_run: bool,
+    /// The same for the same list with the same options, whatever the form's boundaries.
     pub(crate) fingerprint: Vec<u8>,
     /// The form's other fields that were allowed.
-    #[cfg_attr(not(feature = "pages"), expect(dead_code, reason = "only pages allow others"))]
     pub(crate) others: BTreeMap<String, String>,
 }
 
-/// Reads a form with the parts `file` and `mapping`, and those of `others`.
+/// The options of a list of clients.
+pub(crate) const OPTIONS: [&str; 4] = ["mapping", "dry_run", "dedupe", "on_duplicate"];
+
+/// Reads a form with the parts `file`, the given ones of [`OPTIONS`], and those of `others`.
 pub(crate) async fn receive(
     state: &ApiState,
     request: Request,
+    options: &[&str],
     others: &[&str],
 ) -> Result<Upload, Problem> {
     check_media_type(request.headers())?;
@@ -53,7 +60,7 @@ pub(crate) async fn receive(
         Multipart::from_request(request, state).await.map_err(|_| unreadable("no boundary"))?;
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
-        parts.take(field, others, state.max_upload()).await?;
+        parts.take(field, (options, others), state.max_upload()).await?;
     }
     parts.finish().await
 }
@@ -62,27 +69,33 @@ pub(crate) async fn receive(
 struct Parts {
     file: Option<(tokio::fs::File, String)>,
     hash: Sha256,
-    mapping: Option<Mapping>,
-    mapping_text: String,
+    mapping: Mapping,
+    duplicates: DuplicatePolicy,
+    dry_run: bool,
+    /// The options as they were sent, each once.
+    options: BTreeMap<&'static str, String>,
     others: BTreeMap<String, String>,
     errors: Vec<FieldError>,
 }
 
 impl Parts {
-    async fn take(&mut self, field: Field<'_>, others: &[&str], max: u64) -> Result<(), Problem> {
+    async fn take(
+        &mut self,
+        field: Field<'_>,
+        (options, others): (&[&str], &[&str]),
+        max: u64,
+    ) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
+        let mut known = OPTIONS.into_iter().filter(|option| options.contains(option));
+        if let Some(option) = known.find(|option| *option == name) {
+            let text = text(field).await?;
+            self.option(option, text);
+            return Ok(());
+        }
         match &*name {
             "file" if self.file.is_none() => self.keep(field, max).await,
-            "mapping" if self.mapping.is_none() => {
-                self.mapping_text = text(field).await?;
-                match serde_json::from_str(&self.mapping_text) {
-                    Ok(mapping) => self.mapping = Some(mapping),
-                    Err(error) => self.refuse("mapping", "invalid", &error.to_string()),
-                }
-                Ok(())
-            }
-            "file" | "mapping" => {
-                self.refuse(&name, "invalid", "may be there only once");
+            "file" => {
+                self.refuse("file", "invalid", "may be there only once");
                 Ok(())
             }
             _ if others.contains(&&*name) => {
@@ -96,10 +109,35 @@ impl Parts {
         }
     }
 
+    fn option(&mut self, name: &'static str, text: String) {
+        if self.options.contains_key(name) {
+            return self.refuse(name, "invalid", "may be there only once");
+        }
+        match name {
+            "mapping" => match Mapping::parse(&text) {
+                Ok(mapping) => self.mapping = mapping,
+                Err(errors) => self.errors.extend(errors),
+            },
+            "dry_run" => match &*text {
+                "true" | "false" => self.dry_run = text == "true",
+                _ => self.refuse(name, "invalid", "must be true or false"),
+            },
+            "dedupe" => match Dedupe::parse(&text) {
+                Some(dedupe) => self.duplicates.dedupe = dedupe,
+                None => self.refuse(name, "invalid", "must be phone or phone_and_name"),
+            },
+            _ => match OnDuplicate::parse(&text) {
+                Some(on_duplicate) => self.duplicates.on_duplicate = on_duplicate,
+                None => self.refuse(name, "invalid", "must be skip or update"),
+            },
+        }
+        self.options.insert(name, text);
+    }
+
     /// Writes the file down as it comes.
     async fn keep(&mut self, mut field: Field<'_>, max: u64) -> Result<(), Problem> {
         let name: String = field.file_name().unwrap_or_default().to_owned();
-        let name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
+        let name = name.chars().filter(|c| !misleads(*c)).take(MAX_NAME_CHARS).collect();
         let kept = tokio::task::spawn_blocking(tempfile::tempfile).await;
         let kept = kept.map_err(|error| internal(&error))?.map_err(|error| internal(&error))?;
         let mut kept = tokio::fs::File::from_std(kept);
@@ -131,20 +169,30 @@ impl Parts {
         let mut file = file.into_std().await;
         file.rewind().map_err(|error| internal(&error))?;
         let mut fingerprint = self.hash.finalize().to_vec();
-        fingerprint.extend_from_slice(self.mapping_text.as_bytes());
+        for (name, text) in &self.options {
+            fingerprint.extend(format!("\0{name}\0{text}").as_bytes());
+        }
         Ok(Upload {
             file,
             name,
-            mapping: self.mapping.unwrap_or_default(),
+            mapping: self.mapping,
+            duplicates: self.duplicates,
+            dry_run: self.dry_run,
             fingerprint,
             others: self.others,
         })
     }
 }
 
+/// Whether a character has no place in a file's name: it can't be seen, or turns what follows.
+fn misleads(character: char) -> bool {
+    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || character.is_control()
+}
+
 /// The body with a rest after each of its frames: the form's reader takes all that is ready before it
 /// hands anything on, and what comes faster than it is written down would pile up in memory.
-fn one_at_a_time(body: Body) -> Body {
+pub(crate) fn one_at_a_time(body: Body) -> Body {
     let mut frames = body.into_data_stream();
     let mut rest = false;
     Body::from_stream(stream::poll_fn(move |context| {
@@ -158,7 +206,7 @@ fn one_at_a_time(body: Body) -> Body {
     }))
 }
 
-async fn text(mut field: Field<'_>) -> Result<String, Problem> {
+pub(crate) async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
         if bytes.len() + chunk.len() > MAX_TEXT {
@@ -169,7 +217,7 @@ async fn text(mut field: Field<'_>) -> Result<String, Problem> {
     String::from_utf8(bytes).map_err(|_| unreadable("a field is no UTF-8"))
 }
 
-fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     let essence = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("multipart/form-data") {
@@ -179,14 +227,14 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
 }
 
-fn broken(error: &MultipartError) -> Problem {
+pub(crate) fn broken(error: &MultipartError) -> Problem {
     match error.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large_body(),
         _ => broken_off(),
     }
 }
 
-fn unreadable(detail: &str) -> Problem {
+pub(crate) fn unreadable(detail: &str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "malformed_form", detail)
 }
 
@@ -214,7 +262,7 @@ mod tests {
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
             .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
             .unwrap();
-        let problem = receive(&world.state, request, &[]).await.unwrap_err();
+        let problem = receive(&world.state, request, &OPTIONS, &[]).await.unwrap_err();
         assert_eq!(problem.status(), StatusCode::PAYLOAD_TOO_LARGE);
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent < 10_000 + 5 * FRAME, "{sent} bytes were taken");

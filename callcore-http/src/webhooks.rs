@@ -1,5 +1,7 @@
 //! What carriers send: let in by their signature alone, answered once it is durable.
 
+use std::sync::atomic::Ordering;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
@@ -59,7 +61,9 @@ async fn take(
         }
     })?;
     if !reply.reports.is_empty() {
+        let count = reply.reports.len() as u64;
         state.events().record(reply.reports).await?;
+        state.webhook_events().fetch_add(count, Ordering::Relaxed);
         state.wake();
     }
     Ok(([(header::CONTENT_TYPE, reply.content_type)], reply.body).into_response())

@@ -17,22 +17,38 @@
 //! [`record`](callcore::port::Dispatch::record) that wait at the same time are committed together.
 
 mod access;
+mod account;
+mod acts;
+mod breaker;
 mod calls;
 mod campaigns;
 mod claim;
+mod clients;
 mod dispatch;
 mod dnc;
+mod dnc_import;
 mod facts;
 mod fail;
 mod flush;
 mod import;
+mod imports;
 mod load;
+mod media;
+mod numbers;
 mod open;
+mod outbox;
+mod people;
+mod privacy;
 mod read;
 mod record;
+mod result;
 mod row;
 mod search;
 mod stop;
+mod test_call;
+mod tokens;
+mod undo;
+mod watch;
 mod work;
 
 pub use open::{Durability, OpenOptions, SqliteStore};

@@ -17,6 +17,8 @@ pub enum Actor {
     System,
     /// The person on the phone.
     Client,
+    /// The voice agent that talked to the person.
+    Agent,
 }
 
 /// The text names no actor.
@@ -31,6 +33,7 @@ impl fmt::Display for Actor {
             Self::Token(name) => write!(f, "token:{name}"),
             Self::System => f.write_str("system"),
             Self::Client => f.write_str("client"),
+            Self::Agent => f.write_str("agent"),
         }
     }
 }
@@ -44,6 +47,7 @@ impl FromStr for Actor {
             Some(("token", name)) => Ok(Self::Token(name.to_owned())),
             None if text == "system" => Ok(Self::System),
             None if text == "client" => Ok(Self::Client),
+            None if text == "agent" => Ok(Self::Agent),
             _ => Err(ActorError(text.to_owned())),
         }
     }

@@ -5,14 +5,17 @@
 
 mod event;
 mod progress;
+mod result;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use event::{AnsweredBy, CallEvent, CallRef, Ending, EventKind, InboundRing, Report, Speaker};
 pub use progress::{Line, Progress};
+pub use result::{AgentResult, Utterance, When};
 
 use crate::actor::Actor;
+use crate::campaign::RunState;
 use crate::client::Note;
 use crate::engine::Heard;
 use crate::id::{CallId, CampaignId, ClientId};
@@ -28,6 +31,8 @@ pub struct Call {
     pub campaign: Option<CampaignId>,
     /// The client it is for; an inbound call of a stranger has none.
     pub client: Option<ClientId>,
+    /// The client whose fields a test call is filled with; it is no call of that client.
+    pub sample: Option<ClientId>,
     /// The other party's number; a withheld caller ID is none.
     pub phone: Option<PhoneNumber>,
     /// Who rang whom.
@@ -158,6 +163,8 @@ words! {
         MaxAttempts = "max_attempts",
         /// The campaign was stopped.
         CampaignStopped = "campaign_stopped",
+        /// The person was erased.
+        Erased = "erased",
     }
     /// Who rang whom.
     Direction {
@@ -174,6 +181,8 @@ words! {
         Rescheduled = "rescheduled",
         /// A person asked for it: call now or re-call.
         Person = "person",
+        /// A person tries the script on a number of their own: outside of all counts.
+        Test = "test",
     }
     /// What a person made of a call.
     Review {
@@ -222,6 +231,25 @@ words! {
     }
 }
 
+impl Intent {
+    /// Whether a person asked for the call at once: it passes the campaign's plan.
+    #[must_use]
+    pub const fn is_wish(self) -> bool {
+        matches!(self, Self::Person | Self::Test)
+    }
+
+    /// Whether such a call may be dialled while its campaign is in this state.
+    #[must_use]
+    pub const fn dials_while(self, state: RunState) -> bool {
+        match state {
+            RunState::Running => true,
+            RunState::Paused | RunState::Finished => self.is_wish(),
+            RunState::Draft => matches!(self, Self::Test),
+            RunState::Stopped => false,
+        }
+    }
+}
+
 impl Outcome {
     /// Whether a person was reached: the numerator of the success rate.
     #[must_use]
@@ -256,6 +284,31 @@ impl Call {
         }
     }
 
+    /// A call of a campaign to a person's own number, due at once.
+    #[must_use]
+    pub fn test(
+        id: CallId,
+        (campaign, phone): (CampaignId, PhoneNumber),
+        sample: Option<ClientId>,
+        by: Actor,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            campaign: Some(campaign),
+            sample,
+            direction: Direction::Outbound,
+            intent: Intent::Test,
+            by,
+            ..Self::inbound(id, Some(phone), at)
+        }
+    }
+
+    /// Whether a person tries the script: such a call is in no count.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        matches!(self.intent, Intent::Test)
+    }
+
     /// A call that came in, of nobody known yet; a withheld caller ID is none.
     #[must_use]
     pub fn inbound(id: CallId, phone: Option<PhoneNumber>, at: DateTime<Utc>) -> Self {
@@ -263,6 +316,7 @@ impl Call {
             id,
             campaign: None,
             client: None,
+            sample: None,
             phone,
             direction: Direction::Inbound,
             attempt: 0,
@@ -322,10 +376,45 @@ impl Call {
         self.retired.as_ref().map_or(self.progress.ended_at, |retired| Some(retired.at))
     }
 
+    /// Keeps what a person made of the call in step with what its events add up to. One whose fate
+    /// stayed unknown is for somebody to look at, until a later word settles it; one that turns out
+    /// not to be over has not been looked at.
+    pub fn follow_up_review(&mut self, was_unknown: bool) {
+        let is_unknown = self.end_reason() == Some("unknown");
+        match (was_unknown, is_unknown, self.review) {
+            _ if self.ended_at().is_none() => {
+                self.review = Review::Unreviewed;
+                self.disposition = None;
+            }
+            (false, true, Review::Unreviewed) => self.review = Review::NeedsFollowUp,
+            (true, false, Review::NeedsFollowUp) => self.review = Review::Unreviewed,
+            _ => {}
+        }
+    }
+
     /// Whether the intent is stored and the call has not ended: it may be ringing right now.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !matches!(self.status(), CallStatus::Scheduled | CallStatus::Claimed | CallStatus::Ended)
+    }
+
+    /// What the voice agent and people wrote down, oldest first.
+    #[must_use]
+    pub fn all_notes(&self) -> Vec<Note> {
+        let agents = self.progress.notes.iter().map(|(at, text)| Note {
+            text: text.clone(),
+            by: Actor::Agent,
+            at: *at,
+        });
+        let mut notes: Vec<Note> = agents.chain(self.notes.iter().cloned()).collect();
+        notes.sort_by_key(|note| note.at);
+        notes
+    }
+
+    /// The label people see: a person's own, else the voice agent's.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.disposition.as_deref().or(self.progress.disposition.as_deref())
     }
 
     /// When the call began: its stored intent, or the first thing heard of an inbound call.

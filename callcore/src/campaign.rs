@@ -1,5 +1,6 @@
 //! A campaign: a list of clients, the settings they are called under, and its run state.
 
+mod fields;
 mod settings;
 
 use std::sync::Arc;
@@ -7,8 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use fields::Fields;
 pub use settings::{
-    FieldError, Pacing, Settings, SettingsError, Voicemail, VoicemailPolicy, ZoneFallback,
+    Budget, FieldError, Pacing, Settings, SettingsError, Voicemail, VoicemailPolicy, ZoneFallback,
     ZonePolicy,
 };
 
@@ -34,6 +36,19 @@ pub struct Campaign {
     pub started_at: Option<DateTime<Utc>>,
     /// When it finished or was stopped.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Who paused it, while it is paused.
+    pub pause: Option<Pause>,
+}
+
+/// Who paused a campaign, when and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who; the system, if the campaign paused itself.
+    pub by: Actor,
+    /// Why, in words, if the campaign paused itself.
+    pub reason: Option<String>,
 }
 
 /// Where a campaign stands.

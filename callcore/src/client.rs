@@ -9,7 +9,11 @@ use crate::actor::Actor;
 use crate::call::Outcome;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::phone::PhoneNumber;
+use crate::port::NewClient;
 use crate::time::Zone;
+
+/// The most tags a client may have.
+pub const MAX_TAGS: usize = 50;
 
 /// One person in one campaign.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +26,8 @@ pub struct Client {
     pub import: ImportId,
     /// The line of the file on which its row starts; 1 is the header.
     pub line: u64,
-    /// The number that is dialled.
-    pub phone: PhoneNumber,
+    /// The number that is dialled; none once the person was erased.
+    pub phone: Option<PhoneNumber>,
     /// What the person is called, as uploaded; may be empty.
     pub name: String,
     /// The uploader's own id.
@@ -48,6 +52,50 @@ pub struct Client {
     pub debt_key: Option<String>,
     /// Where the client stands.
     pub standing: Standing,
+    /// Set once the person was erased: all that was known of it is gone, and it is never called.
+    pub erased: Option<Erasure>,
+}
+
+/// That a person was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erasure {
+    /// When, on the campaign clock.
+    pub at: DateTime<Utc>,
+    /// Whether a DNC entry covered the number then: where the client stands goes on following
+    /// from it, though nobody can tell the number any more.
+    pub on_dnc: bool,
+}
+
+impl Client {
+    /// Becomes what a row says that repeats it: its columns, name, zones, e-mail, external id and
+    /// consent; its tags are added. What the row leaves empty stays as it is, but for consent where
+    /// the row speaks of it. Its number, its calls and where it stands stay in any case.
+    pub fn follow(&mut self, import: ImportId, new: &NewClient) {
+        self.import = import;
+        self.line = new.line;
+        self.fields.clone_from(&new.fields);
+        if !new.name.is_empty() {
+            self.name.clone_from(&new.name);
+        }
+        for (own, new) in [
+            (&mut self.external_id, &new.external_id),
+            (&mut self.email, &new.email),
+            (&mut self.person_key, &new.person_key),
+            (&mut self.debt_key, &new.debt_key),
+        ] {
+            if new.is_some() {
+                own.clone_from(new);
+            }
+        }
+        if new.says_consent {
+            self.consent.clone_from(&new.consent);
+        }
+        self.tags.extend(new.tags.iter().cloned());
+        let told = |zone: &ClientZone| zone.source == ZoneSource::File;
+        let told_before = self.zones.iter().find(|zone| told(zone)).cloned();
+        let keeps = told_before.filter(|_| !new.zones.iter().any(told));
+        self.zones = keeps.into_iter().chain(new.zones.iter().cloned()).collect();
+    }
 }
 
 /// Where a client stands: a function of its calls, its number's DNC entries and what it allows.
@@ -102,6 +150,8 @@ pub struct ClientZone {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ZoneSource {
+    /// A person who knows the client said so; it takes the place of what the file says.
+    Person,
     /// The uploaded file says so.
     File,
     /// The number's prefix belongs there; a ported or moved mobile may be elsewhere.

@@ -3,25 +3,29 @@
 //! The desk joins a store and a carrier where an act needs both, or needs a rule asked first; what
 //! a store does alone, people reach through the store.
 
+mod import;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 
-use crate::call::Skip;
+pub use import::ImportCsvError;
+
+use crate::call::{Review, Skip};
 use crate::campaign::Settings;
-use crate::client::{ClientZone, Consent, ZoneSource};
-use crate::dnc::DncEntry;
+use crate::dnc::{DncEntry, DncReport};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
-use crate::import::{Duplicate, ImportError, ImportReport, Importer, Mapping, Parsed, Row};
+use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, Added, BeginImport, By, CallView, DncAdded, Import, ImportStatus, NewCall, NewClient,
-    Refused, SkipThen, Store, Telephony,
+    ActError, Acted, By, CallAct, CallView, DncAdded, Erased, NewCall, NewTestCall, Refused,
+    SkipThen, StoppedAll, Store, Telephony,
 };
 use crate::rules::hours::{HORIZON, Layer, Layers, NextAllowed};
 use crate::rules::retry::RetryStep;
 use crate::time::Entropy;
-use crate::zones::{Candidates, candidate_zones};
 
 /// A person's side of callcore.
 #[derive(Clone)]
@@ -37,19 +41,8 @@ impl fmt::Debug for Desk {
     }
 }
 
-/// A CSV could not be imported.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportCsvError {
-    /// The file is at fault.
-    #[error(transparent)]
-    File(#[from] ImportError),
-    /// The campaign or the store is.
-    #[error(transparent)]
-    Act(#[from] ActError),
-}
-
-/// How many rows go into the store in one transaction.
-const ROWS_AT_ONCE: usize = 500;
+/// How many calls the carrier is asked to hang up at the same time.
+const HANG_UPS_AT_ONCE: usize = 20;
 
 /// What is asked to follow a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +51,28 @@ pub enum AfterSkip {
     End,
     /// The client's next attempt, later the same day or when the hours next allow it.
     NextAttempt,
+}
+
+/// What is done to each of many calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ManyActs {
+    /// Take it out of the queue.
+    Skip(Skip),
+    /// Move it, if its own hours allow the instant.
+    Reschedule(NewTime),
+    /// Say what a person made of it.
+    Review(Review),
+    /// Add tags to its client.
+    Tag(BTreeSet<String>),
+}
+
+/// When many calls are due from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewTime {
+    /// All of them at this instant.
+    At(DateTime<Utc>),
+    /// Each so much later than it was, or earlier, but not before now.
+    Later(TimeDelta),
 }
 
 impl Desk {
@@ -69,147 +84,6 @@ impl Desk {
         entropy: Arc<dyn Entropy>,
     ) -> Self {
         Self { store, carrier, entropy }
-    }
-
-    /// Imports a whole CSV that is at hand. A service that takes uploads reads its rows apart from
-    /// the async runtime instead, and hands them to [`add_rows`](Self::add_rows) in batches.
-    ///
-    /// # Errors
-    ///
-    /// The file is no CSV with a phone column, the campaign takes no clients, or the store failed.
-    pub async fn import_csv(
-        &self,
-        by: By<'_>,
-        campaign: CampaignId,
-        settings: &Settings,
-        file_name: &str,
-        csv: &[u8],
-    ) -> Result<ImportReport, ImportCsvError> {
-        let mapping = Mapping::default();
-        let importer = Importer::new(csv, settings.default_region, &mapping)?;
-        // The store knows them anyway, and a set of all numbers would grow with the file.
-        let mut importer = importer.leaving_duplicates_to_store();
-        let new = BeginImport {
-            id: ImportId::new(by.now, &*self.entropy),
-            campaign,
-            file_name: file_name.to_owned(),
-            columns: importer.columns().to_vec(),
-        };
-        let import = self.store.begin_import(by, new).await?;
-        // The key is spent: what follows belongs to the same request.
-        let by = By { idempotency: None, ..by };
-        let mut report = ImportReport::default();
-        let mut rows = Vec::new();
-        loop {
-            let parsed = match importer.next().transpose() {
-                Ok(parsed) => parsed,
-                Err(error) => {
-                    let failed = ImportStatus::Failed;
-                    self.store.report_import(by, import.id, failed, &report).await?;
-                    return Err(error.into());
-                }
-            };
-            let last = parsed.is_none();
-            match parsed {
-                Some(Parsed::Accepted(row)) => rows.push(row),
-                Some(Parsed::Duplicate(duplicate, _)) => report.count_duplicate(duplicate),
-                Some(Parsed::Rejected(rejection, _)) => report.count_rejected(rejection),
-                None => {}
-            }
-            if rows.len() >= ROWS_AT_ONCE || (last && !rows.is_empty()) {
-                self.add_rows(by, &import, settings, &rows, &mut report).await?;
-                rows.clear();
-            }
-            if last {
-                let done = ImportStatus::Done;
-                return Ok(self.store.report_import(by, import.id, done, &report).await?.report);
-            }
-        }
-    }
-
-    /// Adds a batch of an import's rows to its campaign, each with its first call, and counts them
-    /// in the report.
-    ///
-    /// # Errors
-    ///
-    /// The campaign was stopped, or the store failed: nothing of the batch was added or counted.
-    pub async fn add_rows(
-        &self,
-        by: By<'_>,
-        import: &Import,
-        settings: &Settings,
-        rows: &[Row],
-        report: &mut ImportReport,
-    ) -> Result<(), ActError> {
-        let clients: Vec<NewClient> =
-            rows.iter().map(|row| self.new_client(row, settings, import, by.now)).collect();
-        let added = self.store.add_clients(by, import.id, &clients).await?;
-        for (row, added) in rows.iter().zip(added) {
-            match added {
-                Added::Accepted { on_dnc } => {
-                    report.count_accepted(row);
-                    if on_dnc {
-                        report.count_on_dnc();
-                    }
-                }
-                Added::Duplicate { of_line } => {
-                    report.count_duplicate(Duplicate { line: row.line, of_line });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn new_client(
-        &self,
-        row: &Row,
-        settings: &Settings,
-        import: &Import,
-        now: DateTime<Utc>,
-    ) -> NewClient {
-        let zones = zones_of(row);
-        let NextAllowed::At(due_at) = settings.hours.next_allowed(now, &settings.zones_of(&zones))
-        else {
-            // The first decision says why nothing is ever allowed, and retires the call with it.
-            return self.client_due(row, zones, import, now, now);
-        };
-        self.client_due(row, zones, import, now, due_at)
-    }
-
-    fn client_due(
-        &self,
-        row: &Row,
-        zones: Vec<ClientZone>,
-        import: &Import,
-        now: DateTime<Utc>,
-        due_at: DateTime<Utc>,
-    ) -> NewClient {
-        NewClient {
-            id: ClientId::new(now, &*self.entropy),
-            call: CallId::in_order(
-                now,
-                u32::try_from(row.line).unwrap_or(u32::MAX),
-                &*self.entropy,
-            ),
-            due_at,
-            line: row.line,
-            phone: row.phone,
-            name: row.name.clone(),
-            external_id: row.external_id.clone(),
-            email: row.email.clone(),
-            zones,
-            fields: row.fields.clone(),
-            tags: row.tags.iter().cloned().collect(),
-            note: row.notes.clone(),
-            consent: row.consent.as_ref().map(|basis| Consent {
-                basis: basis.clone(),
-                at: None,
-                source: import.file_name.clone(),
-                evidence: None,
-            }),
-            person_key: None,
-            debt_key: None,
-        }
     }
 
     /// Takes a scheduled call out of the queue, with what is to follow.
@@ -253,10 +127,20 @@ impl Desk {
         id: CallId,
         due_at: DateTime<Utc>,
     ) -> Result<CallView, ActError> {
-        not_too_far(by.now, due_at)?;
+        self.may_move(by.now, id, due_at).await?;
+        self.store.reschedule(by, id, due_at).await
+    }
+
+    async fn may_move(
+        &self,
+        now: DateTime<Utc>,
+        id: CallId,
+        due_at: DateTime<Utc>,
+    ) -> Result<(), ActError> {
+        not_too_far(now, due_at)?;
         let (settings, zones) = self.hours_of(id).await?;
         match settings.hours.next_allowed(due_at, &zones) {
-            NextAllowed::At(at) if at == due_at => self.store.reschedule(by, id, due_at).await,
+            NextAllowed::At(at) if at == due_at => Ok(()),
             NextAllowed::At(at) => Err(Refused::OutsideHours { next_allowed: Some(at) }.into()),
             NextAllowed::Never => Err(Refused::OutsideHours { next_allowed: None }.into()),
         }
@@ -279,6 +163,69 @@ impl Desk {
         self.store.retry(by, id, new).await
     }
 
+    /// Schedules a call to a person's own number, due at once, that plays a campaign's script.
+    ///
+    /// # Errors
+    ///
+    /// See [`Calls::test_call`](crate::port::Calls::test_call).
+    pub async fn test_call(
+        &self,
+        by: By<'_>,
+        campaign: CampaignId,
+        phone: PhoneNumber,
+        sample: Option<ClientId>,
+    ) -> Result<CallView, ActError> {
+        let id = CallId::new(by.now, &*self.entropy);
+        self.store.test_call(by, NewTestCall { id, campaign, phone, sample }).await
+    }
+
+    /// Does something to each of many calls; what one of them does not allow is in its own answer.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken.
+    pub async fn change_calls(
+        &self,
+        by: By<'_>,
+        ids: &[CallId],
+        act: &ManyActs,
+    ) -> Result<Vec<Acted>, ActError> {
+        let mut acts = Vec::with_capacity(ids.len());
+        for id in ids {
+            let act = match act {
+                ManyActs::Skip(skip) => Ok(CallAct::Skip(skip.clone())),
+                ManyActs::Review(review) => Ok(CallAct::Review(*review)),
+                ManyActs::Tag(tags) => Ok(CallAct::Tag(tags.clone())),
+                ManyActs::Reschedule(to) => match self.moved(by.now, *id, *to).await {
+                    Ok(due_at) => Ok(CallAct::Reschedule(due_at)),
+                    Err(ActError::Refused(refused)) => Err(refused),
+                    Err(error) => return Err(error),
+                },
+            };
+            acts.push((*id, act));
+        }
+        self.store.change_calls(by, &acts).await
+    }
+
+    /// Where one of many calls moves, if its own hours allow it.
+    async fn moved(
+        &self,
+        now: DateTime<Utc>,
+        id: CallId,
+        to: NewTime,
+    ) -> Result<DateTime<Utc>, ActError> {
+        let due_at = match to {
+            NewTime::At(due_at) => due_at,
+            NewTime::Later(by) => {
+                let view = self.store.call(id).await?.ok_or(Refused::NotFound)?;
+                let due_at = view.call.due_at.checked_add_signed(by).ok_or(Refused::TooFar)?;
+                due_at.max(now)
+            }
+        };
+        self.may_move(now, id, due_at).await?;
+        Ok(due_at)
+    }
+
     /// Puts a number on the DNC list and hangs up the calls to it that have begun. The entry holds
     /// even if the carrier can't be asked to hang up.
     ///
@@ -287,13 +234,89 @@ impl Desk {
     /// The scope's campaign does not exist, or the store failed.
     pub async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         let added = self.store.add_dnc(by, entry).await?;
-        for call in &added.in_flight {
-            let view = self.store.call(*call).await?;
-            let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
-            // Best effort: the answer names the call as in flight whether or not this succeeds.
-            drop(self.carrier.hang_up(*call, carrier_call_id.as_deref()).await);
-        }
+        self.hang_up_all(&added.in_flight).await;
         Ok(added)
+    }
+
+    /// Puts a batch of an import's numbers on the DNC list, hangs up the calls to them that have
+    /// begun, and counts all of it in the report.
+    ///
+    /// # Errors
+    ///
+    /// The import is not running, or the store failed: nothing of the batch was added or counted.
+    pub async fn add_numbers(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+        report: &mut DncReport,
+    ) -> Result<(), ActError> {
+        let batch = self.store.add_dnc_batch(by, import, numbers).await?;
+        for is_new in batch.added {
+            report.count_number(is_new);
+        }
+        report.count_calls(batch.canceled.len(), &batch.in_flight);
+        self.hang_up_all(&batch.in_flight).await;
+        Ok(())
+    }
+
+    /// Erases the person behind a client everywhere, and hangs up the calls to it that have begun.
+    /// The carrier deletes its recordings when [`Driver::sweep`](crate::driver::Driver::sweep) asks
+    /// it to, until it confirms.
+    ///
+    /// # Errors
+    ///
+    /// There is no such client, or the store failed.
+    pub async fn erase(
+        &self,
+        by: By<'_>,
+        client: ClientId,
+        reason: &str,
+    ) -> Result<Erased, ActError> {
+        let erased = self.store.erase(by, client, reason).await?;
+        self.hang_up_all(&erased.in_flight).await;
+        Ok(erased)
+    }
+
+    /// Stops all dialling, and hangs up the calls that have begun if that is asked for. The stop
+    /// holds even if the carrier can't be asked to hang up.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken.
+    pub async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
+        let stopped = self.store.stop_all(by, reason).await?;
+        if hang_up {
+            self.hang_up_all(&stopped.in_flight).await;
+        }
+        Ok(stopped)
+    }
+
+    async fn hang_up_all(&self, calls: &[CallId]) {
+        for some in calls.chunks(HANG_UPS_AT_ONCE) {
+            join_all(some.iter().map(|call| self.hang_up(*call))).await;
+        }
+    }
+
+    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    async fn hang_up(&self, call: CallId) {
+        let view = self.store.call(call).await.ok().flatten();
+        let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);
+        drop(self.carrier.hang_up(call, carrier_call_id.as_deref()).await);
+    }
+
+    /// Has a client called at once, by a person's wish.
+    ///
+    /// # Errors
+    ///
+    /// See [`Clients::call_client`](crate::port::Clients::call_client).
+    pub async fn call_client(&self, by: By<'_>, id: ClientId) -> Result<CallView, ActError> {
+        self.store.call_client(by, id, self.new_call(by.now, by.now)).await
     }
 
     async fn hours_of(
@@ -316,18 +339,4 @@ impl Desk {
 /// A call in the far future would keep its client from ever being done.
 fn not_too_far(now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<(), Refused> {
     if due_at - now > HORIZON { Err(Refused::TooFar) } else { Ok(()) }
-}
-
-/// Every zone a row's person may be in: what the file says, and what the number says.
-fn zones_of(row: &Row) -> Vec<ClientZone> {
-    let (zones, source) = match candidate_zones(row.phone) {
-        Candidates::Known(zones) => (zones, ZoneSource::Number),
-        Candidates::CountryWide(zones) => (zones, ZoneSource::Country),
-        Candidates::Unknown => (&[][..], ZoneSource::Number),
-    };
-    let file = row
-        .time_zone
-        .iter()
-        .map(|zone| ClientZone { zone: zone.clone(), source: ZoneSource::File });
-    file.chain(zones.iter().map(|zone| ClientZone { zone: zone.clone(), source })).collect()
 }

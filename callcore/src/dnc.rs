@@ -1,11 +1,15 @@
 //! Do-Not-Call: numbers that are not dialled, everywhere or in one campaign.
 
+mod report;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::id::CampaignId;
 use crate::phone::PhoneNumber;
+
+pub use self::report::DncReport;
 
 /// A number that must not be dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +69,8 @@ impl DncScope {
 pub enum DncSource {
     /// A person or token added it.
     Manual,
+    /// It came in with a list.
+    Import,
     /// The person on the phone asked for it.
     OptOut,
 }
@@ -75,6 +81,7 @@ impl DncSource {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Manual => "manual",
+            Self::Import => "import",
             Self::OptOut => "opt_out",
         }
     }
@@ -82,6 +89,8 @@ impl DncSource {
     /// Reads the word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Manual, Self::OptOut].into_iter().find(|source| source.as_str() == text)
+        [Self::Manual, Self::Import, Self::OptOut]
+            .into_iter()
+            .find(|source| source.as_str() == text)
     }
 }

@@ -19,8 +19,9 @@ use crate::engine::{
 };
 use crate::id::CallId;
 use crate::port::{
-    By, ClaimRequest, Found, OpenCall, Placement, Store, StoreError, TakeBack, Telephony,
+    By, ClaimRequest, Found, OpenCall, Placement, Retained, Store, StoreError, TakeBack, Telephony,
 };
+use crate::seal::Sealer;
 use crate::time::Clock;
 
 /// How far a dispatcher's clock may be off the store's before it dispatches nothing.
@@ -29,6 +30,9 @@ const MAX_SKEW: TimeDelta = TimeDelta::seconds(2);
 /// After so many unclear answers in a row nothing is placed until the carrier answers a read-only
 /// request: an outage must not burn the list.
 const MAX_DOUBT: u32 = 3;
+
+/// How many clients and calls lose their words in one transaction.
+const RETAINED_AT_ONCE: u32 = 200;
 
 /// How long a claim holds, on the wall clock.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
@@ -41,6 +45,7 @@ pub struct Driver {
     wall: Arc<dyn Clock>,
     batch: u32,
     doubt: AtomicU32,
+    sealer: Option<Sealer>,
 }
 
 impl fmt::Debug for Driver {
@@ -83,13 +88,20 @@ impl Driver {
         clock: Arc<dyn Clock>,
         wall: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0) }
+        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0), sealer: None }
     }
 
     /// How many calls a tick claims at most. More are more efficient; fewer are placed sooner.
     #[must_use]
     pub const fn with_batch(mut self, batch: u32) -> Self {
         self.batch = batch;
+        self
+    }
+
+    /// With which tickets get the tokens of voice agents and of audio; without it they have none.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
         self
     }
 
@@ -137,7 +149,8 @@ impl Driver {
     }
 
     /// Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
-    /// for a day. Returns how many it asked about.
+    /// for a day; and to delete the recordings of people who were erased. Returns how many calls it
+    /// asked about.
     ///
     /// # Errors
     ///
@@ -150,7 +163,39 @@ impl Driver {
         if !reports.is_empty() {
             self.store.record(By::new(&Actor::System, now), &reports).await?;
         }
+        self.delete_recordings().await?;
         Ok(count(open.len()))
+    }
+
+    /// One round of keeping nothing longer than allowed: forgets what has run out, and takes the
+    /// words of some hundred clients and calls that ended before the account's limit, if it has
+    /// one. Whoever it is called by goes on while there is more.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    pub async fn retain(&self) -> Result<Retained, StoreError> {
+        let by = By::new(&Actor::System, self.clock.now());
+        self.store.prune(by, self.wall.now()).await?;
+        match self.store.account().await?.settings.retention_days {
+            Some(days) => {
+                let before = by.now - TimeDelta::days(days.into());
+                self.store.retain(by, before, RETAINED_AT_ONCE).await
+            }
+            None => Ok(Retained::default()),
+        }
+    }
+
+    /// Asks the carrier to delete the recordings of people who were erased, until it confirms.
+    async fn delete_recordings(&self) -> Result<(), StoreError> {
+        let due = self.store.recordings_to_delete(self.wall.now(), self.batch).await?;
+        let mut deleted = Vec::new();
+        for reference in due {
+            if self.carrier.delete_recording(&reference).await.is_ok() {
+                deleted.push(reference);
+            }
+        }
+        if deleted.is_empty() { Ok(()) } else { self.store.recordings_deleted(&deleted).await }
     }
 
     async fn halted(&self) -> Result<Option<Halt>, StoreError> {
@@ -184,7 +229,7 @@ impl Driver {
         for (permit, answer) in permits.into_iter().zip(answers) {
             let until = match answer {
                 Ok(()) => {
-                    tickets.push(Ticket::issue(permit, wall));
+                    tickets.push(Ticket::issue(permit, wall, self.sealer.as_ref()));
                     continue;
                 }
                 Err(BeginRefusal::LeaseLost) => continue,

@@ -11,19 +11,30 @@
 //! can be cloned, deserialised or built outside the core, so neither a dial without rules nor a
 //! dial without a stored intent compiles.
 
+mod account;
 mod admit;
 mod decide;
+mod foresee;
 mod permit;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod why;
 
+pub use account::AccountFacts;
 pub use admit::{AdmitFacts, BeginRefusal, admit, dials_allowed, next_dial_at};
-pub use decide::{Command, Defer, Facts, Heard, Lease, Rule, Settlement, Verdict, decide, explain};
+pub use decide::{
+    Command, Defer, Facts, Heard, Lease, Person, Rule, Settlement, Verdict, decide, explain,
+};
+pub use foresee::{Foreseen, foresee};
 #[cfg(feature = "sim")]
-pub(crate) use permit::client_field;
+pub(crate) use permit::fill;
 pub use permit::{Permit, Ticket};
-pub use standing::{CallBrief, Case, Outlook, PlannedCall, Stage, Tally, outlook};
+pub use standing::{
+    CallBrief, Case, Outlook, PlannedCall, Resumed, Stage, Tally, moved_into_hours, outlook,
+    resumed,
+};
+pub use why::{Why, why};
 
 use chrono::TimeDelta;
 

@@ -87,8 +87,22 @@ typed_id! {
     AuditId;
     /// A person who signs in.
     UserId;
+    /// A named token.
+    TokenId;
     /// A notice waiting in the outbox.
     NoticeId;
+    /// A mail.
+    MailId;
+    /// An uploaded audio.
+    AudioId;
+}
+
+impl ImportId {
+    /// The first id of an instant, whether or not there is such an import.
+    #[must_use]
+    pub fn earliest(at: DateTime<Utc>) -> Self {
+        Self(v7(at, [0; 10]))
+    }
 }
 
 impl CallId {

@@ -42,8 +42,10 @@
 //! Features: `sim` has a simulated carrier, `tokio` the loops around the driver, `testing` the
 //! conformance suite for stores and the simulation with faults.
 
+pub mod account;
 pub mod actor;
 pub mod analytics;
+pub mod audio;
 pub mod call;
 pub mod campaign;
 pub mod client;
@@ -51,19 +53,27 @@ pub mod desk;
 pub mod dnc;
 pub mod driver;
 pub mod engine;
+pub mod erase;
 pub mod export;
+mod formula;
 pub mod id;
 pub mod import;
+pub mod mail;
+pub mod mailer;
 pub mod memory;
 pub mod phone;
 pub mod port;
+pub mod preview;
 pub mod rules;
 #[cfg(feature = "tokio")]
 pub mod runtime;
 pub mod script;
+pub mod seal;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod summary;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod text;
 pub mod time;
 pub mod zones;

@@ -4,32 +4,49 @@
 //! stores are compared with it.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
+mod clients;
 mod dispatch;
 mod dnc;
+mod guard;
+mod imports;
+mod media;
+mod numbers;
+mod outbox;
+mod privacy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use guard::Guard;
 use serde_json::Value;
 
 use crate::actor::Actor;
 use crate::analytics::Totals;
+use crate::audio::Audio;
 use crate::call::{Call, CallEvent, CancelReason, Direction, Intent, Retired, Retirement};
 use crate::campaign::{Campaign, RunState, Settings};
-use crate::client::{Client, ClientStatus};
+use crate::client::{Client, ClientStatus, Note};
 use crate::dnc::{DncEntry, DncScope};
-use crate::engine::{CallBrief, Case, Facts, Lease, Outlook, PlannedCall, Tally, outlook};
-use crate::id::{AuditId, CallId, CampaignId, ClientId, ImportId, NoticeId, UserId};
+use crate::engine::{
+    AccountFacts, CallBrief, Case, Facts, Lease, Outlook, Person, PlannedCall, Tally, outlook,
+};
+use crate::id::{
+    AudioId, AuditId, CallId, CampaignId, ClientId, ImportId, MailId, NoticeId, TokenId, UserId,
+};
+use crate::import::Reject;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, Effect, Import, Notice,
-    NoticeKind, Refused, SavedReply, User,
+    AuditRow, By, CallView, CampaignProgress, CampaignView, ClientView, DncImport, Effect, Import,
+    Invitation, Notice, NoticeKind, Refused, SavedReply, Token, User,
 };
+use crate::script::Script;
 use crate::time::SeededEntropy;
+use crate::zones::number_zones;
 
 /// A store in memory.
 ///
@@ -54,8 +71,8 @@ impl Default for MemoryStore {
 }
 
 impl MemoryStore {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Guard<'_> {
+        Guard(self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -64,11 +81,18 @@ struct State {
     entropy: SeededEntropy,
     latest: Option<DateTime<Utc>>,
     facts: BTreeMap<String, String>,
+    account: account::AccountRow,
     campaigns: BTreeMap<CampaignId, CampaignRow>,
     imports: BTreeMap<ImportId, Import>,
     clients: BTreeMap<ClientId, ClientRow>,
-    by_number: BTreeMap<(PhoneNumber, CampaignId), ClientId>,
+    by_number: BTreeSet<(PhoneNumber, CampaignId, ClientId)>,
+    by_external_id: BTreeMap<(CampaignId, String), ClientId>,
+    /// Refused rows, by their place.
+    rejects: BTreeMap<(ImportId, u64), Reject>,
     calls: BTreeMap<CallId, CallRow>,
+    /// What people wrote down about calls. A retry that is withdrawn and planned again has the
+    /// same id, and what was written about it.
+    notes: BTreeMap<CallId, Vec<Note>>,
     inbound: BTreeMap<String, CallId>,
     /// Every dial to a number, over all campaigns.
     dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
@@ -76,13 +100,28 @@ struct State {
     live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
+    audio: BTreeMap<AudioId, (Audio, Vec<u8>)>,
+    dnc_imports: BTreeMap<ImportId, DncImport>,
+    /// Calls whose words were erased: what comes late is dropped.
+    erased_calls: BTreeMap<CallId, ErasedCall>,
+    /// Recordings the carrier has to delete, how often it was asked, and when it is next.
+    deletions: BTreeMap<String, (u32, DateTime<Utc>)>,
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
     audit: Vec<AuditRow>,
     notices: Vec<Notice>,
+    mails: BTreeMap<MailId, outbox::MailRow>,
+    /// The mail that tells of a notice.
+    noticed: BTreeMap<NoticeId, MailId>,
+    /// Mails sent, by day.
+    sent: BTreeMap<chrono::NaiveDate, u64>,
     replies: BTreeMap<(String, String), Saved>,
     users: BTreeMap<UserId, User>,
     links: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    invitations: BTreeMap<UserId, Invitation>,
     sessions: BTreeMap<[u8; 32], (UserId, DateTime<Utc>)>,
+    tokens: BTreeMap<TokenId, TokenRow>,
+    /// Counts changes, and looks that might have been some.
+    version: u64,
     places: u64,
     /// Counts claims, of all calls together: a retry that is withdrawn and planned again has the
     /// same id, and whoever claimed it in its first life must have lost it.
@@ -94,12 +133,33 @@ struct CampaignRow {
     campaign: Campaign,
     versions: BTreeMap<u32, Arc<Settings>>,
     next_dial_at: DateTime<Utc>,
+    /// The epoch of the planned call that was claimed last: whoever's is lowest is next.
+    turn: u64,
+    /// Dials that ended since count for the breaker.
+    counted_from: DateTime<Utc>,
     clients: BTreeMap<ClientStatus, u64>,
     totals: Totals,
     due: BTreeSet<DueKey>,
     leased: BTreeSet<CallId>,
     /// Calls begun and not ended, the oldest first.
     live: BTreeSet<(DateTime<Utc>, CallId)>,
+}
+
+/// A call whose words were erased.
+#[derive(Debug, Clone, Copy)]
+struct ErasedCall {
+    /// Whether its number goes too, once it has ended.
+    number: bool,
+    /// The number that was dialled, and when: what caps look back to.
+    dialled: Option<(PhoneNumber, DateTime<Utc>)>,
+}
+
+#[derive(Debug)]
+struct TokenRow {
+    token: Token,
+    secret: [u8; 32],
+    /// The user it belongs to; none if no user made it.
+    owner: Option<UserId>,
 }
 
 /// An answer, when it was given on the wall clock, and the hash of the body it answered.
@@ -112,6 +172,8 @@ type DueKey = (bool, DateTime<Utc>, CallId);
 struct ClientRow {
     client: Client,
     place: u64,
+    /// The import that brought it; another one may have updated it since.
+    added_in: ImportId,
     calls: BTreeSet<CallId>,
 }
 
@@ -127,29 +189,43 @@ struct CallRow {
 }
 
 impl State {
-    const fn new() -> Self {
+    fn new() -> Self {
         Self {
             entropy: SeededEntropy::new(0),
             latest: None,
             facts: BTreeMap::new(),
+            account: account::AccountRow::new(),
             campaigns: BTreeMap::new(),
             imports: BTreeMap::new(),
             clients: BTreeMap::new(),
-            by_number: BTreeMap::new(),
+            by_number: BTreeSet::new(),
+            by_external_id: BTreeMap::new(),
+            rejects: BTreeMap::new(),
             calls: BTreeMap::new(),
+            notes: BTreeMap::new(),
             inbound: BTreeMap::new(),
             dials: BTreeMap::new(),
             live: BTreeSet::new(),
             live_numbers: BTreeMap::new(),
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
+            audio: BTreeMap::new(),
+            dnc_imports: BTreeMap::new(),
+            erased_calls: BTreeMap::new(),
+            deletions: BTreeMap::new(),
             tallies: BTreeMap::new(),
             audit: Vec::new(),
             notices: Vec::new(),
+            mails: BTreeMap::new(),
+            noticed: BTreeMap::new(),
+            sent: BTreeMap::new(),
             replies: BTreeMap::new(),
             users: BTreeMap::new(),
             links: BTreeMap::new(),
+            invitations: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            version: 0,
             places: 0,
             claims: 0,
         }
@@ -221,18 +297,20 @@ impl State {
             progress: CampaignProgress {
                 clients: row.clients.clone(),
                 totals: row.totals.clone(),
-                live: row.live.len() as u64,
+                live: row.live.iter().filter(|(_, id)| !self.calls[id].call.is_test()).count()
+                    as u64,
             },
         })
     }
 
     fn client_view(&self, row: &ClientRow) -> ClientView {
         let client = row.client.clone();
-        ClientView { on_dnc: self.on_dnc(client.phone, client.campaign).is_some(), client }
+        ClientView { on_dnc: self.covers(&client), client }
     }
 
     fn call_view(&self, id: CallId) -> Option<CallView> {
-        let call = self.calls.get(&id)?.call.clone();
+        let notes = self.notes.get(&id).cloned().unwrap_or_default();
+        let call = Call { notes, ..self.calls.get(&id)?.call.clone() };
         let client = call.client.and_then(|id| self.clients.get(&id)).map(|row| &row.client);
         let campaign = call.campaign.and_then(|id| self.campaigns.get(&id));
         Some(CallView {
@@ -242,6 +320,14 @@ impl State {
             client_zones: client.map(|client| client.zones.clone()).unwrap_or_default(),
             call,
         })
+    }
+
+    /// Whether a DNC entry covers a client's number, or did when it was erased.
+    fn covers(&self, client: &Client) -> bool {
+        client.erased.map_or_else(
+            || client.phone.is_some_and(|phone| self.on_dnc(phone, client.campaign).is_some()),
+            |erased| erased.on_dnc,
+        )
     }
 
     fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
@@ -258,35 +344,82 @@ impl State {
         self.dials.get(&phone).into_iter().flatten().map(|(at, _)| *at).collect()
     }
 
-    fn facts_of(&self, row: &CallRow) -> Option<Facts> {
-        let call = &row.call;
-        let (campaign, client, phone) = (call.campaign?, call.client?, call.phone?);
+    fn facts_of(
+        &self,
+        row: &CallRow,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
+        self.facts_about(&row.call, Lease { epoch: row.epoch }, account, now)
+    }
+
+    fn facts_about(
+        &self,
+        call: &Call,
+        lease: Lease,
+        account: &Arc<AccountFacts>,
+        now: DateTime<Utc>,
+    ) -> Option<Facts> {
+        let (campaign, phone) = (call.campaign?, call.phone?);
         let campaign_row = self.campaigns.get(&campaign)?;
-        let client_row = &self.clients.get(&client)?.client;
-        let columns = self.imports.get(&client_row.import).map(|import| &import.columns[..]);
-        let fields = columns.unwrap_or_default().iter().cloned().zip(client_row.fields.clone());
+        let client = call.client.and_then(|client| self.clients.get(&client)).map(|it| &it.client);
+        if client.is_none() && !call.is_test() {
+            return None;
+        }
+        let settings = &campaign_row.campaign.settings;
+        let audio = settings
+            .audio()
+            .filter_map(|(_, id)| self.audio.get(&id).map(|(audio, _)| (id, audio.name.clone())));
+        let whose = call.client.or(call.sample).and_then(|client| self.clients.get(&client));
         Some(Facts {
             call: call.id,
             campaign,
-            client,
+            client: call.client,
             phone,
             attempt: call.attempt,
             intent: call.intent,
             due_at: call.due_at,
-            lease: Lease { epoch: row.epoch },
+            lease,
             run_state: campaign_row.campaign.state,
             settings_version: campaign_row.campaign.settings_version,
-            settings: campaign_row.campaign.settings.clone(),
-            zones: client_row.zones.clone(),
-            active: client_row.active,
-            consent: client_row.consent.is_some(),
+            settings: settings.clone(),
+            zones: client.map_or_else(|| number_zones(phone), |client| client.zones.clone()),
+            active: client.is_none_or(|client| client.active),
+            consent: client.is_some_and(|client| client.consent.is_some()),
             dnc: self.on_dnc(phone, campaign),
             number_live: self.number_live(phone),
             number_dials: self.number_dials(phone),
-            client_dials: client_row.standing.attempts,
-            name: client_row.name.clone(),
-            fields: fields.collect(),
+            number_ends: self.number_ends(phone, &campaign_row.campaign.settings),
+            campaign_day: self.campaign_day(campaign, now),
+            account: account.clone(),
+            client_dials: client.map_or(0, |client| client.standing.attempts),
+            person: whose.map(|row| self.person(&row.client)).unwrap_or_default(),
+            audio: audio.collect(),
         })
+    }
+
+    /// What a script's places are filled from.
+    fn person(&self, client: &Client) -> Person {
+        let columns = self.imports.get(&client.import).map(|import| &import.columns[..]);
+        let columns = columns.unwrap_or_default().iter().cloned();
+        Person {
+            name: client.name.clone(),
+            email: client.email.clone(),
+            external_id: client.external_id.clone(),
+            columns: columns.zip(client.fields.clone()).collect(),
+        }
+    }
+
+    /// Test calls that wait, claimed or not.
+    fn waiting_tests(&self, wanted: impl Fn(&Call) -> bool) -> Vec<CallId> {
+        let of = |row: &CampaignRow| -> Vec<CallId> {
+            // Wishes come first in the queue.
+            let wishes = row.due.iter().take_while(|(plan, ..)| !plan).map(|(.., id)| *id);
+            wishes.chain(row.leased.iter().copied()).collect()
+        };
+        let waiting = self.campaigns.values().flat_map(of);
+        let test = |id: &CallId| self.calls[id].call.is_test() && wanted(&self.calls[id].call);
+        waiting.filter(test).collect()
     }
 
     /// Puts a new call into the queue.
@@ -341,6 +474,10 @@ impl State {
         let begun_at = begun_at.or(row.call.begun_at);
         let (new_tally, new_ended) = (Tally::of(&row.call), row.call.ended_at());
         let (campaign, phone) = (row.call.campaign, row.call.phone);
+        if new_ended.is_some() && self.erased_calls.get(&id).is_some_and(|erased| erased.number) {
+            // While it was live, it kept others from dialling the number.
+            (row.call.phone, row.call.zone) = (None, None);
+        }
         let outbound = row.call.direction == Direction::Outbound;
         let now_live = row.call.is_live();
         if ended != new_ended {
@@ -432,7 +569,24 @@ impl State {
         self.check_finished(campaign, now);
     }
 
+    /// The script that a call ran under.
+    fn script_of(&self, id: CallId) -> Script {
+        let call = self.calls.get(&id).map(|row| &row.call);
+        let versions = call.and_then(|call| self.campaigns.get(&call.campaign?));
+        let settings = call
+            .zip(versions)
+            .and_then(|(call, campaign)| campaign.versions.get(&call.settings_version));
+        let script =
+            settings.zip(call).and_then(|(settings, call)| settings.script_of(call.direction));
+        script.cloned().unwrap_or_default()
+    }
+
     fn outlook(&self, client: ClientId) -> Option<Outlook> {
+        self.case(client, |_, case| outlook(case))
+    }
+
+    /// Asks the core about a client and all its calls.
+    fn case<T>(&self, client: ClientId, ask: impl FnOnce(&Client, &Case<'_>) -> T) -> Option<T> {
         let row = self.clients.get(&client)?;
         let campaign = &self.campaigns.get(&row.client.campaign)?.campaign;
         let calls: Vec<CallBrief> = row
@@ -441,14 +595,16 @@ impl State {
             .filter_map(|id| self.calls.get(id))
             .filter_map(|row| CallBrief::of(&row.call))
             .collect();
-        Some(outlook(&Case {
+        let case = Case {
             calls: &calls,
             zones: &row.client.zones,
             active: row.client.active,
-            on_dnc: self.on_dnc(row.client.phone, row.client.campaign).is_some(),
+            erased: row.client.erased.is_some(),
+            on_dnc: self.covers(&row.client),
             run_state: campaign.state,
             settings: &campaign.settings,
-        }))
+        };
+        Some(ask(&row.client, &case))
     }
 
     fn plan(&mut self, client: ClientId, planned: PlannedCall) {
@@ -489,6 +645,17 @@ impl State {
         }
     }
 
+    /// The clients with a number, by campaign.
+    fn of_number(
+        &self,
+        phone: PhoneNumber,
+    ) -> impl Iterator<Item = (CampaignId, ClientId)> + use<'_> {
+        let nobody = uuid::Uuid::nil();
+        let first = (phone, CampaignId::from_uuid(nobody), ClientId::from_uuid(nobody));
+        let rows = self.by_number.range(first..).take_while(move |(number, ..)| *number == phone);
+        rows.map(|(_, campaign, client)| (*campaign, *client))
+    }
+
     /// Cancels every scheduled call to a number in a scope.
     fn cancel_number(
         &mut self,
@@ -496,13 +663,12 @@ impl State {
         scope: DncScope,
         at: DateTime<Utc>,
         by: &Actor,
+        reason: CancelReason,
     ) -> Vec<CallId> {
         let clients: Vec<ClientId> = self
-            .by_number
-            .range((phone, CampaignId::from_uuid(uuid::Uuid::nil()))..)
-            .take_while(|((number, _), _)| *number == phone)
-            .filter(|((_, campaign), _)| scope.covers(*campaign))
-            .map(|(_, client)| *client)
+            .of_number(phone)
+            .filter(|(campaign, _)| scope.covers(*campaign))
+            .map(|(_, client)| client)
             .collect();
         let mut canceled = Vec::new();
         for client in clients {
@@ -513,17 +679,37 @@ impl State {
                 .filter(|id| is_waiting(&self.calls[id].call))
                 .collect();
             for id in scheduled {
-                self.retire(id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+                self.retire(id, at, by, Retirement::Canceled(reason));
                 canceled.push(id);
             }
             self.follow_up(client, at);
         }
+        canceled.extend(self.retire_tests(phone, scope, at, by, reason));
         canceled
+    }
+
+    /// Cancels every test call to a number in a scope that waits.
+    fn retire_tests(
+        &mut self,
+        phone: PhoneNumber,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Vec<CallId> {
+        let mut tests = self.waiting_tests(|call| {
+            call.phone == Some(phone) && call.campaign.is_some_and(|id| scope.covers(id))
+        });
+        tests.sort_unstable();
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
+        }
+        tests
     }
 }
 
 fn due_key(call: &Call) -> DueKey {
-    (call.intent != Intent::Person, call.due_at, call.id)
+    (!call.intent.is_wish(), call.due_at, call.id)
 }
 
 /// Whether a call waits in the queue, claimed or not.
@@ -533,7 +719,15 @@ fn is_waiting(call: &Call) -> bool {
 
 /// A call to a client; its intent is the plan's unless whoever schedules it says otherwise.
 fn call_to(client: &Client, id: CallId, attempt: u32, due_at: DateTime<Utc>) -> Call {
-    Call::scheduled(id, (client.campaign, client.id, client.phone), attempt, due_at)
+    Call {
+        campaign: Some(client.campaign),
+        client: Some(client.id),
+        direction: Direction::Outbound,
+        attempt,
+        by: Actor::System,
+        intent: Intent::Plan,
+        ..Call::inbound(id, client.phone, due_at)
+    }
 }
 
 /// Whether a name or number matches a search: under 3 characters by its beginning, else by any

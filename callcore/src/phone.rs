@@ -49,6 +49,27 @@ impl PhoneNumber {
             .ok_or(PhoneNumberError)
     }
 
+    /// Reads a number as [`parse`](Self::parse) does, and passes over an extension: for a list of
+    /// numbers not to call, where the line it belongs to is the one that must not ring.
+    ///
+    /// # Errors
+    ///
+    /// The text is not a number that its country's numbering plan allows.
+    pub fn parse_line(text: &str, region: &Region) -> Result<Self, PhoneNumberError> {
+        let code = rlibphonenumber::Region::from_str(region.as_str()).ok();
+        let parsed =
+            rlibphonenumber::PhoneNumber::parse(text, code).map_err(|_| PhoneNumberError)?;
+        Self::parse(&parsed.format_as(PhoneNumberFormat::E164), &Region::NONE)
+    }
+
+    /// The digits without the country's code, as they are dialled within it.
+    #[must_use]
+    pub fn national_digits(self) -> String {
+        let whole = self.0.to_string();
+        let parsed = rlibphonenumber::PhoneNumber::parse(self.to_string(), None);
+        parsed.map_or(whole, |parsed| parsed.get_national_significant_number())
+    }
+
     /// The digits as one number, without the plus: how stores keep it.
     #[must_use]
     pub const fn digits(self) -> u64 {
@@ -66,6 +87,35 @@ impl PhoneNumber {
         }
         Ok(Self(digits))
     }
+}
+
+/// What carriers send in place of a number that is withheld or not known, beside words such as
+/// `anonymous`: the words as they are spelt on a keypad.
+const WITHHELD: [&str; 5] = [
+    "266696687",   // ANONYMOUS
+    "7378742833",  // RESTRICTED
+    "2562533",     // BLOCKED
+    "8656696",     // UNKNOWN
+    "86282452253", // UNAVAILABLE
+];
+
+/// Who rings, by the caller ID a carrier sends. Withheld and odd ones (`anonymous`, `Restricted`,
+/// the keypad spellings of such words, `client:` and `sip:` addresses, nothing at all) are nobody's
+/// number: they are never a key, and never called back.
+///
+/// ```
+/// use callcore::phone::caller_id;
+/// assert_eq!(caller_id("+12125550123").map(|it| it.to_string()).as_deref(), Some("+12125550123"));
+/// assert_eq!(caller_id("+266696687"), None);
+/// ```
+#[must_use]
+pub fn caller_id(text: &str) -> Option<PhoneNumber> {
+    let digits = text.trim().strip_prefix('+')?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain || WITHHELD.contains(&digits) {
+        return None;
+    }
+    text.trim().parse().ok()
 }
 
 impl FromStr for PhoneNumber {
@@ -206,6 +256,42 @@ mod tests {
         for text in ["XX", "ZZ", "QQ", "UK", "USA", "U", "", "1A"] {
             assert_eq!(text.parse::<Region>(), Err(RegionError), "{text}");
         }
+    }
+
+    #[test]
+    fn withheld_and_odd_caller_ids_are_nobodys_number() {
+        for text in [
+            "",
+            " ",
+            "anonymous",
+            "Anonymous",
+            "unknown",
+            "Restricted",
+            "unavailable",
+            "+266696687",
+            "+7378742833",
+            "+2562533",
+            "+8656696",
+            "+86282452253",
+            "client:ada",
+            "+client:ada",
+            "sip:+12125550123@example.com",
+            "sips:ada@example.com",
+            "tel:+12125550123",
+            "+",
+            "12125550123",
+            "2125550123",
+            "+0000000000",
+            "+1 212 555 0123",
+            "+12125550123;ext=5",
+            "911",
+            "+1911",
+        ] {
+            assert_eq!(caller_id(text), None, "{text}");
+        }
+        let number = "+12125550123".parse().ok();
+        assert_eq!((caller_id("+12125550123"), caller_id(" +12125550123 ")), (number, number));
+        assert!(caller_id("+862824522530").is_some() || caller_id("+8613800138000").is_some());
     }
 
     #[test]

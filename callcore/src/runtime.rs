@@ -26,7 +26,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+#[cfg(feature = "sim")]
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -34,10 +36,16 @@ use tokio_util::sync::CancellationToken;
 pub use machine::{OsEntropy, SystemClock};
 pub use recorder::{RecordError, Recorder};
 
-use crate::driver::{Driver, Halt, Tick};
-use crate::port::{Store, StoreError, Telephony};
 #[cfg(feature = "sim")]
-use crate::sim::SimTelephony;
+use crate::actor::Actor;
+use crate::driver::{Driver, Halt, Tick};
+use crate::mailer::Mailer;
+#[cfg(feature = "sim")]
+use crate::port::{ActError, By};
+use crate::port::{Store, StoreError, Telephony};
+use crate::seal::Sealer;
+#[cfg(feature = "sim")]
+use crate::sim::{AgentPost, SimTelephony};
 use crate::time::Clock;
 
 /// The longest sleep between two ticks: work may appear that nobody woke us for, such as another
@@ -46,6 +54,11 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// The shortest sleep after a tick that dialled nothing, so that a due call that may not be dialled
 /// yet does not spin the loop.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(10);
+/// How often is looked for mails: they are not urgent, and notices gather for longer.
+const POST_EVERY: Duration = Duration::from_secs(1);
+/// How often what is kept too long is looked for, on the wall clock, and how soon after a failure.
+const RETAIN_EVERY: TimeDelta = TimeDelta::hours(1);
+const RETAIN_AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// How long a loop waits after a failure at most; it starts at the shortest sleep and doubles.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -74,6 +87,10 @@ pub struct Health {
     pub halted: Option<Halt>,
     /// Whether the loops are ending.
     pub draining: bool,
+    /// Ticks so far.
+    pub ticks: u64,
+    /// Those of them that the store failed.
+    pub failed_ticks: u64,
 }
 
 impl Health {
@@ -92,8 +109,20 @@ pub struct Builder {
     wall: Arc<dyn Clock>,
     batch: u32,
     sweep_every: Duration,
+    mailer: Option<Arc<Mailer>>,
+    sealer: Option<Sealer>,
     #[cfg(feature = "sim")]
     simulated: Option<SimTelephony>,
+    #[cfg(feature = "sim")]
+    agents: Option<Arc<dyn ResultSink>>,
+}
+
+/// Where simulated voice agents send their results, as real ones do.
+#[cfg(feature = "sim")]
+#[async_trait]
+pub trait ResultSink: fmt::Debug + Send + Sync + 'static {
+    /// Sends a result; whether it arrived, or never will.
+    async fn send(&self, post: &AgentPost) -> bool;
 }
 
 impl Builder {
@@ -111,11 +140,34 @@ impl Builder {
         self
     }
 
+    /// Tells people by mail what they should hear about.
+    #[must_use]
+    pub fn mailer(mut self, mailer: Arc<Mailer>) -> Self {
+        self.mailer = Some(mailer);
+        self
+    }
+
     /// A simulated carrier in the same process, whose events are stored as they come.
     #[cfg(feature = "sim")]
     #[must_use]
     pub fn simulated(mut self, carrier: SimTelephony) -> Self {
         self.simulated = Some(carrier);
+        self
+    }
+
+    /// Where the results of the simulated carrier's voice agents are sent. Without it they are put
+    /// into the store as they are.
+    #[cfg(feature = "sim")]
+    #[must_use]
+    pub fn agents(mut self, sink: Arc<dyn ResultSink>) -> Self {
+        self.agents = Some(sink);
+        self
+    }
+
+    /// With which tickets get the tokens of voice agents and of audio.
+    #[must_use]
+    pub fn sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = Some(sealer);
         self
     }
 
@@ -126,9 +178,15 @@ impl Builder {
         let (recorder, recording) =
             recorder::start(self.store.clone(), Arc::clone(&self.clock), Arc::clone(&wake));
         let (clock, wall) = (Arc::clone(&self.clock), Arc::clone(&self.wall));
+        #[cfg(feature = "sim")]
+        let store = Arc::clone(&self.store);
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
+        let driver = driver.with_batch(self.batch);
         let shared = Arc::new(Shared {
-            driver: driver.with_batch(self.batch),
+            driver: Arc::new(match self.sealer {
+                Some(sealer) => driver.with_sealer(sealer),
+                None => driver,
+            }),
             clock,
             wall,
             recorder,
@@ -141,6 +199,8 @@ impl Builder {
                 store_answers: true,
                 halted: None,
                 draining: false,
+                ticks: 0,
+                failed_ticks: 0,
             }),
             failures: AtomicU32::new(0),
         });
@@ -149,10 +209,14 @@ impl Builder {
             tokio::spawn(sweep(Arc::clone(&shared), self.sweep_every)),
         ];
         #[cfg(feature = "sim")]
-        let pumps = self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier)));
+        let agents = Agents { store, sink: self.agents };
+        #[cfg(feature = "sim")]
+        let pumps =
+            self.simulated.map(|carrier| tokio::spawn(pump(Arc::clone(&shared), carrier, agents)));
         #[cfg(not(feature = "sim"))]
         let pumps = None;
-        let tasks = loops.into_iter().chain(pumps).collect();
+        let post = self.mailer.map(|mailer| tokio::spawn(post(Arc::clone(&shared), mailer)));
+        let tasks = loops.into_iter().chain(pumps).chain(post).collect();
         Runtime { shared, tasks, recorder: recording }
     }
 }
@@ -174,8 +238,12 @@ impl Runtime {
             wall,
             batch: 50,
             sweep_every: Duration::from_secs(5),
+            mailer: None,
+            sealer: None,
             #[cfg(feature = "sim")]
             simulated: None,
+            #[cfg(feature = "sim")]
+            agents: None,
         }
     }
 
@@ -215,6 +283,12 @@ impl Handle {
         &self.shared.recorder
     }
 
+    /// The driver of the loops, for whoever turns it besides them, such as a scheduler.
+    #[must_use]
+    pub fn driver(&self) -> Arc<Driver> {
+        Arc::clone(&self.shared.driver)
+    }
+
     /// How the loops are.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -241,7 +315,7 @@ impl fmt::Debug for Handle {
 }
 
 struct Shared {
-    driver: Driver,
+    driver: Arc<Driver>,
     clock: Arc<dyn Clock>,
     wall: Arc<dyn Clock>,
     recorder: Recorder,
@@ -271,6 +345,8 @@ impl Shared {
             health.ticked_at = ticked_at;
             health.store_answers = result.is_ok();
             health.halted = halted;
+            health.ticks += 1;
+            health.failed_ticks += u64::from(result.is_err());
         });
         match result {
             Ok(tick) => {
@@ -337,6 +413,7 @@ async fn dispatch(shared: Arc<Shared>) {
 }
 
 async fn sweep(shared: Arc<Shared>, every: Duration) {
+    let mut retain_at = shared.wall.now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -352,13 +429,55 @@ async fn sweep(shared: Arc<Shared>, every: Duration) {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a sweep failed");
             }
         }
+        if shared.wall.now() >= retain_at {
+            retain_at = retain(&shared).await;
+        }
+    }
+}
+
+/// One round of retention; when the next one is, on the wall clock.
+async fn retain(shared: &Shared) -> DateTime<Utc> {
+    let now = shared.wall.now();
+    match shared.driver.retain().await {
+        Ok(retained) if retained.more => now,
+        Ok(_) => now + RETAIN_EVERY,
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "retention failed");
+            now + RETAIN_AGAIN
+        }
+    }
+}
+
+/// A mail under way is never cut off: draining waits for it, as long as its route takes to answer.
+async fn post(shared: Arc<Shared>, mailer: Arc<Mailer>) {
+    let mut failures = 0;
+    while !shared.stop.is_cancelled() {
+        let stop = &shared.stop;
+        let mut sleep = POST_EVERY;
+        match mailer.pass_while(&|| !stop.is_cancelled()).await {
+            Ok(pass) => {
+                failures = 0;
+                if pass.failed > 0 {
+                    tracing::warn!(mails = pass.failed, "mails were not sent");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "no mails went out");
+                sleep = sleep.max(backoff(failures));
+                failures += 1;
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(sleep) => {}
+            () = stop.cancelled() => {}
+        }
     }
 }
 
 /// Carries the simulated carrier's events into the store. The carrier gives each away once, so they
 /// are held until they are stored.
 #[cfg(feature = "sim")]
-async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
+async fn pump(shared: Arc<Shared>, carrier: SimTelephony, agents: Agents) {
     loop {
         let reports = carrier.advance();
         let mut tries = 0;
@@ -370,6 +489,9 @@ async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
             tokio::time::sleep(backoff(tries)).await;
             tries += 1;
         }
+        for post in carrier.take_posts() {
+            agents.hand_in(&shared, &post).await;
+        }
         if shared.stop.is_cancelled() {
             return;
         }
@@ -380,6 +502,41 @@ async fn pump(shared: Arc<Shared>, carrier: SimTelephony) {
             () = shared.placed.notified() => {}
             () = shared.stop.cancelled() => {}
         }
+    }
+}
+
+/// The way of simulated voice agents' results.
+#[cfg(feature = "sim")]
+struct Agents {
+    store: Arc<dyn Store>,
+    sink: Option<Arc<dyn ResultSink>>,
+}
+
+#[cfg(feature = "sim")]
+impl Agents {
+    /// How often a result is tried to be handed in.
+    const TRIES: u32 = 8;
+
+    async fn hand_in(&self, shared: &Shared, post: &AgentPost) {
+        for tries in 0..Self::TRIES {
+            let arrived = match &self.sink {
+                // A call that was taken up after a restart has no token any more.
+                Some(sink) if post.token.is_some() => sink.send(post).await,
+                _ => {
+                    let by = By::new(&Actor::Agent, shared.clock.now());
+                    match self.store.report_result(by, post.call, &post.result).await {
+                        Ok(_) | Err(ActError::Refused(_)) => true,
+                        Err(ActError::Store(_)) => false,
+                    }
+                }
+            };
+            if arrived {
+                shared.wake.notify_one();
+                return;
+            }
+            tokio::time::sleep(backoff(tries)).await;
+        }
+        tracing::warn!(call = %post.call, "a simulated agent's result did not arrive");
     }
 }
 

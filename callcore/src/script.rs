@@ -1,77 +1,183 @@
-//! What the person hears: steps to say, keys to press, and `{{field|default}}` templates.
+//! What the person hears and does in a call: steps to hear, keys to press, and `{{field|default}}`
+//! templates.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod fields;
+mod read;
+mod template;
 
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The longest text of one step, in characters: Twilio's basic `<Say>` takes 4,096 (error 13521),
-/// and a template may grow when it is filled in.
-const MAX_STEP_CHARS: usize = 3_000;
-/// The most steps of a script.
-const MAX_STEPS: usize = 20;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+pub use fields::{ClientFields, STANDARD_FIELDS, field_key};
+pub use template::{Place, Template, TemplateError};
+
+use crate::campaign::FieldError;
+use crate::id::AudioId;
+use crate::phone::PhoneNumber;
 
 /// What a person hears and may press.
 ///
 /// ```
-/// use callcore::script::Script;
+/// use callcore::script::{Rendered, Script};
 /// let script: Script = serde_json::from_str(
 ///     r#"{"steps": [{"say": "Hello {{first_name|there}}."}], "keys": {"9": "opt_out"}}"#,
 /// )?;
 /// let fields = |name: &str| (name == "first_name").then(|| "Ada".to_owned());
-/// assert_eq!(script.spoken(fields), ["Hello Ada."]);
+/// let said = Rendered::Say { text: "Hello Ada.".to_owned(), language: "en-US".to_owned() };
+/// assert_eq!(script.rendered(fields), [said]);
+/// assert_eq!(script.fields().into_iter().collect::<Vec<_>>(), ["first_name"]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, try_from = "ScriptDocument")]
+#[serde(try_from = "Value")]
 pub struct Script {
-    /// What is said, in order.
+    /// What is heard, in order.
     pub steps: Vec<Step>,
     /// What a key press does.
-    #[serde(default)]
     pub keys: BTreeMap<Key, KeyAction>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ScriptDocument {
-    #[serde(default)]
-    steps: Vec<Step>,
-    #[serde(default)]
-    keys: BTreeMap<Key, KeyAction>,
+/// One thing the person hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A text is spoken.
+    Say {
+        /// The text.
+        say: Template,
+        /// Its language as a BCP 47 tag.
+        language: String,
+    },
+    /// An uploaded audio is played.
+    Play(AudioId),
+    /// The call is handed to a voice agent; always the last step.
+    Connect(Connect),
 }
 
-impl TryFrom<ScriptDocument> for Script {
-    type Error = String;
+/// A voice agent that talks to the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Connect {
+    /// Where it listens: `wss://...`.
+    pub url: String,
+    /// What it is told about the call.
+    pub params: BTreeMap<String, Template>,
+}
 
-    fn try_from(document: ScriptDocument) -> Result<Self, String> {
-        if document.steps.len() > MAX_STEPS {
-            return Err(format!("at most {MAX_STEPS} steps"));
+impl Serialize for Step {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        match self {
+            Self::Say { say, language } => {
+                map.serialize_entry("say", say)?;
+                map.serialize_entry("language", language)?;
+            }
+            Self::Play(audio) => map.serialize_entry("play", audio)?,
+            Self::Connect(connect) => map.serialize_entry("connect", connect)?,
         }
-        Ok(Self { steps: document.steps, keys: document.keys })
+        map.end()
     }
 }
 
-/// One thing the person hears.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// The text to speak.
-    pub say: Template,
-    /// Its language as a BCP 47 tag.
-    #[serde(default = "english")]
-    pub language: String,
+/// A step with every place filled in, as a carrier plays it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rendered {
+    /// A text is spoken.
+    Say {
+        /// The words.
+        text: String,
+        /// Their language as a BCP 47 tag.
+        language: String,
+    },
+    /// An uploaded audio is played.
+    Play(AudioId),
+    /// The call is handed to a voice agent.
+    Connect {
+        /// Where it listens.
+        url: String,
+        /// What it is told about the call.
+        params: BTreeMap<String, String>,
+    },
 }
 
-fn english() -> String {
-    "en-US".to_owned()
+impl Step {
+    /// The templates in it.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        let (say, params) = match self {
+            Self::Say { say, .. } => (Some(say), None),
+            Self::Play(_) => (None, None),
+            Self::Connect(connect) => (None, Some(connect.params.values())),
+        };
+        say.into_iter().chain(params.into_iter().flatten())
+    }
+
+    /// The step as a carrier plays it; `fill` fills its templates.
+    pub(crate) fn rendered(&self, fill: &dyn Fn(&Template) -> String) -> Rendered {
+        match self {
+            Self::Say { say, language } => {
+                Rendered::Say { text: fill(say), language: language.clone() }
+            }
+            Self::Play(audio) => Rendered::Play(*audio),
+            Self::Connect(Connect { url, params }) => {
+                let params = params.iter().map(|(name, value)| (name.clone(), fill(value)));
+                Rendered::Connect { url: url.clone(), params: params.collect() }
+            }
+        }
+    }
 }
 
 impl Script {
-    /// The texts a client hears, filled in from its fields.
+    /// Reads a script that stands at a path of a document.
+    ///
+    /// # Errors
+    ///
+    /// Every bad, missing or unknown part under its path, such as `script.steps[2].play`.
+    pub fn read(document: &Value, path: &str) -> Result<Self, Vec<FieldError>> {
+        read::script(document, path)
+    }
+
+    /// What a client hears, filled in from its fields.
+    #[must_use]
+    pub fn rendered(&self, field: impl Fn(&str) -> Option<String>) -> Vec<Rendered> {
+        let fill = |template: &Template| template.fill(&field);
+        self.steps.iter().map(|step| step.rendered(&fill)).collect()
+    }
+
+    /// The texts that are spoken to a client, filled in from its fields.
     #[must_use]
     pub fn spoken(&self, field: impl Fn(&str) -> Option<String>) -> Vec<String> {
-        self.steps.iter().map(|step| step.say.fill(&field)).collect()
+        let spoken = self.rendered(field).into_iter().filter_map(|step| match step {
+            Rendered::Say { text, .. } => Some(text),
+            Rendered::Play(_) | Rendered::Connect { .. } => None,
+        });
+        spoken.collect()
+    }
+
+    /// The names of the fields that its places ask for, as they were written.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<&str> {
+        self.places().map(|place| place.field).collect()
+    }
+
+    /// The fields that its places ask for and that no client has: they are no column of the list
+    /// and nothing that every client has, and no default stands in for them.
+    #[must_use]
+    pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
+        missing(self.places(), columns)
+    }
+
+    /// The places of all its templates.
+    pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        self.steps.iter().flat_map(Step::templates).flat_map(Template::places)
+    }
+
+    /// The audio it plays, with the number of the step.
+    pub fn audio(&self) -> impl Iterator<Item = (usize, AudioId)> {
+        self.steps.iter().enumerate().filter_map(|(index, step)| match step {
+            Step::Play(audio) => Some((index, *audio)),
+            Step::Say { .. } | Step::Connect(_) => None,
+        })
     }
 
     /// What a key press does, if anything.
@@ -81,10 +187,45 @@ impl Script {
     }
 }
 
+/// Of these places, the fields that no client of a list with these columns has.
+pub(crate) fn missing<'a, C: AsRef<str>>(
+    places: impl Iterator<Item = Place<'a>>,
+    columns: &[C],
+) -> BTreeSet<&'a str> {
+    let known: BTreeSet<String> = columns
+        .iter()
+        .map(|column| field_key(column.as_ref()))
+        .chain(STANDARD_FIELDS.map(str::to_owned))
+        .collect();
+    places
+        .filter(|place| place.default.is_none() && !known.contains(&field_key(place.field)))
+        .map(|place| place.field)
+        .collect()
+}
+
+impl TryFrom<Value> for Script {
+    type Error = String;
+
+    fn try_from(document: Value) -> Result<Self, String> {
+        Self::read(&document, "").map_err(|errors| {
+            let words = errors.iter().map(|error| format!("{} {}", error.field, error.message));
+            words.collect::<Vec<_>>().join("; ")
+        })
+    }
+}
+
 /// A key of a telephone: `0` to `9`, `*` or `#`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Key(char);
+
+impl Key {
+    /// The key as it stands on the telephone.
+    #[must_use]
+    pub const fn digit(self) -> char {
+        self.0
+    }
+}
 
 impl TryFrom<char> for Key {
     type Error = String;
@@ -122,106 +263,11 @@ impl From<Key> for String {
 pub enum KeyAction {
     /// Puts a tag on the client.
     Tag(String),
+    /// Hands the call to a person at this number.
+    Transfer(PhoneNumber),
     /// Puts the number on the global DNC list (47 CFR 64.1200(b)(3) wants such a key in a
     /// recorded message).
     OptOut,
-}
-
-/// A text with `{{field|default}}` places.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Template {
-    source: String,
-    parts: Vec<Part>,
-}
-
-#[derive(Clone, PartialEq, Eq)]
-enum Part {
-    Text(String),
-    Field { name: String, default: String },
-}
-
-/// A text is no template.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// A `{{` without its `}}`.
-    #[error("a {{{{ is never closed")]
-    Unclosed,
-    /// `{{}}` names no field.
-    #[error("a place names no field")]
-    NoField,
-    /// Nothing would be said.
-    #[error("the text is empty")]
-    Empty,
-    /// The text is too long to be spoken in one step.
-    #[error("the text is longer than {MAX_STEP_CHARS} characters")]
-    TooLong,
-}
-
-impl Template {
-    /// Reads a template.
-    ///
-    /// # Errors
-    ///
-    /// The text is empty or too long, or a place is not closed or names no field.
-    pub fn parse(source: &str) -> Result<Self, TemplateError> {
-        if source.trim().is_empty() {
-            return Err(TemplateError::Empty);
-        }
-        if source.chars().count() > MAX_STEP_CHARS {
-            return Err(TemplateError::TooLong);
-        }
-        let mut parts = Vec::new();
-        let mut rest = source;
-        while let Some((before, after)) = rest.split_once("{{") {
-            let (place, after) = after.split_once("}}").ok_or(TemplateError::Unclosed)?;
-            let (name, default) = place.split_once('|').unwrap_or((place, ""));
-            if name.trim().is_empty() {
-                return Err(TemplateError::NoField);
-            }
-            parts.push(Part::Text(before.to_owned()));
-            parts.push(Part::Field { name: name.trim().to_owned(), default: default.to_owned() });
-            rest = after;
-        }
-        parts.push(Part::Text(rest.to_owned()));
-        Ok(Self { source: source.to_owned(), parts })
-    }
-
-    /// The text with every place filled in; an absent or blank field gives its default.
-    #[must_use]
-    pub fn fill(&self, field: impl Fn(&str) -> Option<String>) -> String {
-        let mut text = String::new();
-        for part in &self.parts {
-            match part {
-                Part::Text(words) => text.push_str(words),
-                Part::Field { name, default } => {
-                    let value = field(name).filter(|value| !value.trim().is_empty());
-                    text.push_str(value.as_deref().unwrap_or(default));
-                }
-            }
-        }
-        text
-    }
-}
-
-impl TryFrom<String> for Template {
-    type Error = TemplateError;
-
-    fn try_from(source: String) -> Result<Self, TemplateError> {
-        Self::parse(&source)
-    }
-}
-
-impl From<Template> for String {
-    fn from(template: Template) -> Self {
-        template.source
-    }
-}
-
-impl fmt::Debug for Template {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Template({:?})", self.source)
-    }
 }
 
 #[cfg(test)]
@@ -229,26 +275,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_absent_or_blank_field_gives_its_default() {
-        let template = Template::parse("Hi {{name|there}}, {{ city }}!").unwrap();
-        assert_eq!(template.fill(|_| None), "Hi there, !");
-        assert_eq!(template.fill(|name| (name == "name").then(|| " ".to_owned())), "Hi there, !");
-        assert_eq!(template.fill(|name| Some(name.to_uppercase())), "Hi NAME, CITY!");
-    }
-
-    #[test]
-    fn a_broken_template_is_refused() {
-        assert_eq!(Template::parse("Hi {{name"), Err(TemplateError::Unclosed));
-        assert_eq!(Template::parse("Hi {{|x}}"), Err(TemplateError::NoField));
-        assert_eq!(Template::parse("  "), Err(TemplateError::Empty));
-    }
-
-    #[test]
     fn a_script_reads_back_as_it_was_written() {
-        let text = r##"{"steps":[{"say":"Hello {{name|you}}","language":"en-US"}],"keys":{"#":{"tag":"yes"},"9":"opt_out"}}"##;
+        let text = concat!(
+            r#"{"steps":[{"say":"Hello {{name|you}}","language":"en-US"},"#,
+            r#"{"play":"0199aaaa-0000-7000-8000-000000000000"},"#,
+            r#"{"connect":{"url":"wss://agent.example","params":{"name":"{{name}}"}}}],"#,
+            r##""keys":{"#":{"tag":"yes"},"0":{"transfer":"+12125550100"},"9":"opt_out"}}"##,
+        );
         let script: Script = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&script).unwrap(), text);
         assert_eq!(script.key('9'), Some(&KeyAction::OptOut));
         assert!(serde_json::from_str::<Script>(r#"{"keys":{"A":"opt_out"}}"#).is_err());
+    }
+
+    #[test]
+    fn a_field_without_column_or_default_is_missing() {
+        let script: Script = serde_json::from_str(
+            r#"{"steps": [
+                {"say": "{{First Name}}, {{Renewal Date}}, {{city|}}, {{plan|basic}}, {{rate}}"},
+                {"connect": {"url": "wss://agent.example", "params": {"id": "{{account no}}"}}}
+            ]}"#,
+        )
+        .unwrap();
+        let missing = script.missing_fields(&["renewal_date", "Rate"]);
+        assert_eq!(missing.into_iter().collect::<Vec<_>>(), ["account no"]);
+        assert_eq!(script.fields().len(), 6);
+        assert_eq!(script.missing_fields::<&str>(&[]).len(), 3);
+    }
+
+    #[test]
+    fn an_agent_is_told_what_its_parameters_ask_for() {
+        let script: Script = serde_json::from_str(
+            r#"{"steps": [{"connect": {"url": "wss://a.example", "params": {"who": "{{name}}!"}}}]}"#,
+        )
+        .unwrap();
+        let rendered = script.rendered(|_| Some("Ada".to_owned()));
+        let params = BTreeMap::from([("who".to_owned(), "Ada!".to_owned())]);
+        assert_eq!(rendered, [Rendered::Connect { url: "wss://a.example".to_owned(), params }]);
+        assert!(script.spoken(|_| None).is_empty());
     }
 }

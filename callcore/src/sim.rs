@@ -20,15 +20,18 @@
 //! # Ok::<(), callcore::phone::PhoneNumberError>(())
 //! ```
 
+mod agent;
 mod audio;
 mod carrier;
+mod dial;
 mod dice;
 mod model;
 mod plan;
 mod telephony;
 
 pub use audio::recording;
-pub use carrier::{Dial, SimCarrier, SimDial};
+pub use carrier::{Dial, SimCarrier};
+pub use dial::{AgentPost, SimAgent, SimDial, SimInbound};
 pub use model::{Endings, Fate, Mischief, SimModel, Spread};
 pub use telephony::SimTelephony;
 

@@ -8,6 +8,7 @@
 
 mod compare;
 pub mod fixtures;
+pub mod notifier;
 pub(crate) mod recount;
 pub mod simulation;
 pub mod store;

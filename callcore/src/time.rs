@@ -191,6 +191,16 @@ impl Zone {
         let at = self.0.to_ambiguous_timestamp(civil).compatible();
         at.ok().and_then(|at| DateTime::from_timestamp(at.as_second(), 0)).unwrap_or(midnight)
     }
+
+    /// The first instant of the local day it is at an instant, and of the next one.
+    #[must_use]
+    pub fn day(&self, at: DateTime<Utc>) -> (DateTime<Utc>, DateTime<Utc>) {
+        let date = self.date(at);
+        (
+            self.start_of(date),
+            date.succ_opt().map_or(DateTime::<Utc>::MAX_UTC, |it| self.start_of(it)),
+        )
+    }
 }
 
 fn timestamp(at: DateTime<Utc>) -> jiff::Timestamp {

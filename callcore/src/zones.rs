@@ -11,6 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use crate::client::{ClientZone, ZoneSource};
 use crate::phone::PhoneNumber;
 use crate::time::Zone;
 
@@ -36,6 +37,17 @@ impl Candidates {
             Self::Unknown => &[],
         }
     }
+}
+
+/// The zones that a number may be in, as a client's are kept.
+#[must_use]
+pub fn number_zones(number: PhoneNumber) -> Vec<ClientZone> {
+    let (zones, source) = match candidate_zones(number) {
+        Candidates::Known(zones) => (zones, ZoneSource::Number),
+        Candidates::CountryWide(zones) => (zones, ZoneSource::Country),
+        Candidates::Unknown => (&[][..], ZoneSource::Number),
+    };
+    zones.iter().map(|zone| ClientZone { zone: zone.clone(), source }).collect()
 }
 
 /// The zones that a number may be in.

@@ -46,6 +46,7 @@ fn every_invariant_holds_whatever_fails() {
         ("deaths", all.deaths),
         ("acts of people", all.acts),
         ("unclear answers", all.unclear),
+        ("campaigns that paused themselves", all.tripped),
         ("calls that stayed unknown", all.given_up),
         ("stalls", all.stalls),
     ] {

@@ -1,15 +1,20 @@
+pub(crate) mod bulk;
 pub(crate) mod call_now;
+pub(crate) mod export;
 pub(crate) mod history;
+pub(crate) mod notes;
 pub(crate) mod read;
 pub(crate) mod recording;
 pub(crate) mod reschedule;
+pub(crate) mod result;
 pub(crate) mod retry;
+pub(crate) mod review;
 pub(crate) mod skip;
 pub(crate) mod transcript;
 pub(crate) mod upcoming;
 
 use callcore::id::CallId;
-use callcore::port::{AuditEntry, By, CallView, StoreError};
+use callcore::port::{ActError, AuditEntry, By, CallView};
 use chrono::{DateTime, Utc};
 
 use crate::auth::Principal;
@@ -28,7 +33,7 @@ pub(crate) async fn audit_read(
     principal: &Principal,
     id: CallId,
     action: &'static str,
-) -> Result<(), StoreError> {
+) -> Result<(), ActError> {
     let entry = AuditEntry { action, object: id.to_string(), old: None, new: None };
     state.store().append_audit(By::new(&principal.actor, state.now()), entry).await
 }

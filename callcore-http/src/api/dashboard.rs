@@ -1,14 +1,20 @@
 //! `GET /api/dashboard`: what goes on now.
+//!
+//! It costs the same at ten thousand and at ten million calls: counters, and of each list as many
+//! rows as are shown.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
-use callcore::port::{CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError};
+use callcore::port::{
+    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
+};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use super::settings;
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, CampaignDto, NumbersDto};
 use crate::problem::Problem;
@@ -19,12 +25,18 @@ use crate::state::ApiState;
 const CAMPAIGNS: u32 = 50;
 /// How many calls, and how many notices, are shown of each kind.
 const SHOWN: u32 = 10;
+/// How many of each kind of thing that needs attention are shown, and one more to tell that there are.
+const LISTED: u32 = 10;
+/// For how long an import's refused rows are pointed at.
+const REJECTS_FOR: TimeDelta = TimeDelta::days(7);
 /// How far ahead due calls are shown.
 const AHEAD: TimeDelta = TimeDelta::hours(1);
 
 /// What goes on now; the page and the JSON show the same.
 #[derive(Debug)]
 pub(crate) struct Dashboard {
+    /// The account: whether all dialling is stopped, and what the day has cost.
+    pub(crate) account: AccountView,
     /// Running and paused campaigns, newest first.
     pub(crate) campaigns: Vec<CampaignView>,
     /// Outbound calls that ended today, in the server's zone.
@@ -35,6 +47,8 @@ pub(crate) struct Dashboard {
     pub(crate) due: Vec<CallView>,
     /// Whether more are due within the hour.
     pub(crate) more_due: bool,
+    /// What somebody should look at.
+    pub(crate) attention: Attention,
     /// What people should hear about, newest first.
     pub(crate) notices: Vec<Notice>,
 }
@@ -49,11 +63,13 @@ impl Dashboard {
         let due = CallQuery { to: Some(now + AHEAD), limit: SHOWN, ..CallQuery::default() };
         let due = store.upcoming(&due).await?;
         Ok(Self {
+            account: store.account().await?,
             campaigns: store.campaigns(&active, None, CAMPAIGNS).await?.items,
             today: Totals::of(&store.tallies(None, Some(midnight), None).await?),
             recent: store.history(&recent).await?.items,
             more_due: due.next.is_some(),
             due: due.items,
+            attention: store.attention(now - REJECTS_FOR, LISTED).await?,
             notices: store.notices(SHOWN).await?,
         })
     }
@@ -71,29 +87,97 @@ pub(crate) async fn handle(
         calls.iter().map(|view| CallDto::brief(view, carrier)).collect()
     };
     let campaigns: Vec<CampaignDto> = dashboard.campaigns.iter().map(CampaignDto::from).collect();
+    let account = settings::shown(&state, &dashboard.account).await?;
     let body = json!({
+        "account": account,
         "active_campaigns": campaigns,
         "today": NumbersDto::from(&dashboard.today),
         "time_zone": state.zone().name(),
         "recent_calls": calls(&dashboard.recent),
         "due_within_hour": {"calls": calls(&dashboard.due), "more": dashboard.more_due},
-        "attention": dashboard.notices.iter().map(notice).collect::<Vec<_>>(),
+        "attention": attention(&dashboard),
         "simulated": state.carrier().is_simulated(),
     });
     Ok(dto::json(StatusCode::OK, &body))
 }
 
+/// What somebody should look at: what is open first, then what was heard of. Each has a kind, an
+/// object or a count, and where to go; there may be more kinds than a reader knows.
+fn attention(dashboard: &Dashboard) -> Vec<Value> {
+    let open = &dashboard.attention;
+    let mut items = Vec::new();
+    if dashboard.account.stopped.is_some() {
+        items.push(json!({"kind": "all_dialling_stopped", "link": "/settings"}));
+    }
+    for campaign in dashboard.campaigns.iter().map(|view| &view.campaign) {
+        if let Some(reason) = campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref()) {
+            items.push(json!({
+                "kind": "campaign_paused_itself",
+                "campaign_id": campaign.id,
+                "reason": reason,
+                "link": format!("/campaigns/{}", campaign.id),
+            }));
+        }
+    }
+    if let Some(first) = open.unknown_calls.first() {
+        items.push(json!({
+            "kind": "unknown_calls",
+            "count": open.unknown_calls.len(),
+            "call_ids": open.unknown_calls,
+            "link": format!("/calls/{first}"),
+        }));
+    }
+    for (campaign, count) in &open.clients_to_follow_up {
+        items.push(json!({
+            "kind": "clients_need_follow_up",
+            "count": count,
+            "campaign_id": campaign,
+            "link": format!("/campaigns/{campaign}?status=needs_follow_up#clients"),
+        }));
+    }
+    if !open.calls_to_follow_up.is_empty() {
+        items.push(json!({
+            "kind": "calls_need_follow_up",
+            "count": open.calls_to_follow_up.len(),
+            "call_ids": open.calls_to_follow_up,
+            "link": "/calls/history?review=needs_follow_up",
+        }));
+    }
+    for rejects in &open.rejects {
+        items.push(json!({
+            "kind": "import_has_rejects",
+            "count": rejects.rows,
+            "import_id": rejects.import,
+            "campaign_id": rejects.campaign,
+            "link": format!("/campaigns/{}/imports/{}", rejects.campaign, rejects.import),
+        }));
+    }
+    items.extend(dashboard.notices.iter().map(notice));
+    items
+}
+
+/// A notice with where to go.
 fn notice(notice: &Notice) -> Value {
-    let (kind, object, id) = match notice.kind {
-        NoticeKind::CampaignFinished(id) => ("campaign_finished", "campaign_id", id.to_string()),
-        NoticeKind::InboundCall(id) => ("inbound_call", "call_id", id.to_string()),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", "call_id", id.to_string()),
+    let link = match notice.kind {
+        NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
+            format!("/campaigns/{id}")
+        }
+        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => format!("/calls/{id}"),
+        NoticeKind::SpendReached(_) => "/calls/upcoming".to_owned(),
+        NoticeKind::MailFailing(_) | NoticeKind::MailRunsShort(_) => "/settings".to_owned(),
     };
-    json!({"id": notice.id.to_string(), "at": dto::instant(notice.at), "kind": kind, object: id})
+    let mut shown = dto::notice(notice);
+    shown["link"] = link.into();
+    shown
 }
 
 #[cfg(test)]
 mod tests {
+    use callcore::actor::Actor;
+    use callcore::call::{EventKind, Report};
+    use callcore::engine::{Command, decide};
+    use callcore::port::{By, ClaimRequest};
+    use chrono::TimeDelta;
     use serde_json::json;
 
     use crate::testing::World;
@@ -119,5 +203,46 @@ mod tests {
         assert_eq!(after.json["active_campaigns"], json!([]), "it finished");
         assert_eq!(after.json["attention"][0]["kind"], "campaign_finished");
         assert_eq!(after.json["attention"][0]["campaign_id"], id);
+        assert_eq!(after.json["attention"][0]["link"], format!("/campaigns/{id}"));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_seen_to_is_named_with_where_to_go() {
+        let world = World::new();
+        let id = world.loaded(2).await;
+        world.upload(&id, b"Name,Phone\nNobody,\nSomebody,12\n").await;
+        world.post(&format!("/api/campaigns/{id}/start"), json!({})).await;
+        let (store, now) = (world.state.store(), world.state.now());
+        let by = By::new(&Actor::System, now);
+        // Begun, and never placed.
+        let lease_for = TimeDelta::minutes(1);
+        let claim = ClaimRequest { now, wall: now, lease_for, limit: 1 };
+        for facts in store.claim_due(claim).await.unwrap() {
+            let Command::Dial(permit) = decide(facts, now) else { panic!() };
+            store.begin(by, now, &[*permit]).await.unwrap();
+        }
+        let hear = async |kind: EventKind| {
+            let live = store.live(10).await.unwrap();
+            let reports = live.iter().map(|open| Report::ours(open.call, now, kind.clone()));
+            store.record(by, &reports.collect::<Vec<_>>()).await.unwrap();
+        };
+        let item = async |kind: &str| {
+            let dashboard = world.get("/api/dashboard").await.json;
+            let items = dashboard["attention"].as_array().unwrap().clone();
+            items.into_iter().find(|item| item["kind"] == kind).unwrap_or_default()
+        };
+        let rejects = item("import_has_rejects").await;
+        assert_eq!((&rejects["count"], &rejects["campaign_id"]), (&json!(2), &json!(id)));
+        assert!(
+            rejects["link"].as_str().unwrap().starts_with(&format!("/campaigns/{id}/imports/"))
+        );
+        hear(EventKind::Unclear).await;
+        let unknown = item("unknown_calls").await;
+        assert_eq!(unknown["count"], 1);
+        assert_eq!(unknown["link"], format!("/calls/{}", unknown["call_ids"][0].as_str().unwrap()));
+        hear(EventKind::GivenUp).await;
+        let follow_up = item("clients_need_follow_up").await;
+        assert_eq!((&follow_up["count"], &follow_up["campaign_id"]), (&json!(1), &json!(id)));
+        assert!(item("unknown_calls").await.is_null());
     }
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use callcore::call::{CallEvent, CallStatus, EventKind, Line, Retirement};
 use callcore::client::Note;
 use callcore::engine::Heard;
+use callcore::id::CampaignId;
 use callcore::port::CallView;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -125,8 +126,8 @@ impl CallDto {
             duration_seconds: ended.then_some(progress.talk_seconds),
             answered_by: progress.answered_by.map(callcore::call::AnsweredBy::as_str),
             review: call.review.as_str(),
-            disposition: call.disposition.clone(),
-            notes: call.notes.iter().map(NoteDto::from).collect(),
+            disposition: call.label().map(str::to_owned),
+            notes: call.all_notes().iter().map(NoteDto::from).collect(),
             tags: view.tags.clone(),
             skip,
             by: call.by.to_string(),
@@ -135,14 +136,64 @@ impl CallDto {
             has_recording: progress.recording.is_some(),
             carrier: CarrierDto { name: carrier, call_id: progress.carrier_call_id.clone() },
             settings_version: call.begun_at.map(|_| call.settings_version),
-            // Test calls are a thing of their own; whatever is kept as a call is none.
-            test: false,
+            test: call.is_test(),
         }
     }
 
     /// The call as lists show it: what was said is read with the call itself.
     pub(crate) fn brief(view: &CallView, carrier: &'static str) -> Self {
         Self { transcript: None, ..Self::new(view, carrier) }
+    }
+}
+
+/// A call as its voice agent is told of it: nothing it did not know or say.
+#[derive(Debug, Serialize)]
+pub(crate) struct ResultDto {
+    id: String,
+    status: &'static str,
+    disposition: Option<String>,
+    opted_out: bool,
+    lines: usize,
+}
+
+impl From<&CallView> for ResultDto {
+    fn from(view: &CallView) -> Self {
+        let progress = &view.call.progress;
+        Self {
+            id: view.call.id.to_string(),
+            status: view.call.status().as_str(),
+            disposition: progress.disposition.clone(),
+            opted_out: progress.opted_out_at.is_some(),
+            lines: progress.transcript.len(),
+        }
+    }
+}
+
+/// The calls of a number, over all campaigns.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimelineDto {
+    /// Those under way, then those to come by their due time.
+    pub(crate) upcoming: Vec<TimelineCall>,
+    /// Those that ended, the latest first.
+    pub(crate) items: Vec<TimelineCall>,
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A call among those of its number.
+#[derive(Debug, Serialize)]
+pub(crate) struct TimelineCall {
+    #[serde(flatten)]
+    call: CallDto,
+    /// Whether it belongs to another campaign than the client whose timeline it stands in.
+    other_campaign: bool,
+}
+
+impl TimelineCall {
+    pub(crate) fn new(view: &CallView, campaign: CampaignId, carrier: &'static str) -> Self {
+        Self {
+            call: CallDto::brief(view, carrier),
+            other_campaign: view.call.campaign.is_some_and(|its| its != campaign),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use callcore::client::{ClientZone, Consent};
+use callcore::client::{ClientZone, Consent, NextCall};
 use callcore::port::ClientView;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ pub(crate) struct ClientDto {
     id: String,
     campaign_id: String,
     name: String,
-    phone: String,
+    phone: Option<String>,
     external_id: Option<String>,
     email: Option<String>,
     zones: Vec<ClientZone>,
@@ -30,12 +30,20 @@ pub(crate) struct ClientDto {
     next_call: Option<NextCallDto>,
     on_dnc: bool,
     consent: Option<Consent>,
+    erased_at: Option<String>,
 }
 
+/// The call to come for a client.
 #[derive(Debug, Serialize)]
-struct NextCallDto {
+pub(crate) struct NextCallDto {
     id: String,
     due_at: String,
+}
+
+impl From<&NextCall> for NextCallDto {
+    fn from(next: &NextCall) -> Self {
+        Self { id: next.call.to_string(), due_at: instant(next.due_at) }
+    }
 }
 
 impl ClientDto {
@@ -46,7 +54,7 @@ impl ClientDto {
             id: client.id.to_string(),
             campaign_id: client.campaign.to_string(),
             name: client.name.clone(),
-            phone: client.phone.to_string(),
+            phone: client.phone.map(|phone| phone.to_string()),
             external_id: client.external_id.clone(),
             email: client.email.clone(),
             zones: client.zones.clone(),
@@ -59,12 +67,10 @@ impl ClientDto {
             voicemails: standing.voicemails,
             last_outcome: standing.last_outcome.map(callcore::call::Outcome::as_str),
             last_call_at: standing.last_call_at.map(instant),
-            next_call: standing.next_call.map(|next| NextCallDto {
-                id: next.call.to_string(),
-                due_at: instant(next.due_at),
-            }),
+            next_call: standing.next_call.as_ref().map(NextCallDto::from),
             on_dnc: view.on_dnc,
             consent: client.consent.clone(),
+            erased_at: client.erased.map(|erased| instant(erased.at)),
         }
     }
 }

@@ -1,5 +1,5 @@
-use callcore::dnc::DncEntry;
-use callcore::port::DncAdded;
+use callcore::dnc::{DncEntry, DncReport};
+use callcore::port::{DncAdded, DncImport, Erased};
 use serde::Serialize;
 
 use super::instant;
@@ -45,6 +45,55 @@ impl From<&DncAdded> for DncAddedDto {
             entry: (&added.entry).into(),
             canceled: added.canceled.iter().map(ToString::to_string).collect(),
             in_flight: added.in_flight.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// A list of numbers and what came of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct DncImportDto {
+    id: String,
+    status: &'static str,
+    file_name: String,
+    added_by: String,
+    scope: &'static str,
+    campaign_id: Option<String>,
+    #[serde(flatten)]
+    report: DncReport,
+}
+
+impl From<&DncImport> for DncImportDto {
+    fn from(import: &DncImport) -> Self {
+        Self {
+            id: import.id.to_string(),
+            status: import.status.as_str(),
+            file_name: import.file_name.clone(),
+            added_by: import.added_by.to_string(),
+            scope: import.scope.as_str(),
+            campaign_id: import.scope.campaign().map(|id| id.to_string()),
+            report: import.report.clone(),
+        }
+    }
+}
+
+/// What erasing a person did; `recordings` are those the carrier deletes now.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErasedDto {
+    clients: u32,
+    calls: u32,
+    canceled: Vec<String>,
+    in_flight: Vec<String>,
+    recordings: u32,
+}
+
+impl From<&Erased> for ErasedDto {
+    fn from(erased: &Erased) -> Self {
+        Self {
+            clients: erased.clients,
+            calls: erased.calls,
+            canceled: erased.canceled.iter().map(ToString::to_string).collect(),
+            in_flight: erased.in_flight.iter().map(ToString::to_string).collect(),
+            recordings: erased.recordings,
         }
     }
 }

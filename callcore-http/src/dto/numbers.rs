@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
-use callcore::analytics::Totals;
+use callcore::analytics::{Bucket, Totals};
 use callcore::call::Outcome;
-use callcore::port::CampaignView;
+use callcore::id::CampaignId;
+use callcore::port::CampaignProgress;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -37,6 +38,7 @@ pub(crate) struct AnalyticsDto {
     campaign_id: String,
     progress_percent: f64,
     clients: u64,
+    clients_by_status: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
     numbers: NumbersDto,
     bucket: &'static str,
@@ -54,21 +56,26 @@ pub(crate) struct BucketDto {
 
 impl AnalyticsDto {
     pub(crate) fn new(
-        view: &CampaignView,
-        bucket: &'static str,
-        time_zone: &str,
-        over_time: &[(DateTime<Utc>, Totals)],
+        campaign: CampaignId,
+        progress: &CampaignProgress,
+        totals: &Totals,
+        (bucket, time_zone, over_time): (Bucket, &str, &[(DateTime<Utc>, Totals)]),
     ) -> Self {
         let bucket_of = |(start, totals): &(DateTime<Utc>, Totals)| BucketDto {
             start: instant(*start),
             numbers: totals.into(),
         };
+        let by_status = progress.clients.iter();
         Self {
-            campaign_id: view.campaign.id.to_string(),
-            progress_percent: view.progress.percent(),
-            clients: view.progress.client_count(),
-            numbers: (&view.progress.totals).into(),
-            bucket,
+            campaign_id: campaign.to_string(),
+            progress_percent: progress.percent(),
+            clients: progress.client_count(),
+            clients_by_status: by_status.map(|(status, n)| (status.as_str(), *n)).collect(),
+            numbers: totals.into(),
+            bucket: match bucket {
+                Bucket::Hour => "hour",
+                Bucket::Day => "day",
+            },
             time_zone: time_zone.to_owned(),
             over_time: over_time.iter().map(bucket_of).collect(),
         }

@@ -117,7 +117,9 @@ async fn show_with(state: &ApiState, visit: &Visit, view: CallView, tried: Tried
     let lines = lines(state, visit, &view).await?;
     let (rules_title, rules) = rules(state, visit, &view).await?;
     let events = state.store().events(call.id).await?;
-    let events = events.iter().filter(|event| !matches!(event.kind, EventKind::Line { .. }));
+    let events = events
+        .iter()
+        .filter(|event| !matches!(event.kind, EventKind::Line { .. } | EventKind::Said { .. }));
     let row = CallRow::of(&view, visit);
     let shell = visit.shell(state, format!("Call to {}", row.name), "");
     let shell = if ended { shell } else { shell.live() };

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{OriginalUri, State};
 use callcore::call::{Direction, Outcome, Review};
-use callcore::port::{CallQuery, Cursor, HistoryOrder};
+use callcore::port::{CallOrder, CallQuery, CallSort, Cursor};
 
 use super::ROWS;
 use super::form::Choice;
@@ -47,13 +47,9 @@ pub(super) async fn history(
     let outcome = query.one("outcome", Outcome::parse);
     let direction = query.one("direction", Direction::parse);
     let review = query.one("review", Review::parse);
-    let (q, after) = (query.q(), query.cursor());
-    let order = query.one("sort", |text| match text {
-        "-date" => Some(HistoryOrder::NewestFirst),
-        "date" => Some(HistoryOrder::OldestFirst),
-        _ => None,
-    });
-    let order = order.unwrap_or_default();
+    let q = query.q();
+    let (order, after) = query.call_order(&[CallSort::Date]);
+    let order = order.unwrap_or(CallOrder::NEWEST_FIRST);
     let dates = [date(&uri, "from"), date(&uri, "to")];
     let between = query.instants(&visit.zone);
     query.finish()?;
@@ -67,8 +63,8 @@ pub(super) async fn history(
             directions: direction.into_iter().collect(),
             from: between.from,
             to: between.to,
-            order,
-            after,
+            order: Some(order),
+            after: after.clone(),
             limit: ROWS,
             ..CallQuery::default()
         })
@@ -81,7 +77,7 @@ pub(super) async fn history(
         || review.is_some()
         || between.from.is_some()
         || between.to.is_some();
-    let live = after.is_none() && order == HistoryOrder::NewestFirst;
+    let live = after.is_none() && order == CallOrder::NEWEST_FIRST;
     let shell = visit.shell(&state, "Call history", "/calls/history");
     Ok(page(&HistoryPage {
         shell: if live { shell.live() } else { shell },
@@ -96,7 +92,7 @@ pub(super) async fn history(
             reviews: choices(Review::ALL, review, |it| (it.as_str(), words::review(it))),
             from,
             to,
-            oldest_first: order == HistoryOrder::OldestFirst,
+            oldest_first: order == CallOrder::OLDEST_FIRST,
             on,
         },
         calls: CallRow::all(&list.items, &visit),
@@ -138,7 +134,7 @@ pub(super) async fn upcoming(
         .upcoming(&CallQuery {
             q: q.clone(),
             campaigns: campaign.into_iter().collect(),
-            after,
+            after: after.clone(),
             limit: ROWS,
             ..CallQuery::default()
         })

@@ -157,7 +157,13 @@ fn quiet(view: &CampaignView, visit: &Visit) -> Option<String> {
     let settings = &view.campaign.settings;
     match view.campaign.state {
         RunState::Draft => Some("The campaign has not been started.".to_owned()),
-        RunState::Paused => Some("The campaign is paused.".to_owned()),
+        RunState::Paused => {
+            let reason = view.campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref());
+            Some(reason.map_or_else(
+                || "The campaign is paused.".to_owned(),
+                |reason| format!("The campaign paused itself: {reason}."),
+            ))
+        }
         RunState::Stopped | RunState::Finished => None,
         RunState::Running => {
             let zone = std::slice::from_ref(&settings.time_zone);
@@ -180,6 +186,7 @@ fn import_row(import: &Import) -> ImportRow {
     let summary = match import.status {
         ImportStatus::Running => format!("{accepted} so far"),
         ImportStatus::Failed => format!("{accepted}, broken off"),
+        ImportStatus::Undone => "taken back".to_owned(),
         ImportStatus::Done if report.rejected > 0 => {
             format!("{accepted}, {} refused", count(report.rejected))
         }
@@ -193,7 +200,7 @@ fn client_row(view: &ClientView, visit: &Visit) -> ClientRow {
     ClientRow {
         id: client.id,
         name: shown(&client.name),
-        phone: client.phone.to_string(),
+        phone: client.phone.map_or_else(|| "erased".to_owned(), |phone| phone.to_string()),
         status: words::client(standing.status),
         attempts: standing.attempts,
         last_outcome: standing.last_outcome.map_or("", |it| words::outcome(it).label),

@@ -72,7 +72,7 @@ pub(super) async fn show(
         campaign: shown(&of.campaign.settings.name),
         id,
         name: shown(&client.name),
-        phone: client.phone.to_string(),
+        phone: client.phone.map_or_else(|| "erased".to_owned(), |phone| phone.to_string()),
         status: words::client(client.standing.status),
         on_dnc: view.on_dnc,
         next_call: client

@@ -106,5 +106,18 @@ async fn told(state: &ApiState, notice: &Notice) -> Result<(String, String), Sto
             let who = name.map(|name| shown(&name)).unwrap_or_default();
             (format!("/calls/{id}"), format!("The fate of a call to {who} stayed unknown"))
         }
+        NoticeKind::BreakerTripped(id) => {
+            let view = state.store().campaign(id).await?;
+            let name = view.map(|view| shown(&view.campaign.settings.name)).unwrap_or_default();
+            (format!("/campaigns/{id}"), format!("{name} paused itself: too many dials failed"))
+        }
+        NoticeKind::SpendReached(_) => {
+            let text = "The day's money is used up: calls wait for tomorrow";
+            ("/calls/upcoming".to_owned(), text.to_owned())
+        }
+        NoticeKind::MailFailing(_) => ("/dashboard".to_owned(), "Mails do not go out".to_owned()),
+        NoticeKind::MailRunsShort(_) => {
+            ("/dashboard".to_owned(), "Most of this month's mails are used up".to_owned())
+        }
     })
 }

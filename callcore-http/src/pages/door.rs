@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::assets::Assets;
@@ -13,6 +13,7 @@ use crate::auth::check_origin;
 use crate::problem::Problem;
 use crate::sign_in::{self, SignedIn};
 use crate::state::ApiState;
+use crate::throttle::Source;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -76,7 +77,7 @@ pub(super) async fn show(State(state): State<ApiState>, query: Wanted) -> Respon
 pub(super) async fn enter(State(state): State<ApiState>, request: Request) -> Response {
     match try_enter(&state, request).await {
         Ok(response) => response,
-        Err(trouble) => closed(&state, &trouble.sentence(), trouble.status()),
+        Err(trouble) => closed(&state, &trouble),
     }
 }
 
@@ -84,6 +85,7 @@ async fn try_enter(state: &ApiState, request: Request) -> Answer {
     // Nobody is signed in whose token could be asked for: the origin keeps other sites from
     // signing somebody in under a name they don't know.
     check_origin(state, request.headers())?;
+    let source = Source::of(request.extensions());
     let form = Form::unguarded(request, state).await?;
     let mut door = DoorPage { next: form.text("next").to_owned(), ..DoorPage::new(state) };
     if let Some(link) = form.some("link") {
@@ -94,7 +96,8 @@ async fn try_enter(state: &ApiState, request: Request) -> Answer {
     }
     let name = form.text("name").to_owned();
     let password = form.raw("password").to_owned();
-    if let Some(signed_in) = sign_in::with_password(state, &name, password).await? {
+    if let Some(signed_in) = sign_in::with_password(state, &name, password, source.as_ref()).await?
+    {
         return Ok(welcome(&signed_in, &door.next));
     }
     door.name = name;
@@ -102,7 +105,7 @@ async fn try_enter(state: &ApiState, request: Request) -> Answer {
     Ok(page_with(StatusCode::UNAUTHORIZED, &door.with_trouble(trouble)))
 }
 
-fn welcome(signed_in: &SignedIn, next: &str) -> Response {
+pub(super) fn welcome(signed_in: &SignedIn, next: &str) -> Response {
     let to = if is_local(next) { next } else { "/dashboard" };
     let mut response = Redirect::to(to).into_response();
     set_cookie(&mut response, signed_in.cookie.clone());
@@ -118,6 +121,11 @@ pub(super) async fn leave(State(state): State<ApiState>, headers: HeaderMap, _: 
 }
 
 /// The door with the reason why it stays closed.
-pub(super) fn closed(state: &ApiState, trouble: &str, status: StatusCode) -> Response {
-    page_with(status, &DoorPage::new(state).with_trouble(trouble))
+pub(super) fn closed(state: &ApiState, trouble: &Trouble) -> Response {
+    let door = DoorPage::new(state).with_trouble(trouble.sentence());
+    let mut response = page_with(trouble.status(), &door);
+    if let Some(seconds) = trouble.retry_after() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }

@@ -93,7 +93,7 @@ impl Visit {
             section: at,
             user: match &self.principal.actor {
                 Actor::User(name) | Actor::Token(name) => name.clone(),
-                Actor::System | Actor::Client => "callcore".to_owned(),
+                Actor::System | Actor::Client | Actor::Agent => "callcore".to_owned(),
             },
             role: self.principal.role.as_str(),
             operator: self.principal.role >= Role::Operator,
@@ -187,6 +187,10 @@ impl Trouble {
     pub(super) fn status(&self) -> StatusCode {
         self.0.status()
     }
+
+    pub(super) fn retry_after(&self) -> Option<u64> {
+        self.0.retry_after()
+    }
 }
 
 impl IntoResponse for Trouble {
@@ -214,6 +218,9 @@ fn sentence(problem: &Problem) -> String {
         }
         "foreign_origin" => "The request did not come from these pages, so nothing was done.",
         "forbidden" => "Your role does not allow this. Ask an admin.",
+        "too_many_attempts" => {
+            "There were too many attempts to sign in. Wait a quarter of an hour, or ask an admin for a link."
+        }
         "too_large" => "That is more than the server takes at once.",
         _ => "",
     };
@@ -245,7 +252,7 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     let principal = match authenticate(&state, &parts).await {
         Ok(principal) => principal,
         Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return to_the_door(&parts),
-        Err(problem) => return super::door::closed(&state, &sentence(&problem), problem.status()),
+        Err(problem) => return super::door::closed(&state, &problem.into()),
     };
     let visit = Visit::new(&state, &parts.headers, principal.clone());
     let back = back_of(&parts.headers);

@@ -18,11 +18,11 @@ use super::rows::shown;
 use super::when::count;
 use super::words::plain;
 use crate::act::{Act, Early};
-use crate::importing;
+use crate::importing::{self, List};
 use crate::problem::Problem;
 use crate::request::Id;
 use crate::state::ApiState;
-use crate::upload::receive;
+use crate::upload::{OPTIONS, receive};
 
 /// The longest cell that a report shows, in characters.
 const MAX_VALUE: usize = 60;
@@ -60,15 +60,16 @@ pub(super) async fn upload(
     if !campaign.campaign.state.takes_clients() {
         return Err(Refused::Campaign(campaign.campaign.state).into());
     }
-    let mut upload = receive(&state, request, &FORM_FIELDS).await?;
+    let mut upload = receive(&state, request, &OPTIONS, &FORM_FIELDS).await?;
     visit.principal.check_csrf(upload.others.get(CSRF_FIELD).map(String::as_str))?;
     upload.mapping = mapping(&upload.others);
+    let list = List::open(upload, &campaign.campaign.settings).await?;
     // A form has no idempotency key: a list sent twice finds its people there already.
     let (principal, keyless) = (visit.principal.clone(), HeaderMap::new());
     let act =
         Act::under(&state, principal, String::new(), &keyless, &[], StatusCode::ACCEPTED).await;
     let imported = match act {
-        Ok(act) => importing::import(&state, act, &campaign, upload).await,
+        Ok(act) => importing::import(&state, act, &campaign, list).await,
         Err(early) => Err(early),
     };
     let import = imported.map_err(|early| match early {

@@ -18,6 +18,7 @@ mod door;
 mod form;
 mod frame;
 mod import;
+mod invitation;
 mod rows;
 mod when;
 mod words;
@@ -50,6 +51,7 @@ pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
     inside()
         .route_layer(from_fn_with_state(state.clone(), frame::frame))
         .route("/sign-in", get(door::show).post(door::enter))
+        .route("/invitation", get(invitation::show).post(invitation::accept))
         .route("/assets/{hash}/{name}", get(assets::serve))
         .layer(header(header::CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(header::REFERRER_POLICY, "same-origin"))

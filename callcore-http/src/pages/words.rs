@@ -11,7 +11,7 @@ use callcore::client::{ClientStatus, ZoneSource};
 use callcore::engine::Rule;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
-use callcore::script::KeyAction;
+use callcore::script::{KeyAction, Script, Step};
 
 /// A word and the tone a page gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,13 @@ pub(super) const fn cancel_reason(reason: CancelReason) -> &'static str {
         CancelReason::HoursOver => "the calling hours never open again",
         CancelReason::MaxAttempts => "the client was dialled as often as allowed",
         CancelReason::CampaignStopped => "the campaign was stopped",
+        CancelReason::Erased => "the person was erased",
     }
 }
 
 pub(super) const fn zone_source(source: ZoneSource) -> &'static str {
     match source {
+        ZoneSource::Person => "told by a person",
         ZoneSource::File => "from the file",
         ZoneSource::Number => "from the number",
         ZoneSource::Country => "one of the country's",
@@ -133,6 +135,7 @@ pub(super) const fn speaker(speaker: Speaker) -> &'static str {
 /// What a rule is about.
 pub(super) const fn rule(rule: Rule) -> &'static str {
     match rule {
+        Rule::StopAll => "Account",
         Rule::RunState => "Campaign",
         Rule::Dnc => "Do not call",
         Rule::Active => "Client",
@@ -141,6 +144,9 @@ pub(super) const fn rule(rule: Rule) -> &'static str {
         Rule::MaxAttempts => "Dials",
         Rule::NumberFree => "Number",
         Rule::Caps => "Caps",
+        Rule::CoolDowns => "Cool-downs",
+        Rule::Budget => "Budget",
+        Rule::Spend => "Money",
         Rule::Hours => "Hours",
         Rule::Begin => "Capacity",
     }
@@ -153,6 +159,7 @@ pub(super) fn actor(actor: &Actor) -> String {
         Actor::Token(name) => format!("{name} (token)"),
         Actor::System => "callcore, by the rules".to_owned(),
         Actor::Client => "the person, in a call".to_owned(),
+        Actor::Agent => "the voice agent".to_owned(),
     }
 }
 
@@ -188,6 +195,14 @@ pub(super) fn event(kind: &EventKind) -> String {
             Ending::Canceled => "called off before anybody answered".to_owned(),
         },
         EventKind::GivenUp => "given up: nobody could say what became of it".to_owned(),
+        EventKind::Transferred => "handed on to the script's number".to_owned(),
+        EventKind::Said { speaker: who, .. } => match who {
+            Speaker::Agent => "the agent said something".to_owned(),
+            Speaker::Client => "the client said something".to_owned(),
+        },
+        EventKind::Tag { tag } => format!("the agent put on the tag “{tag}”"),
+        EventKind::Disposition { label } => format!("the agent's verdict: {label}"),
+        EventKind::Note { .. } => "the agent wrote something down".to_owned(),
     }
 }
 
@@ -219,26 +234,46 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     if !caps.is_empty() {
         lines.push(("Caps", caps.join("\n")));
     }
-    if !settings.script.steps.is_empty() {
-        let spoken = settings.script.steps.iter().map(|step| String::from(step.say.clone()));
-        lines.push(("Script", spoken.collect::<Vec<_>>().join("\n")));
+    script(&mut lines, ("Script", "Keys"), &settings.script);
+    if let Some(inbound) = &settings.inbound {
+        script(&mut lines, ("Who calls in hears", "Keys then"), inbound);
     }
-    let keys: Vec<String> = settings
-        .script
+    lines
+}
+
+/// What is heard, and what keys do.
+fn script(
+    lines: &mut Vec<(&'static str, String)>,
+    (heard, pressed): (&'static str, &'static str),
+    script: &Script,
+) {
+    let steps: Vec<String> = script.steps.iter().map(heard_step).collect();
+    if !steps.is_empty() {
+        lines.push((heard, steps.join("\n")));
+    }
+    let keys: Vec<String> = script
         .keys
         .iter()
         .map(|(key, action)| {
-            let key = String::from(*key);
+            let key = key.digit();
             match action {
                 KeyAction::Tag(tag) => format!("{key} tags the client “{tag}”"),
+                KeyAction::Transfer(number) => format!("{key} hands the call to {number}"),
                 KeyAction::OptOut => format!("{key} opts out"),
             }
         })
         .collect();
     if !keys.is_empty() {
-        lines.push(("Keys", keys.join("\n")));
+        lines.push((pressed, keys.join("\n")));
     }
-    lines
+}
+
+fn heard_step(step: &Step) -> String {
+    match step {
+        Step::Say { say, .. } => say.source().to_owned(),
+        Step::Play(audio) => format!("plays the audio {audio}"),
+        Step::Connect(connect) => format!("connects to the agent at {}", connect.url),
+    }
 }
 
 fn hours(settings: &Settings) -> String {

@@ -1,21 +1,19 @@
 use async_trait::async_trait;
-use callcore::actor::Role;
-use callcore::id::{AuditId, CallId, CampaignId, NoticeId, UserId};
+use callcore::id::{NoticeId, TokenId, UserId};
 use callcore::port::{
-    Access, ActError, AuditEntry, AuditRow, By, Cursor, Notice, NoticeKind, Page, SavedReply,
-    Session, StoreError, User,
+    Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, Invitation,
+    NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange,
+    UserView,
 };
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
 use uuid::Uuid;
 
 use super::fail::Fail;
 use super::open::SqliteStore;
-use super::read;
-use super::row::{document, instant, micros, word};
-use super::search::cut;
+use super::people::{self, user_of};
+use super::row::{instant, micros};
 use super::work::KEPT;
 
 #[async_trait]
@@ -52,6 +50,59 @@ impl Access for SqliteStore {
         read.await.map_err(|fail: Fail| fail.store("user"))
     }
 
+    async fn user_view(&self, id: UserId) -> Result<Option<UserView>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            people::view(&mut conn, id).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("user_view"))
+    }
+
+    async fn users(&self, after: Option<Cursor>, limit: u32) -> Result<Page<UserView>, StoreError> {
+        self.user_page(after, limit).await.map_err(|fail| fail.store("users"))
+    }
+
+    async fn invite_user(
+        &self,
+        by: By<'_>,
+        user: User,
+        invitation: Invitation,
+    ) -> Result<UserView, ActError> {
+        self.invite(by, user, invitation).await.map_err(|fail| fail.act("invite_user"))
+    }
+
+    async fn change_user(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        change: UserChange,
+    ) -> Result<UserView, ActError> {
+        self.alter_user(by, id, change).await.map_err(|fail| fail.act("change_user"))
+    }
+
+    async fn invited(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<User>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            people::invited(&mut conn, secret, wall).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("invited"))
+    }
+
+    async fn accept_invitation(
+        &self,
+        by: By<'_>,
+        secret: [u8; 32],
+        password_hash: String,
+        wall: DateTime<Utc>,
+    ) -> Result<UserView, ActError> {
+        let accepted = self.accept(by, secret, password_hash, wall).await;
+        accepted.map_err(|fail| fail.act("accept_invitation"))
+    }
+
     async fn add_link(
         &self,
         secret: [u8; 32],
@@ -79,7 +130,8 @@ impl Access for SqliteStore {
         let read = async {
             let mut conn = self.read().await?;
             let good = sqlx::query_scalar(
-                "select exists (select 1 from sign_in_links where secret = ?1 and expires > ?2)",
+                "select exists (select 1 from sign_in_links join users on users.id = user
+                     where secret = ?1 and purpose = 'sign_in' and expires > ?2 and disabled = 0)",
             )
             .bind(&secret[..])
             .bind(micros(wall))
@@ -109,7 +161,7 @@ impl Access for SqliteStore {
             let mut conn = self.read().await?;
             let row = sqlx::query(
                 "select users.*, expires from sessions join users on users.id = sessions.user
-                 where secret = ?1 and expires > ?2",
+                 where secret = ?1 and expires > ?2 and disabled = 0",
             )
             .bind(&secret[..])
             .bind(micros(wall))
@@ -134,6 +186,30 @@ impl Access for SqliteStore {
         end.await.map_err(|fail: Fail| fail.store("end_session"))
     }
 
+    async fn add_token(&self, by: By<'_>, new: NewToken) -> Result<Token, ActError> {
+        self.put_token(by, new).await.map_err(|fail| fail.act("add_token"))
+    }
+
+    async fn token(
+        &self,
+        secret: [u8; 32],
+        wall: DateTime<Utc>,
+    ) -> Result<Option<Token>, StoreError> {
+        self.token_of_secret(secret, wall).await.map_err(|fail| fail.store("token"))
+    }
+
+    async fn tokens(&self, after: Option<Cursor>, limit: u32) -> Result<Page<Token>, StoreError> {
+        self.token_page(after, limit).await.map_err(|fail| fail.store("tokens"))
+    }
+
+    async fn token_used(&self, id: TokenId, wall: DateTime<Utc>) -> Result<(), StoreError> {
+        self.use_token(id, wall).await.map_err(|fail| fail.store("token_used"))
+    }
+
+    async fn revoke_token(&self, by: By<'_>, id: TokenId) -> Result<(), ActError> {
+        self.drop_token(by, id).await.map_err(|fail| fail.act("revoke_token"))
+    }
+
     async fn saved_reply(
         &self,
         scope: &str,
@@ -143,18 +219,27 @@ impl Access for SqliteStore {
         self.reply(scope, key, wall).await.map_err(|fail| fail.store("saved_reply"))
     }
 
-    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), StoreError> {
+    async fn append_audit(&self, by: By<'_>, entry: AuditEntry) -> Result<(), ActError> {
         let append = async {
             let mut work = self.write().await?;
             work.enter(by).await?;
             work.audit(by, entry.action, entry.object, entry.old, entry.new).await?;
+            work.leave(by, &Effect::Read).await?;
             work.commit().await
         };
-        append.await.map_err(|fail: Fail| fail.store("append_audit"))
+        append.await.map_err(|fail: Fail| fail.act("append_audit"))
     }
 
-    async fn audit(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, StoreError> {
-        self.audit_page(after, limit).await.map_err(|fail| fail.store("audit"))
+    async fn audit(&self, query: &AuditQuery) -> Result<Page<AuditRow>, StoreError> {
+        self.audit_page(query).await.map_err(|fail| fail.store("audit"))
+    }
+
+    async fn change_version(&self) -> Result<u64, StoreError> {
+        self.data_version().await.map_err(|fail| fail.store("change_version"))
+    }
+
+    async fn gauges(&self, now: DateTime<Utc>) -> Result<Gauges, StoreError> {
+        self.count_all(now).await.map_err(|fail| fail.store("gauges"))
     }
 
     async fn notices(&self, limit: u32) -> Result<Vec<Notice>, StoreError> {
@@ -186,33 +271,6 @@ impl SqliteStore {
         Ok(kept)
     }
 
-    async fn put_user(&self, by: By<'_>, user: User) -> Result<User, Fail> {
-        let mut work = self.write().await?;
-        work.enter(by).await?;
-        let old: Option<String> = sqlx::query_scalar("select role from users where name = ?1")
-            .bind(&user.name)
-            .fetch_optional(work.conn())
-            .await?;
-        let row = sqlx::query(
-            "insert into users (id, name, role, password_hash) values (?1, ?2, ?3, ?4)
-             on conflict (name) do update
-                 set role = excluded.role, password_hash = excluded.password_hash
-             returning *",
-        )
-        .bind(user.id.uuid())
-        .bind(&user.name)
-        .bind(user.role.as_str())
-        .bind(&user.password_hash)
-        .fetch_one(work.conn())
-        .await?;
-        let user = user_of(&row)?;
-        let old = old.map(|role| json!({"role": role}));
-        let new = json!({"name": user.name, "role": user.role});
-        work.audit(by, "user.save", user.id.to_string(), old, Some(new)).await?;
-        work.commit().await?;
-        Ok(user)
-    }
-
     async fn keep_secret(
         &self,
         sql: &'static str,
@@ -232,15 +290,17 @@ impl SqliteStore {
 
     async fn redeem(&self, secret: [u8; 32], wall: DateTime<Utc>) -> Result<Option<User>, Fail> {
         let mut work = self.write().await?;
-        let row =
-            sqlx::query("delete from sign_in_links where secret = ?1 returning user, expires")
-                .bind(&secret[..])
-                .fetch_optional(work.conn())
-                .await?;
+        let row = sqlx::query(
+            "delete from sign_in_links where secret = ?1 and purpose = 'sign_in'
+             returning user, expires",
+        )
+        .bind(&secret[..])
+        .fetch_optional(work.conn())
+        .await?;
         let user = match row {
             Some(row) if row.try_get::<i64, _>("expires")? > micros(wall) => {
                 let user: Uuid = row.try_get("user")?;
-                let row = sqlx::query("select * from users where id = ?1")
+                let row = sqlx::query("select * from users where id = ?1 and disabled = 0")
                     .bind(user)
                     .fetch_optional(work.conn())
                     .await?;
@@ -280,54 +340,13 @@ impl SqliteStore {
         let hash = hash.try_into().map_err(|_| Fail::Corrupt("hash"))?;
         Ok(Some((hash, SavedReply { status: row.try_get("status")?, body: row.try_get("body")? })))
     }
-
-    async fn audit_page(&self, after: Option<Cursor>, limit: u32) -> Result<Page<AuditRow>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new("select * from audit where true");
-        if let Some(after) = after {
-            sql.push(" and (at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
-        }
-        sql.push(" order by at desc, id desc limit ").push_bind(i64::from(limit) + 1);
-        let mut conn = self.read().await?;
-        let rows = sql.build().fetch_all(&mut *conn).await?;
-        let rows = rows.iter().map(audit_of).collect::<Result<Vec<_>, _>>()?;
-        Ok(cut(rows, limit, |row| Cursor { at: row.at, id: row.id.uuid() }))
-    }
 }
 
-fn user_of(row: &SqliteRow) -> Result<User, Fail> {
-    Ok(User {
-        id: UserId::from_uuid(row.try_get("id")?),
-        name: row.try_get("name")?,
-        role: word(row.try_get("role")?, Role::parse, "role")?,
-        password_hash: row.try_get("password_hash")?,
-    })
-}
-
-fn audit_of(row: &SqliteRow) -> Result<AuditRow, Fail> {
-    let (old, new): (Option<&str>, Option<&str>) = (row.try_get("old")?, row.try_get("new")?);
-    Ok(AuditRow {
-        id: AuditId::from_uuid(row.try_get("id")?),
-        actor: read::actor_of(row, "actor")?,
-        at: instant(row.try_get("at")?)?,
-        action: row.try_get("action")?,
-        object: row.try_get("object")?,
-        old: old.map(|text| document(text, "audited value")).transpose()?,
-        new: new.map(|text| document(text, "audited value")).transpose()?,
-    })
-}
-
-fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
-    let object: Uuid = row.try_get("object")?;
-    let kind = match row.try_get("kind")? {
-        "campaign_finished" => NoticeKind::CampaignFinished(CampaignId::from_uuid(object)),
-        "inbound_call" => NoticeKind::InboundCall(CallId::from_uuid(object)),
-        "call_given_up" => NoticeKind::CallGivenUp(CallId::from_uuid(object)),
-        _ => return Err(Fail::Corrupt("notice")),
-    };
+pub(super) fn notice_of(row: &SqliteRow) -> Result<Notice, Fail> {
+    let kind = NoticeKind::parse(row.try_get("kind")?, row.try_get("object")?);
     Ok(Notice {
         id: NoticeId::from_uuid(row.try_get("id")?),
         at: instant(row.try_get("at")?)?,
-        kind,
+        kind: kind.ok_or(Fail::Corrupt("notice"))?,
     })
 }

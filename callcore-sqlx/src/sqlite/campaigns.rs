@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use callcore::call::Outcome;
-use callcore::campaign::{RunState, Settings, Transition};
+use callcore::campaign::{Pause, RunState, Settings, Transition};
+use callcore::client::ClientStatus;
 use callcore::id::{CampaignId, ClientId, ImportId};
 use callcore::import::ImportReport;
 use callcore::port::{
@@ -20,8 +20,8 @@ use super::fail::Fail;
 use super::import::import_of;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{instant, micros, word};
-use super::search::{Needle, cut};
+use super::row::{instant, micros};
+use super::search::{Needle, cut, push_key, push_place};
 use super::work::Work;
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl Campaigns for SqliteStore {
         id: CampaignId,
         transition: Transition,
     ) -> Result<CampaignView, ActError> {
-        self.transit(by, id, transition).await.map_err(|fail| fail.act("change_state"))
+        self.change_run_state(by, id, transition).await.map_err(|fail| fail.act("change_state"))
     }
 
     async fn campaign(&self, id: CampaignId) -> Result<Option<CampaignView>, StoreError> {
@@ -156,7 +156,7 @@ impl Campaigns for SqliteStore {
         from: Option<DateTime<Utc>>,
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
-        self.tally(campaign, from, to).await.map_err(|fail| fail.store("tallies"))
+        self.tally(campaign, (from, to)).await.map_err(|fail| fail.store("tallies"))
     }
 }
 
@@ -164,6 +164,7 @@ impl SqliteStore {
     async fn create(&self, by: By<'_>, new: NewCampaign) -> Result<CampaignView, Fail> {
         let mut work = self.write().await?;
         work.enter(by).await?;
+        work.check_audio(&new.settings).await?;
         sqlx::query(
             "insert into campaigns (id, state, settings_version, created_at, created_by)
              values (?1, ?2, 1, ?3, ?4)",
@@ -196,6 +197,7 @@ impl SqliteStore {
             return Err(Refused::Stale { current }.into());
         }
         let (old, new) = (campaign.settings.to_json(), settings.to_json());
+        work.check_audio(settings).await?;
         work.add_version(id, current + 1, &new).await?;
         sqlx::query("update campaigns set settings_version = ?2 where id = ?1")
             .bind(id.uuid())
@@ -206,7 +208,7 @@ impl SqliteStore {
         work.campaign_changed(by, id).await
     }
 
-    async fn transit(
+    async fn change_run_state(
         &self,
         by: By<'_>,
         id: CampaignId,
@@ -215,38 +217,7 @@ impl SqliteStore {
         let mut work = self.write().await?;
         work.enter(by).await?;
         work.load_campaigns([id]).await?;
-        let Some(campaign) = work.campaigns.get_mut(&id) else {
-            return Err(Refused::NotFound.into());
-        };
-        let old = campaign.state;
-        campaign.state = old.after(transition).map_err(Refused::from)?;
-        campaign.changed = true;
-        let new = campaign.state;
-        match transition {
-            Transition::Start => {
-                if campaign.clients.values().sum::<i64>() == 0 {
-                    return Err(Refused::NoClients.into());
-                }
-                campaign.started_at = Some(by.now);
-                // What was due before the campaign started is due now.
-                sqlx::query(
-                    "update due set due_at = max(due_at, ?2), serving = 1 where campaign = ?1",
-                )
-                .bind(id.uuid())
-                .bind(micros(by.now))
-                .execute(work.conn())
-                .await?;
-            }
-            Transition::Stop => {
-                campaign.ended_at = Some(by.now);
-                work.cancel_all(by, id).await?;
-            }
-            Transition::Pause | Transition::Resume => {}
-        }
-        work.check_finished(id, by.now);
-        let action = format!("campaign.{}", transition.as_str());
-        let (old, new) = (json!(old.as_str()), json!(new.as_str()));
-        work.audit(by, &action, id.to_string(), Some(old), Some(new)).await?;
+        work.transit(by, id, transition).await?;
         work.campaign_changed(by, id).await
     }
 
@@ -264,49 +235,40 @@ impl SqliteStore {
             sql.push_bind(serde_json::to_string(&words)?).push("))");
         }
         if let Some(after) = after {
-            sql.push(" and (created_at, id) < (").push_bind(micros(after.at));
-            sql.push(", ").push_bind(after.id).push(")");
+            push_place(&mut sql, "(created_at, id) <", &after);
         }
         sql.push(" order by created_at desc, id desc limit ");
         sql.push_bind(i64::from(limit) + 1);
         let mut conn = self.read().await?;
         let rows = sql.build().fetch_all(&mut *conn).await?;
         let keys = rows.iter().map(|row| key(row, "created_at")).collect::<Result<Vec<_>, _>>()?;
-        let page = cut(keys, limit, |key| *key);
+        let page = cut(keys, limit, Cursor::clone);
         let wanted: Vec<_> = page.items.iter().map(|key| CampaignId::from_uuid(key.id)).collect();
         let items = read::campaign_views(&mut conn, &self.settings, &wanted).await?;
         Ok(Page { items, next: page.next })
     }
 
     async fn client_page(&self, query: &ClientQuery) -> Result<Page<ClientView>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new("select place from clients where campaign = ");
-        sql.push_bind(query.campaign.uuid());
-        if let Some(after) = query.after {
-            sql.push(" and place > ").push_bind(micros(after.at));
-        }
-        if !query.statuses.is_empty() {
-            sql.push(" and status in (select value from json_each(");
-            sql.push_bind(serde_json::to_string(&query.statuses)?).push("))");
-        }
-        if !query.tags.is_empty() {
-            sql.push(
-                " and exists (select 1 from json_each(clients.tags) as tag where tag.value in ",
-            );
-            sql.push("(select value from json_each(");
-            sql.push_bind(serde_json::to_string(&query.tags)?).push(")))");
-        }
-        if let Some(q) = &query.q {
-            sql.push(" and ");
-            Needle::new(q).push_clients(&mut sql);
-        }
-        sql.push(" order by place limit ").push_bind(i64::from(query.limit) + 1);
         let mut conn = self.read().await?;
-        let places: Vec<i64> = sql.build_query_scalar().fetch_all(&mut *conn).await?;
+        let mut places: BTreeSet<i64> = BTreeSet::new();
+        // One walk in the order of places for each alternative of the filter that has an index:
+        // what is first in all of them is first in one of them.
+        let walks: Vec<Walk<'_>> = if !query.tags.is_empty() {
+            query.tags.iter().map(|tag| Walk::Tag(tag)).collect()
+        } else if !query.statuses.is_empty() {
+            query.statuses.iter().map(|status| Walk::Status(*status)).collect()
+        } else {
+            vec![Walk::All]
+        };
+        for walk in walks {
+            let found: Vec<i64> =
+                walk.sql(query)?.build_query_scalar().fetch_all(&mut *conn).await?;
+            places.extend(found);
+        }
+        let places: Vec<i64> = places.into_iter().take(query.limit as usize + 1).collect();
         let views = read::client_views(&mut conn, &places).await?;
-        let page = cut(views, query.limit, |(place, view)| Cursor {
-            at: DateTime::from_timestamp_micros(place.cast_signed()).unwrap_or_default(),
-            id: view.client.id.uuid(),
-        });
+        let page =
+            cut(views, query.limit, |(place, view)| Cursor::number(*place, view.client.id.uuid()));
         let items = page.items.into_iter().map(|(_, view)| view).collect();
         Ok(Page { items, next: page.next })
     }
@@ -333,45 +295,59 @@ impl SqliteStore {
         };
         Ok(views.into_iter().map(row).collect())
     }
+}
 
-    async fn tally(
-        &self,
-        campaign: Option<CampaignId>,
-        from: Option<DateTime<Utc>>,
-        to: Option<DateTime<Utc>>,
-    ) -> Result<Vec<TallyRow>, Fail> {
-        let mut sql = QueryBuilder::<Sqlite>::new(
-            "select quarter, outcome, sum(calls) as calls, sum(talk_seconds) as talk_seconds
-             from tallies where true",
-        );
-        if let Some(campaign) = campaign {
-            sql.push(" and campaign = ").push_bind(campaign.uuid());
+/// Which clients of a campaign are walked over, in the order they came in.
+enum Walk<'a> {
+    All,
+    Status(ClientStatus),
+    Tag(&'a str),
+}
+
+impl Walk<'_> {
+    /// The places of the first clients that are wanted, one more than asked for.
+    fn sql(&self, query: &ClientQuery) -> Result<QueryBuilder<Sqlite>, Fail> {
+        let mut sql = QueryBuilder::<Sqlite>::new("select place from ");
+        let place = match self {
+            Self::Tag(tag) => {
+                sql.push(
+                    "client_tags cross join clients on place = client_tags.client where tag = ",
+                );
+                sql.push_bind((*tag).to_owned()).push(" and client_tags.campaign = ");
+                sql.push_bind(query.campaign.uuid());
+                "client_tags.client"
+            }
+            Self::Status(status) => {
+                sql.push("clients where campaign = ").push_bind(query.campaign.uuid());
+                sql.push(" and status = ").push_bind(status.as_str());
+                "place"
+            }
+            Self::All => {
+                sql.push("clients where campaign = ").push_bind(query.campaign.uuid());
+                "place"
+            }
+        };
+        if let Some(after) = &query.after {
+            sql.push(" and ").push(place).push(" > ");
+            push_key(&mut sql, &after.key);
         }
-        if let Some(from) = from {
-            sql.push(" and quarter >= ").push_bind(micros(from));
+        if matches!(self, Self::Tag(_)) && !query.statuses.is_empty() {
+            sql.push(" and status in (select value from json_each(");
+            sql.push_bind(serde_json::to_string(&query.statuses)?).push("))");
         }
-        if let Some(to) = to {
-            sql.push(" and quarter < ").push_bind(micros(to));
+        if let Some(q) = &query.q {
+            sql.push(" and ");
+            Needle::new(q).push_clients(&mut sql);
         }
-        sql.push(" group by quarter, outcome having sum(calls) > 0");
-        let mut conn = self.read().await?;
-        let mut tallies = BTreeMap::new();
-        for row in sql.build().fetch_all(&mut *conn).await? {
-            let tally = TallyRow {
-                quarter: instant(row.try_get("quarter")?)?,
-                outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,
-                calls: row.try_get::<i64, _>("calls")?.cast_unsigned(),
-                talk_seconds: row.try_get::<i64, _>("talk_seconds")?.cast_unsigned(),
-            };
-            tallies.insert((tally.quarter, tally.outcome), tally);
-        }
-        Ok(tallies.into_values().collect())
+        sql.push(" order by ").push(place).push(" limit ");
+        sql.push_bind(i64::from(query.limit) + 1);
+        Ok(sql)
     }
 }
 
 /// The place of a row in a list.
-pub(super) fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
-    Ok(Cursor { at: instant(row.try_get(at)?)?, id: row.try_get("id")? })
+fn key(row: &SqliteRow, at: &str) -> Result<Cursor, Fail> {
+    Ok(Cursor::at(instant(row.try_get(at)?)?, row.try_get("id")?))
 }
 
 impl Work<'_> {
@@ -390,6 +366,51 @@ impl Work<'_> {
         .execute(self.conn())
         .await?;
         Ok(())
+    }
+
+    /// Changes the run state of a campaign that is loaded.
+    pub(super) async fn transit(
+        &mut self,
+        by: By<'_>,
+        id: CampaignId,
+        transition: Transition,
+    ) -> Result<(), Fail> {
+        let Some(campaign) = self.campaigns.get_mut(&id) else {
+            return Err(Refused::NotFound.into());
+        };
+        let old = campaign.state;
+        campaign.state = old.after(transition).map_err(Refused::from)?;
+        campaign.changed = true;
+        let new = campaign.state;
+        let pause = || Pause { at: by.now, by: by.actor.clone(), reason: None };
+        campaign.pause = (transition == Transition::Pause).then(pause);
+        match transition {
+            Transition::Start => {
+                if campaign.clients.values().sum::<i64>() == 0 {
+                    return Err(Refused::NoClients.into());
+                }
+                campaign.started_at = Some(by.now);
+                // What was due before the campaign started is due now.
+                sqlx::query(
+                    "update due set due_at = max(due_at, ?2), serving = 1
+                     where campaign = ?1 and intent <> 'test'",
+                )
+                .bind(id.uuid())
+                .bind(micros(by.now))
+                .execute(self.conn())
+                .await?;
+            }
+            Transition::Stop => {
+                campaign.ended_at = Some(by.now);
+                self.cancel_all(by, id).await?;
+            }
+            Transition::Resume => campaign.counted_from = by.now,
+            Transition::Pause => {}
+        }
+        self.check_finished(id, by.now);
+        let action = format!("campaign.{}", transition.as_str());
+        let (old, new) = (json!(old.as_str()), json!(new.as_str()));
+        self.audit(by, &action, id.to_string(), Some(old), Some(new)).await
     }
 
     /// Ends a change of a campaign: the view as it now is, the saved answer, the commit.

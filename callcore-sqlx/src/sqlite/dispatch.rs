@@ -1,26 +1,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
+use callcore::account::Day;
 use callcore::actor::Actor;
-use callcore::call::{CancelReason, Report, Retirement};
+use callcore::call::{CancelReason, Intent, Report, Retirement};
 use callcore::campaign::RunState;
 use callcore::engine::{
-    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, next_dial_at,
+    AccountFacts, AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit,
+    next_dial_at,
 };
 use callcore::id::{CallId, CampaignId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{
     By, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError, TakeBack,
 };
+use callcore::rules::cool_downs::NumberEnd;
+use callcore::zones::number_zones;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
-use super::facts::number_dials;
+use super::account::{account_facts, campaign_day};
+use super::facts::{number_dials, number_ends};
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
-use super::row::{self, CallRow, digits, ids, instant, micros, numbers};
+use super::row::{self, CallRow, digits, ids, micros, numbers};
 use super::work::Work;
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
@@ -92,14 +97,21 @@ impl SqliteStore {
         let mut work = self.write().await?;
         work.at(by.now);
         work.load_calls(permits.iter().map(Permit::call)).await?;
-        work.load_clients(permits.iter().map(Permit::client)).await?;
+        work.load_clients(permits.iter().filter_map(Permit::client)).await?;
+        work.load_campaigns(permits.iter().map(Permit::campaign)).await?;
+        work.load_dnc(&permits.iter().map(Permit::phone).collect()).await?;
         let phones: BTreeSet<PhoneNumber> = permits.iter().map(Permit::phone).collect();
+        let cooling = permits.iter().filter(|it| !it.settings().cool_downs.is_empty());
+        let cooling: BTreeSet<PhoneNumber> = cooling.map(Permit::phone).collect();
         let mut gate = Gate {
             now: by.now,
             wall,
             dials: number_dials(work.conn(), &phones).await?,
             live: live_numbers(work.conn(), &phones).await?,
             held: slots_held(work.conn(), by.now, permits.iter().map(Permit::campaign)).await?,
+            ends: number_ends(work.conn(), &cooling).await?,
+            days: days(work.conn(), by.now, permits).await?,
+            account: account_facts(work.conn(), by.now).await?,
             begun: Vec::new(),
         };
         let answers = permits.iter().map(|permit| gate.begin(&mut work, permit)).collect();
@@ -119,6 +131,12 @@ impl SqliteStore {
         work.load_calls(calls.iter().map(|back| back.call)).await?;
         let clients: Vec<_> = work.calls.values().filter_map(|row| row.call.client).collect();
         work.load_clients(clients).await?;
+        // A test call has no client that brings them.
+        let tests = || work.calls.values().map(|row| &row.call).filter(|call| call.is_test());
+        let campaigns: Vec<_> = tests().filter_map(|call| call.campaign).collect();
+        let phones = tests().filter_map(|call| call.phone).collect();
+        work.load_campaigns(campaigns).await?;
+        work.load_dnc(&phones).await?;
         let back: Vec<(PhoneNumber, CallId)> = calls
             .iter()
             .filter_map(|back| Some((take_back(&mut work, by, back)?, back.call)))
@@ -190,10 +208,7 @@ impl SqliteStore {
 
     async fn latest(&self) -> Result<Option<DateTime<Utc>>, Fail> {
         let mut conn = self.read().await?;
-        let latest: Option<i64> = sqlx::query_scalar("select latest from campaign_clock")
-            .fetch_optional(&mut *conn)
-            .await?;
-        latest.map(instant).transpose()
+        read::latest_instant(&mut conn).await
     }
 }
 
@@ -264,6 +279,22 @@ async fn slots_held(
     rows.into_iter().map(read).collect()
 }
 
+/// The dials of the local days of campaigns that have a budget.
+async fn days(
+    conn: &mut SqliteConnection,
+    now: DateTime<Utc>,
+    permits: &[Permit],
+) -> Result<BTreeMap<CampaignId, Day>, Fail> {
+    let bounded = permits.iter().filter(|it| it.settings().budget.calls_per_day.is_some());
+    let bounded: BTreeMap<CampaignId, &Permit> =
+        bounded.map(|permit| (permit.campaign(), permit)).collect();
+    let mut days = BTreeMap::new();
+    for (id, permit) in bounded {
+        days.insert(id, campaign_day(conn, id, permit.settings(), now).await?);
+    }
+    Ok(days)
+}
+
 /// What `begin` reads under its locks, kept up to date while one permit after the other passes.
 struct Gate {
     now: DateTime<Utc>,
@@ -271,6 +302,9 @@ struct Gate {
     dials: BTreeMap<PhoneNumber, Vec<DateTime<Utc>>>,
     live: BTreeSet<PhoneNumber>,
     held: BTreeMap<CampaignId, u32>,
+    ends: BTreeMap<PhoneNumber, Vec<NumberEnd>>,
+    days: BTreeMap<CampaignId, Day>,
+    account: AccountFacts,
     begun: Vec<serde_json::Value>,
 }
 
@@ -279,21 +313,28 @@ impl Gate {
         let lost = BeginRefusal::LeaseLost;
         let row = work.calls.get(&permit.call()).ok_or(lost)?;
         let campaign = work.campaigns.get(&permit.campaign()).ok_or(lost)?;
-        let client = work.clients.get(&permit.client()).ok_or(lost)?;
+        let client = match permit.client() {
+            Some(client) => Some(work.clients.get(&client).ok_or(lost)?),
+            None => None,
+        };
         let facts = AdmitFacts {
             lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
             run_state: campaign.state,
             settings_version: campaign.settings_version,
-            active: client.active,
+            active: client.is_none_or(|client| client.active),
             on_dnc: work.on_dnc(permit.phone(), permit.campaign()).is_some(),
             number_live: self.live.contains(&permit.phone()),
             number_dials: self.dials.get(&permit.phone()).cloned().unwrap_or_default(),
             in_flight: self.held.get(&permit.campaign()).copied().unwrap_or_default(),
             next_dial_at: campaign.next_dial_at,
+            number_ends: self.ends.get(&permit.phone()).cloned().unwrap_or_default(),
+            campaign_day: self.days.get(&permit.campaign()).copied().unwrap_or_default(),
+            account: self.account.clone(),
         };
         admit(permit, &facts, self.now)?;
 
-        let zone = permit.settings().zones_of(&client.zones).into_iter().next();
+        let zones = client.map_or_else(|| number_zones(permit.phone()), |it| it.zones.clone());
+        let zone = permit.settings().zones_of(&zones).into_iter().next();
         work.change(permit.call(), |row| {
             row.call.begun_at = Some(self.now);
             row.call.settings_version = permit.settings_version();
@@ -308,13 +349,24 @@ impl Gate {
             campaign.next_dial_at = next_dial_at(campaign.next_dial_at, self.now, pace);
             campaign.changed = true;
         }
-        let dials = self.dials.entry(permit.phone()).or_default();
-        dials.push(self.now);
-        dials.sort_unstable();
+        if permit.intent() != Intent::Test {
+            let dials = self.dials.entry(permit.phone()).or_default();
+            dials.push(self.now);
+            dials.sort_unstable();
+            self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
+        }
         self.live.insert(permit.phone());
         *self.held.entry(permit.campaign()).or_default() += 1;
-        self.begun.push(json!([digits(permit.phone()), micros(self.now), permit.call()]));
-        work.follow_up(permit.client(), self.now);
+        if let Some(day) = self.days.get_mut(&permit.campaign())
+            && permit.intent() != Intent::Test
+        {
+            day.dials.begun += 1;
+        }
+        self.account.count(self.now);
+        work.out.next_dial_at = Some(self.account.next_dial_at);
+        if let Some(client) = permit.client() {
+            work.follow_up(client, self.now);
+        }
         Ok(())
     }
 }
@@ -336,10 +388,13 @@ fn take_back(work: &mut Work<'_>, by: By<'_>, back: &TakeBack) -> Option<PhoneNu
     // What happened while the call was begun had to spare it; now it no longer does.
     let state = campaign.and_then(|id| work.campaigns.get(&id)).map(|campaign| campaign.state);
     let on_dnc = phone.zip(campaign).and_then(|(phone, id)| work.on_dnc(phone, id)).is_some();
-    let reason = match (state == Some(RunState::Stopped), on_dnc) {
-        (true, _) => Some(CancelReason::CampaignStopped),
-        (false, true) => Some(CancelReason::OnDnc),
-        (false, false) => None,
+    let row = client.and_then(|id| work.clients.get(&id));
+    let reason = match row.is_some_and(|row| row.erased.is_some()) {
+        true => Some(CancelReason::Erased),
+        false if state == Some(RunState::Stopped) => Some(CancelReason::CampaignStopped),
+        false if on_dnc => Some(CancelReason::OnDnc),
+        false if row.is_some_and(|row| !row.active) => Some(CancelReason::Inactive),
+        false => None,
     };
     if let Some(reason) = reason {
         work.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));

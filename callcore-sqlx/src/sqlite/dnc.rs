@@ -1,10 +1,13 @@
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use callcore::call::Direction;
-use callcore::dnc::{DncEntry, DncScope, DncSource};
-use callcore::id::CallId;
+use callcore::dnc::{DncEntry, DncReport, DncScope, DncSource};
+use callcore::id::{CallId, ImportId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{
-    ActError, By, Cursor, Dnc, DncAdded, DncQuery, Effect, Page, Refused, StoreError,
+    ActError, BeginDncImport, By, Cursor, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect,
+    ImportStatus, Page, Refused, StoreError,
 };
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
@@ -14,14 +17,59 @@ use uuid::Uuid;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read::{self, scope_key};
-use super::row::{self, digits, instant, micros, word};
-use super::search::{cut, digits_of, number_ranges};
+use super::row::{self, digits, instant, micros, numbers, word};
+use super::search::{cut, digits_of, number_ranges, push_key, push_listed};
 use super::work::Work;
 
 #[async_trait]
 impl Dnc for SqliteStore {
     async fn add_dnc(&self, by: By<'_>, entry: DncEntry) -> Result<DncAdded, ActError> {
         self.add(by, entry).await.map_err(|fail| fail.act("add_dnc"))
+    }
+
+    async fn begin_dnc_import(
+        &self,
+        by: By<'_>,
+        new: BeginDncImport,
+    ) -> Result<DncImport, ActError> {
+        self.add_dnc_import(by, new).await.map_err(|fail| fail.act("begin_dnc_import"))
+    }
+
+    async fn add_dnc_batch(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+    ) -> Result<DncBatch, ActError> {
+        self.add_numbers(by, import, numbers).await.map_err(|fail| fail.act("add_dnc_batch"))
+    }
+
+    async fn report_dnc_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &DncReport,
+    ) -> Result<DncImport, ActError> {
+        let done = self.store_dnc_report(by, import, status, report).await;
+        done.map_err(|fail| fail.act("report_dnc_import"))
+    }
+
+    async fn dnc_import(&self, id: ImportId) -> Result<Option<DncImport>, StoreError> {
+        self.read_dnc_import(id).await.map_err(|fail| fail.store("dnc_import"))
+    }
+
+    async fn fail_running_dnc_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
+        let failed = self.fail_dnc_imports(by).await;
+        failed.map_err(|fail| fail.store("fail_running_dnc_imports"))
+    }
+
+    async fn listed(
+        &self,
+        scope: DncScope,
+        numbers: &[PhoneNumber],
+    ) -> Result<Vec<bool>, StoreError> {
+        self.which_are_listed(scope, numbers).await.map_err(|fail| fail.store("listed"))
     }
 
     async fn remove_dnc(
@@ -52,7 +100,7 @@ impl SqliteStore {
             work.audit(by, "dnc.add", entry.phone.to_string(), None, Some(new)).await?;
         }
         let canceled = work.cancel_number(entry.phone, entry.scope, by.now, by.actor).await?;
-        let in_flight = live_calls(&mut work, entry.phone, entry.scope).await?;
+        let in_flight = live_calls(&mut work, &BTreeSet::from([entry.phone]), entry.scope).await?;
         let row = sqlx::query("select * from dnc where phone = ?1 and campaign = ?2")
             .bind(digits(entry.phone))
             .bind(scope_key(entry.scope))
@@ -102,17 +150,16 @@ impl SqliteStore {
                 number_ranges(&mut sql, "phone", &digits);
                 sql.push(")");
             }
-            Some(digits) => {
-                sql.push(" and instr(cast(phone as text), ").push_bind(digits).push(") > 0");
-            }
+            Some(digits) => push_listed(&mut sql, digits),
             None => {}
         }
-        if let Some(after) = query.after {
+        if let Some(after) = &query.after {
             let (number, campaign) = after.id.as_u64_pair();
             // A global entry has no campaign, which sorts before every one.
             let campaign = if campaign == 0 { Vec::new() } else { campaign.to_be_bytes().to_vec() };
             sql.push(" and (created_at, phone, substr(campaign, 9)) < (");
-            sql.push_bind(micros(after.at)).push(", ").push_bind(number.cast_signed());
+            push_key(&mut sql, &after.key);
+            sql.push(", ").push_bind(number.cast_signed());
             sql.push(", ").push_bind(campaign).push(")");
         }
         sql.push(" order by created_at desc, phone desc, substr(campaign, 9) desc limit ");
@@ -123,7 +170,7 @@ impl SqliteStore {
         Ok(cut(entries, query.limit, |entry| {
             let campaign = entry.scope.campaign().map_or(0, |id| id.uuid().as_u64_pair().1);
             let id = Uuid::from_u64_pair(entry.phone.digits(), campaign);
-            Cursor { at: entry.created_at, id }
+            Cursor::at(entry.created_at, id)
         }))
     }
 }
@@ -146,17 +193,18 @@ pub(super) async fn insert_dnc(work: &mut Work<'_>, entry: &DncEntry) -> Result<
     Ok(done.rows_affected() > 0)
 }
 
-/// The calls to a number in a scope that have begun and not ended.
-async fn live_calls(
+/// The calls to some numbers in a scope that have begun and not ended.
+pub(super) async fn live_calls(
     work: &mut Work<'_>,
-    phone: PhoneNumber,
+    phones: &BTreeSet<PhoneNumber>,
     scope: DncScope,
 ) -> Result<Vec<CallId>, Fail> {
     let rows = sqlx::query(
         "select id, campaign from in_flight
-         where phone = ?1 and begun_at is not null and direction = ?2 order by id",
+         where phone in (select value from json_each(?1)) and begun_at is not null
+             and direction = ?2 order by id",
     )
-    .bind(digits(phone))
+    .bind(numbers(phones))
     .bind(Direction::Outbound.as_str())
     .fetch_all(work.conn())
     .await?;

@@ -2,46 +2,48 @@
 
 use callcore::call::Outcome;
 use callcore::id::{CallId, NoticeId};
-use callcore::port::NoticeKind;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::fail::Fail;
 use super::open::Machine;
 use super::row::{CallRow, Table, ids, micros};
-use super::work::Work;
+use super::work::{Moved, Work};
 
 const INSERT_DUE: &str = "
-insert or replace into due (id, campaign, client, phone, attempt, retry_of, intent, by, due_at,
-    zone, planned, serving, epoch, lease_until)
+insert or replace into due (id, campaign, client, sample, phone, attempt, retry_of, intent, by,
+    due_at, zone, planned, serving, epoch, lease_until)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone',
+    value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
-    value ->> 'zone', value ->> 'intent' <> 'person',
-    coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
+    value ->> 'zone', value ->> 'intent' not in ('person', 'test'),
+    value ->> 'intent' <> 'test' and coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
     value ->> 'epoch', value ->> 'lease_until'
 from json_each(?1)";
 
 const INSERT_IN_FLIGHT: &str = "
-insert or replace into in_flight (id, campaign, client, phone, direction, attempt, retry_of, intent,
+insert or replace into in_flight (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, epoch, begun_at, settings_version, decision, doubtful, looks, look_at)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'epoch', value ->> 'begun_at', value ->> 'settings_version',
     value ->> 'decision', value ->> 'doubtful', value ->> 'looks', value ->> 'look_at'
 from json_each(?1)";
 
 const INSERT_HISTORY: &str = "
-insert or replace into history (id, campaign, client, phone, direction, attempt, retry_of, intent,
+insert or replace into history (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome, end_reason,
-    permanent, retired, review, disposition)
+    permanent, retired, review, disposition, talk_seconds, name_key)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
-    unhex(value ->> 'client', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
+    unhex(value ->> 'client', '-'), unhex(value ->> 'sample', '-'), value ->> 'phone', value ->> 'direction', value ->> 'attempt',
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'begun_at', value ->> 'settings_version', value ->> 'decision',
     value ->> 'ended_at', value ->> 'outcome', value ->> 'end_reason', value ->> 'permanent',
-    value ->> 'retired', value ->> 'review', value ->> 'disposition'
+    value ->> 'retired', value ->> 'review', value ->> 'disposition', value ->> 'talk_seconds',
+    coalesce((select substr(clients.name_key, 1, 100) from clients
+        where clients.id = unhex(value ->> 'client', '-')), '')
 from json_each(?1)";
 
 const DELETE_DUE: &str =
@@ -54,6 +56,10 @@ const DELETE_HISTORY: &str =
 const INSERT_EVENTS: &str = "
 insert or ignore into call_events (call, body)
 select unhex(value ->> 0, '-'), value ->> 1 from json_each(?1)";
+
+const DELETE_RECORDINGS: &str = "
+insert or ignore into recording_deletions (reference, tries, next_try)
+select value, 0, 0 from json_each(?1)";
 
 const UPDATE_CLIENTS: &str = "
 update clients set status = new.status, attempts = new.attempts, voicemails = new.voicemails,
@@ -86,16 +92,34 @@ from json_each(?1) where true group by 1, 2
 on conflict do update set calls = calls + excluded.calls,
     talk_seconds = talk_seconds + excluded.talk_seconds";
 
+const MOVE_METERS: &str = "
+insert into dial_meters (campaign, quarter, begun, live, minutes)
+select unhex(value ->> 0, '-'), value ->> 1, value ->> 2, value ->> 3, value ->> 4
+from json_each(?1) where true
+on conflict do update set begun = begun + excluded.begun, live = live + excluded.live,
+    minutes = minutes + excluded.minutes";
+
+const UPDATE_ACCOUNT: &str =
+    "update account set live = live + ?1, next_dial_at = coalesce(?2, next_dial_at)";
+
 const UPDATE_CAMPAIGNS: &str = "
 update campaigns set state = new.state, next_dial_at = new.next_dial_at,
-    started_at = new.started_at, ended_at = new.ended_at
+    started_at = new.started_at, ended_at = new.ended_at, paused_at = new.paused_at,
+    paused_by = new.paused_by, pause_reason = new.pause_reason, counted_from = new.counted_from
 from (
     select unhex(value ->> 'id', '-') as id, value ->> 'state' as state,
         value ->> 'next_dial_at' as next_dial_at, value ->> 'started_at' as started_at,
-        value ->> 'ended_at' as ended_at
+        value ->> 'ended_at' as ended_at, value ->> 'paused_at' as paused_at,
+        value ->> 'paused_by' as paused_by, value ->> 'pause_reason' as pause_reason,
+        value ->> 'counted_from' as counted_from
     from json_each(?1)
 ) as new
 where campaigns.id = new.id";
+
+/// What is told anew each time takes the place of what was told before.
+const DELETE_NOTICES: &str = "
+delete from outbox where kind = 'breaker_tripped' and (kind, object) in (
+    select value ->> 2, unhex(value ->> 3, '-') from json_each(?1))";
 
 const INSERT_NOTICES: &str = "
 insert or ignore into outbox (id, at, kind, object)
@@ -112,6 +136,7 @@ struct Record<'a> {
     id: CallId,
     campaign: Option<callcore::id::CampaignId>,
     client: Option<callcore::id::ClientId>,
+    sample: Option<callcore::id::ClientId>,
     phone: Option<u64>,
     direction: &'static str,
     attempt: u32,
@@ -135,6 +160,7 @@ struct Record<'a> {
     retired: &'a Option<callcore::call::Retired>,
     review: &'static str,
     disposition: &'a Option<String>,
+    talk_seconds: u32,
 }
 
 impl<'a> Record<'a> {
@@ -144,6 +170,7 @@ impl<'a> Record<'a> {
             id: call.id,
             campaign: call.campaign,
             client: call.client,
+            sample: call.sample,
             phone: call.phone.map(callcore::phone::PhoneNumber::digits),
             direction: call.direction.as_str(),
             attempt: call.attempt,
@@ -167,6 +194,7 @@ impl<'a> Record<'a> {
             retired: &call.retired,
             review: call.review.as_str(),
             disposition: &call.disposition,
+            talk_seconds: call.progress.talk_seconds,
         }
     }
 }
@@ -178,14 +206,17 @@ impl Work<'_> {
         let events: Vec<_> =
             self.out.events.drain(..).map(|(call, body)| json!([call, body])).collect();
         self.apply(INSERT_EVENTS, events).await?;
+        let recordings: Vec<_> =
+            std::mem::take(&mut self.out.recordings).into_iter().map(Value::from).collect();
+        self.apply(DELETE_RECORDINGS, recordings).await?;
         self.flush_clients().await?;
         self.flush_campaigns().await?;
         self.flush_counters().await?;
         let notices = self.out.notices.drain(..).map(|(at, kind)| {
-            let (word, object) = notice(kind);
-            json!([NoticeId::new(at, &Machine), micros(at), word, object])
+            json!([NoticeId::new(at, &Machine), micros(at), kind.word(), kind.object()])
         });
         let notices: Vec<_> = notices.collect();
+        self.apply(DELETE_NOTICES, notices.clone()).await?;
         self.apply(INSERT_NOTICES, notices).await?;
         if let Some(latest) = self.latest {
             sqlx::query(MOVE_CLOCK).bind(micros(latest)).execute(self.conn()).await?;
@@ -193,7 +224,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn flush_calls(&mut self) -> Result<(), Fail> {
+    pub(super) async fn flush_calls(&mut self) -> Result<(), Fail> {
         let (mut leave, mut enter) = ([vec![], vec![], vec![]], [vec![], vec![], vec![]]);
         for row in self.calls.values_mut() {
             let table = Table::of(&row.call);
@@ -251,6 +282,10 @@ impl Work<'_> {
                     "next_dial_at": micros(row.next_dial_at),
                     "started_at": row.started_at.map(micros),
                     "ended_at": row.ended_at.map(micros),
+                    "paused_at": row.pause.as_ref().map(|pause| micros(pause.at)),
+                    "paused_by": row.pause.as_ref().map(|pause| &pause.by),
+                    "pause_reason": row.pause.as_ref().and_then(|pause| pause.reason.as_ref()),
+                    "counted_from": micros(row.counted_from),
                 }));
             }
             let moved = std::mem::take(&mut row.moved);
@@ -270,7 +305,26 @@ impl Work<'_> {
             })
             .collect();
         self.apply(COUNT_QUARTERS, rows.clone()).await?;
-        self.apply(COUNT_TOTALS, rows).await
+        self.apply(COUNT_TOTALS, rows).await?;
+        self.flush_meters().await
+    }
+
+    async fn flush_meters(&mut self) -> Result<(), Fail> {
+        let meters = std::mem::take(&mut self.out.meters);
+        let next_dial_at = self.out.next_dial_at.take().map(micros);
+        let account = meters.iter().filter(|((scope, _), _)| scope.is_none());
+        let live: i64 = account.map(|(_, moved)| moved.live).sum();
+        let moved = meters.into_iter().filter(|(_, moved)| *moved != Moved::default());
+        let rows = moved.map(|((scope, quarter), moved)| {
+            let campaign = scope.map(|id| id.to_string()).unwrap_or_default();
+            json!([campaign, micros(quarter), moved.begun, moved.live, moved.minutes])
+        });
+        let rows: Vec<_> = rows.collect();
+        self.apply(MOVE_METERS, rows).await?;
+        if live != 0 || next_dial_at.is_some() {
+            sqlx::query(UPDATE_ACCOUNT).bind(live).bind(next_dial_at).execute(self.conn()).await?;
+        }
+        Ok(())
     }
 
     /// Runs a statement over rows given as one JSON document, if there are any.
@@ -280,14 +334,5 @@ impl Work<'_> {
             sqlx::query(sql).bind(rows).execute(self.conn()).await?;
         }
         Ok(())
-    }
-}
-
-/// A notice's kind as a word, and what it is about.
-pub(super) fn notice(kind: NoticeKind) -> (&'static str, String) {
-    match kind {
-        NoticeKind::CampaignFinished(id) => ("campaign_finished", id.to_string()),
-        NoticeKind::InboundCall(id) => ("inbound_call", id.to_string()),
-        NoticeKind::CallGivenUp(id) => ("call_given_up", id.to_string()),
     }
 }

@@ -11,7 +11,7 @@ use sqlx::Row;
 
 use super::fail::Fail;
 use super::read;
-use super::row::{self, ids, instant, numbers, word};
+use super::row::{self, ErasedCall, ids, instant, numbers, word};
 use super::work::{CampaignRow, ClientRow, Work};
 
 impl Work<'_> {
@@ -27,8 +27,9 @@ impl Work<'_> {
         }
         let (wanted, cache) = (ids(&missing), self.settings);
         let rows = sqlx::query(
-            "select id, state, settings_version, next_dial_at, started_at, ended_at from campaigns
-             where id in (select unhex(value, '-') from json_each(?1))",
+            "select id, state, settings_version, next_dial_at, started_at, ended_at, paused_at,
+                 paused_by, pause_reason, counted_from
+             from campaigns where id in (select unhex(value, '-') from json_each(?1))",
         )
         .bind(&wanted)
         .fetch_all(self.conn())
@@ -46,6 +47,8 @@ impl Work<'_> {
                 next_dial_at: instant(row.try_get("next_dial_at")?)?,
                 started_at: started_at.map(instant).transpose()?,
                 ended_at: ended_at.map(instant).transpose()?,
+                pause: row::pause(&row)?,
+                counted_from: instant(row.try_get("counted_from")?)?,
                 clients: BTreeMap::new(),
                 moved: BTreeMap::new(),
                 changed: false,
@@ -82,8 +85,9 @@ impl Work<'_> {
         }
         let wanted = ids(&missing);
         let rows = sqlx::query(
-            "select id, campaign, phone, zones, active, tags, status, attempts, voicemails,
-                 last_outcome, last_call_at
+            "select id, campaign, phone, erased_at, erased_on_dnc, zones, active,
+                 consent is not null as consent, tags, status, attempts, voicemails, last_outcome,
+                 last_call_at
              from clients where id in (select unhex(value, '-') from json_each(?1))",
         )
         .bind(&wanted)
@@ -92,14 +96,16 @@ impl Work<'_> {
         let (mut campaigns, mut phones) = (BTreeSet::new(), BTreeSet::new());
         for row in rows {
             let campaign = CampaignId::from_uuid(row.try_get("campaign")?);
-            let phone = row::phone(row.try_get("phone")?)?;
+            let (phone, erased) = row::phone_or_erasure(&row)?;
             campaigns.insert(campaign);
-            phones.insert(phone);
+            phones.extend(phone);
             let client = ClientRow {
                 campaign,
                 phone,
+                erased,
                 zones: row::document(row.try_get("zones")?, "zones")?,
                 active: row.try_get("active")?,
+                consent: row.try_get("consent")?,
                 tags: row::document(row.try_get("tags")?, "tags")?,
                 standing: row::standing(&row)?,
                 calls: BTreeMap::new(),
@@ -156,6 +162,29 @@ impl Work<'_> {
         let settings = self.settings;
         let rows = read::call_rows(self.conn(), settings, &missing).await?;
         self.calls.extend(rows.into_iter().map(|row| (row.call.id, row)));
+        self.load_erased(&missing).await
+    }
+
+    /// Which calls lost their words.
+    async fn load_erased(&mut self, wanted: &BTreeSet<CallId>) -> Result<(), Fail> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let rows = sqlx::query(
+            "select call, number, phone from erased_calls
+             where call in (select unhex(value, '-') from json_each(?1))",
+        )
+        .bind(ids(wanted))
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let dialled: Option<i64> = row.try_get("phone")?;
+            let dialled = dialled.map(row::phone).transpose()?;
+            let erased = ErasedCall { number: row.try_get("number")?, dialled };
+            if let Some(call) = self.calls.get_mut(&CallId::from_uuid(row.try_get("call")?)) {
+                call.erased = Some(erased);
+            }
+        }
         Ok(())
     }
 }

@@ -65,6 +65,8 @@ impl OpenOptions {
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// One connection that only ever asks whether the others changed anything.
+    pub(super) watcher: SqlitePool,
     pub(super) settings: SettingsCache,
     /// Events that wait for the next commit.
     pub(super) queue: Mutex<VecDeque<Job>>,
@@ -100,6 +102,8 @@ impl SqliteStore {
                 Durability::Normal => SqliteSynchronous::Normal,
             })
             .foreign_keys(true)
+            // What is deleted is overwritten: a person who was erased is not in the file's gaps.
+            .pragma("secure_delete", "on")
             .busy_timeout(Duration::from_secs(5))
             .statement_cache_capacity(256);
         keep_private(connect.get_filename());
@@ -118,10 +122,12 @@ impl SqliteStore {
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         // Only the writer creates and migrates, so that no reader can take a turn from it.
         let read_only = connect.create_if_missing(false).read_only(true);
-        let readers = pool(options.readers).connect_with(read_only).await?;
+        let readers = pool(options.readers).connect_with(read_only.clone()).await?;
+        let watcher = pool(1).connect_with(read_only).await?;
         Ok(Self {
             writer,
             readers,
+            watcher,
             settings: SettingsCache::default(),
             queue: Mutex::new(VecDeque::new()),
         })
@@ -133,6 +139,7 @@ impl SqliteStore {
     ///
     /// None today: a store that is closed twice is closed.
     pub async fn close(&self) -> Result<(), StoreError> {
+        self.watcher.close().await;
         self.readers.close().await;
         self.writer.close().await;
         Ok(())
@@ -142,6 +149,15 @@ impl SqliteStore {
     pub(super) async fn write(&self) -> Result<Work<'_>, Fail> {
         let tx = self.writer.begin_with("begin immediate").await?;
         Ok(Work::new(tx, &self.settings))
+    }
+
+    /// Moves the log into the file and empties it, so that what was overwritten in the one does not
+    /// stand in the other. Best effort: with a reader in the way it happens at a later commit.
+    pub(super) async fn empty_log(&self) {
+        let done = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.writer).await;
+        if let Err(error) = done {
+            tracing::debug!(%error, "the log was not emptied");
+        }
     }
 
     /// Begins a read that sees one state of things, however many statements it takes.

@@ -12,6 +12,7 @@ use callcore::id::{CallId, CampaignId, ClientId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{CallView, CampaignProgress, CampaignView, ClientView};
 use callcore::script::Script;
+use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use uuid::Uuid;
@@ -75,7 +76,8 @@ pub(super) async fn call_rows(
             None => None,
         };
         let quiet = Script::default();
-        let script = ran_under.as_ref().map_or(&quiet, |settings| &settings.script);
+        let script = ran_under.as_ref().and_then(|it| it.script_of(row.call.direction));
+        let script = script.unwrap_or(&quiet);
         row.call.progress = Progress::of(&events, script);
         row.events = events;
     }
@@ -185,6 +187,15 @@ async fn notes(
     rows.into_iter().map(read).collect()
 }
 
+/// The latest instant of the campaign clock at which anything changed.
+pub(super) async fn latest_instant(
+    conn: &mut SqliteConnection,
+) -> Result<Option<DateTime<Utc>>, Fail> {
+    let latest: Option<i64> =
+        sqlx::query_scalar("select latest from campaign_clock").fetch_optional(conn).await?;
+    latest.map(instant).transpose()
+}
+
 /// A call, if there is one.
 pub(super) async fn call_view(
     conn: &mut SqliteConnection,
@@ -203,7 +214,8 @@ pub(super) async fn campaign_views(
     let ids = ids(wanted);
     let rows = sqlx::query(
         "select *, (select count(*) from in_flight
-             where in_flight.campaign = campaigns.id and begun_at is not null) as live
+             where in_flight.campaign = campaigns.id and begun_at is not null
+                 and intent <> 'test') as live
          from campaigns where id in (select unhex(value, '-') from json_each(?1))",
     )
     .bind(&ids)
@@ -225,6 +237,7 @@ pub(super) async fn campaign_views(
             created_by: actor(row.try_get("created_by")?)?,
             started_at: started_at.map(instant).transpose()?,
             ended_at: ended_at.map(instant).transpose()?,
+            pause: row::pause(&row)?,
         };
         let live = row.try_get::<i64, _>("live")?.cast_unsigned();
         let progress = CampaignProgress { live, ..CampaignProgress::default() };
@@ -288,7 +301,7 @@ pub(super) async fn client_views(
 ) -> Result<Vec<(u64, ClientView)>, Fail> {
     let rows = sqlx::query(
         "select clients.*, due.id as next_call, due.due_at as next_due_at,
-             exists (select 1 from dnc where dnc.phone = clients.phone
+             erased_on_dnc or exists (select 1 from dnc where dnc.phone = clients.phone
                  and dnc.campaign in (x'', clients.campaign)) as on_dnc
          from clients left join due on due.client = clients.id
          where place in (select value from json_each(?1))
@@ -319,9 +332,12 @@ pub(super) async fn client_of_number(
     conn: &mut SqliteConnection,
     phone: PhoneNumber,
 ) -> Result<Option<ClientId>, Fail> {
+    // Nobody may learn from a new call which of the erased had this number.
     let dialled: Option<Option<Uuid>> = sqlx::query_scalar(
         "select client from calls where id = (
-             select call from number_dials where phone = ?1 order by at desc, call desc limit 1)",
+             select call from number_dials where phone = ?1 order by at desc, call desc limit 1)
+             and exists (select 1 from clients
+                 where clients.id = calls.client and erased_at is null)",
     )
     .bind(digits(phone))
     .fetch_optional(&mut *conn)

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError};
 
 use callcore::actor::Actor;
-use callcore::call::{Call, CallRef, Direction, InboundRing, Progress, Report};
+use callcore::call::{Call, CallEvent, CallRef, Direction, InboundRing, Outcome, Progress, Report};
 use callcore::dnc::{DncEntry, DncScope, DncSource};
+use callcore::erase::{impersonal, recording_of};
 use callcore::id::{CallId, ClientId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{NoticeKind, Recorded, StoreError, StoreErrorKind};
@@ -173,7 +174,7 @@ impl Work<'_> {
         rows.into_iter().map(read).collect()
     }
 
-    async fn record_one(
+    pub(super) async fn record_one(
         &mut self,
         now: DateTime<Utc>,
         report: &Report,
@@ -194,15 +195,35 @@ impl Work<'_> {
         if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
             return Ok(Recorded::NoSuchCall);
         }
-        if !row.events.insert(report.event.clone()) {
+        if row.events.contains(&report.event) {
             return Ok(Recorded::Known { call: id });
         }
         let was_ended = row.call.ended_at().is_some();
-        self.out.events.push((id, serde_json::to_string(&report.event)?));
         let script = self.script(id).await?;
+        if !self.add_event(id, &report.event, &script)? {
+            return Ok(Recorded::Known { call: id });
+        }
         self.add_up(id, now, &script).await?;
         let ended = self.calls.get(&id).is_some_and(|row| row.call.ended_at().is_some());
         Ok(Recorded::New { call: id, ended: ended && !was_ended })
+    }
+
+    /// Adds an event to a call's; of one that was erased, only what is nobody's. Whether it was news.
+    fn add_event(&mut self, id: CallId, event: &CallEvent, script: &Script) -> Result<bool, Fail> {
+        let Some(row) = self.calls.get_mut(&id) else { return Ok(false) };
+        let mut news = vec![event.clone()];
+        if row.erased.is_some() {
+            let mut all = row.events.clone();
+            all.insert(event.clone());
+            news = impersonal(&all, script).difference(&row.events).cloned().collect();
+            self.out.recordings.extend(recording_of(event).map(str::to_owned));
+        }
+        for event in &news {
+            self.out.events.push((id, serde_json::to_string(event)?));
+        }
+        let is_news = !news.is_empty();
+        row.events.extend(news);
+        Ok(is_news)
     }
 
     /// Makes a call's row what its events say, with everything that follows.
@@ -215,11 +236,14 @@ impl Work<'_> {
         let Some(row) = self.calls.get(&id) else { return Ok(()) };
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
-        let (client, phone) = (row.call.client, row.call.phone);
+        let dialled = row.erased.and_then(|erased| erased.dialled);
+        let (client, phone) = (row.call.client, row.call.phone.or(dialled));
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
+        let was_unknown = row.call.end_reason() == Some("unknown");
+        let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let given_up = progress.end_reason.as_deref() == Some("unknown");
         self.change(id, |row| {
             if row.call.direction == Direction::Inbound {
@@ -227,6 +251,7 @@ impl Work<'_> {
                 row.changed = true;
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
             // Only filters on ended calls need columns for what the events add up to.
             row.changed |= Table::of(&row.call) == Table::History;
         });
@@ -245,7 +270,14 @@ impl Work<'_> {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        Ok(())
+        let call = self.calls.get(&id).map(|row| &row.call);
+        let failed =
+            call.filter(|call| call.begun_at.is_some() && !failed_before && !call.is_test());
+        let failed = failed.filter(|call| call.outcome() == Some(Outcome::Failed));
+        match failed.and_then(|call| call.campaign) {
+            Some(campaign) => self.check_breaker(campaign, now).await,
+            None => Ok(()),
+        }
     }
 
     async fn opt_out(
@@ -298,13 +330,15 @@ impl Work<'_> {
         };
         self.load_clients(client).await?;
         let campaign = client.and_then(|id| self.clients.get(&id)).map(|row| row.campaign);
+        let version = campaign.and_then(|id| self.campaigns.get(&id));
+        let settings_version = version.map_or(0, |row| row.settings_version);
         sqlx::query("insert into inbound (carrier_call_id, call) values (?1, ?2)")
             .bind(&ring.carrier_call_id)
             .bind(ring.new_id.uuid())
             .execute(self.conn())
             .await?;
         let call = Call::inbound(ring.new_id, ring.from, at);
-        self.add_call(CallRow::new(Call { campaign, client, ..call }));
+        self.add_call(CallRow::new(Call { campaign, client, settings_version, ..call }));
         self.notify(now, NoticeKind::InboundCall(ring.new_id));
         Ok(())
     }

@@ -6,7 +6,8 @@ use callcore::actor::Actor;
 use callcore::call::{
     Call, CallEvent, Direction, Intent, Outcome, Progress, Retired, Retirement, Review,
 };
-use callcore::client::{Client, ClientStatus, NextCall, Standing};
+use callcore::campaign::Pause;
+use callcore::client::{Client, ClientStatus, Erasure, NextCall, Standing};
 use callcore::engine::{CallBrief, Stage};
 use callcore::id::{CallId, CampaignId, ClientId, ImportId};
 use callcore::phone::PhoneNumber;
@@ -96,11 +97,22 @@ impl Table {
     }
 }
 
+/// A call whose words were erased.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ErasedCall {
+    /// Whether its number goes too, once it has ended.
+    pub(super) number: bool,
+    /// The number that was dialled, for as long as caps look back to it.
+    pub(super) dialled: Option<PhoneNumber>,
+}
+
 /// A call with what the store keeps beside it.
 #[derive(Debug)]
 pub(super) struct CallRow {
     pub(super) call: Call,
     pub(super) events: BTreeSet<CallEvent>,
+    /// Set once its words were erased.
+    pub(super) erased: Option<ErasedCall>,
     pub(super) epoch: u64,
     /// Until when, on the wall clock, a worker holds it.
     pub(super) lease_until: Option<i64>,
@@ -117,6 +129,7 @@ impl CallRow {
         Self {
             call,
             events: BTreeSet::new(),
+            erased: None,
             epoch: 0,
             lease_until: None,
             looks: 0,
@@ -149,6 +162,7 @@ impl CallRow {
             id: CallId::from_uuid(row.try_get("id")?),
             campaign: optional_id("campaign")?.map(CampaignId::from_uuid),
             client: optional_id("client")?.map(ClientId::from_uuid),
+            sample: optional_id("sample")?.map(ClientId::from_uuid),
             phone: phone_digits.map(phone).transpose()?,
             direction: word(row.try_get("direction")?, Direction::parse, "direction")?,
             attempt: row.try_get("attempt")?,
@@ -170,6 +184,7 @@ impl CallRow {
         Ok(Self {
             call,
             events: BTreeSet::new(),
+            erased: None,
             epoch: row.try_get::<i64, _>("epoch")?.cast_unsigned(),
             lease_until,
             looks: row.try_get("looks")?,
@@ -178,6 +193,15 @@ impl CallRow {
             changed: false,
         })
     }
+}
+
+/// Who paused a campaign, from its row.
+pub(super) fn pause(row: &SqliteRow) -> Result<Option<Pause>, Fail> {
+    let at: Option<i64> = row.try_get("paused_at")?;
+    let by: Option<&str> = row.try_get("paused_by")?;
+    let (Some(at), Some(by)) = (at, by) else { return Ok(None) };
+    let reason = row.try_get("pause_reason")?;
+    Ok(Some(Pause { at: instant(at)?, by: actor(by)?, reason }))
 }
 
 fn zone_of(name: &str) -> Result<Zone, Fail> {
@@ -199,7 +223,8 @@ pub(super) fn brief(row: &SqliteRow) -> Result<Option<CallBrief>, Fail> {
                 Retirement::Skipped(_) => None,
                 Retirement::Canceled(reason) => Some(reason),
             };
-            Stage::Retired { reason, at: retired.at }
+            let due_at = instant(row.try_get("due_at")?)?;
+            Stage::Retired { reason, at: retired.at, due_at }
         }
         (Table::History, None) => Stage::Dialled {
             outcome: word(row.try_get("outcome")?, Outcome::parse, "outcome")?,
@@ -229,12 +254,13 @@ pub(super) fn client(row: &SqliteRow) -> Result<Client, Fail> {
         }
         _ => None,
     };
+    let (phone, erased) = phone_or_erasure(row)?;
     Ok(Client {
         id: ClientId::from_uuid(row.try_get("id")?),
         campaign: CampaignId::from_uuid(row.try_get("campaign")?),
         import: ImportId::from_uuid(row.try_get("import")?),
         line: row.try_get::<i64, _>("line")?.cast_unsigned(),
-        phone: phone(row.try_get("phone")?)?,
+        phone,
         name: row.try_get("name")?,
         external_id: row.try_get("external_id")?,
         email: row.try_get("email")?,
@@ -247,7 +273,23 @@ pub(super) fn client(row: &SqliteRow) -> Result<Client, Fail> {
         person_key: row.try_get("person_key")?,
         debt_key: row.try_get("debt_key")?,
         standing: Standing { next_call, ..standing(row)? },
+        erased,
     })
+}
+
+/// A client's number, or that the person was erased: then the column has the client's place with a
+/// minus, so that it is still one of its own.
+pub(super) fn phone_or_erasure(
+    row: &SqliteRow,
+) -> Result<(Option<PhoneNumber>, Option<Erasure>), Fail> {
+    let erased_at: Option<i64> = row.try_get("erased_at")?;
+    match erased_at {
+        Some(at) => {
+            let on_dnc = row.try_get("erased_on_dnc")?;
+            Ok((None, Some(Erasure { at: instant(at)?, on_dnc })))
+        }
+        None => Ok((Some(phone(row.try_get("phone")?)?), None)),
+    }
 }
 
 /// A client's standing but for its call to come.

@@ -4,8 +4,10 @@
 //! row itself says whether it holds the text. What people type is only ever bound, never part of
 //! a statement.
 
-use callcore::port::{Cursor, Page};
+use callcore::port::{Cursor, Page, SortKey};
 use sqlx::{QueryBuilder, Sqlite};
+
+use super::row::micros;
 
 /// What a person searches for.
 pub(super) struct Needle {
@@ -103,6 +105,15 @@ fn pieces(text: &str) -> Option<String> {
     Some(quoted.collect::<Vec<_>>().join(" AND "))
 }
 
+/// Adds a condition that a number on the DNC list holds some digits, three of them or more.
+pub(super) fn push_listed(sql: &mut QueryBuilder<Sqlite>, digits: String) {
+    if let Some(pieces) = pieces(&digits) {
+        sql.push(" and phone in (select rowid from dnc_search where dnc_search match ");
+        sql.push_bind(pieces).push(")");
+    }
+    sql.push(" and instr(cast(phone as text), ").push_bind(digits).push(") > 0");
+}
+
 /// The first text that no longer begins with a prefix; none if there is no such text.
 fn after_prefix(prefix: &str) -> Option<String> {
     let mut chars: Vec<char> = prefix.chars().collect();
@@ -128,6 +139,22 @@ pub(super) fn number_ranges(sql: &mut QueryBuilder<Sqlite>, column: &'static str
         sql.push(column).push(" between ").push_bind(start.saturating_mul(scale));
         sql.push(" and ").push_bind(start.saturating_add(1).saturating_mul(scale) - 1);
     }
+}
+
+/// Adds a condition that rows lie beyond a place: `compared` has the columns and the comparison.
+pub(super) fn push_place(sql: &mut QueryBuilder<Sqlite>, compared: &'static str, after: &Cursor) {
+    sql.push(" and ").push(compared).push(" (");
+    push_key(sql, &after.key);
+    sql.push(", ").push_bind(after.id).push(")");
+}
+
+/// Adds what a list is sorted by, as its column holds it.
+pub(super) fn push_key(sql: &mut QueryBuilder<Sqlite>, key: &SortKey) {
+    match key {
+        SortKey::At(at) => sql.push_bind(micros(*at)),
+        SortKey::Number(number) => sql.push_bind(i64::try_from(*number).unwrap_or(i64::MAX)),
+        SortKey::Text(text) => sql.push_bind(text.clone()),
+    };
 }
 
 /// The first rows of what is left of a list, read with one row to spare, and where the rest begins.

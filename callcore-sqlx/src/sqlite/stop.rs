@@ -6,6 +6,7 @@ use callcore::engine::Tally;
 use callcore::id::CampaignId;
 use callcore::port::By;
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use super::fail::Fail;
 use super::row::{CallRow, micros, word};
@@ -15,11 +16,7 @@ impl Work<'_> {
     /// Cancels every scheduled call of a campaign that stops, however many there are: in bulk, to
     /// the effect that each was retired by itself.
     pub(super) async fn cancel_all(&mut self, by: By<'_>, id: CampaignId) -> Result<(), Fail> {
-        let one = sqlx::query("select * from calls where campaign = ?1 and stage = 'due' limit 1")
-            .bind(id.uuid())
-            .fetch_optional(self.conn())
-            .await?;
-        let Some(one) = one else { return Ok(()) };
+        let Some(one) = self.a_waiting_call(id).await? else { return Ok(()) };
         let how = Retirement::Canceled(CancelReason::CampaignStopped);
         let retired = Retired { at: by.now, by: by.actor.clone(), how };
         let document = serde_json::to_string(&retired)?;
@@ -64,13 +61,22 @@ impl Work<'_> {
         .bind(id.uuid())
         .execute(self.conn())
         .await?;
+        // Test calls are in no count.
+        let tests: i64 = sqlx::query_scalar(
+            "select count(*) from due where campaign = ?1 and planned = 0 and intent = 'test'",
+        )
+        .bind(id.uuid())
+        .fetch_one(self.conn())
+        .await?;
         let canceled = sqlx::query(
-            "insert into history (id, campaign, client, phone, direction, attempt, retry_of,
+            "insert into history (id, campaign, client, sample, phone, direction, attempt, retry_of,
                  intent, by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome,
-                 end_reason, permanent, retired)
-             select id, campaign, client, phone, 'outbound', attempt, retry_of,
+                 end_reason, permanent, retired, name_key)
+             select id, campaign, client, sample, phone, 'outbound', attempt, retry_of,
                  intent, by, due_at, zone, null, 0, '[]', ?2, ?3,
-                 ?4, 0, ?5
+                 ?4, 0, ?5,
+                 coalesce((select substr(clients.name_key, 1, 100) from clients
+                     where clients.id = due.client), '')
              from due where campaign = ?1",
         )
         .bind(id.uuid())
@@ -87,8 +93,22 @@ impl Work<'_> {
             .await?;
         if let Some(tally) = Tally::of(&call) {
             let cell = self.out.tallies.entry((id, tally.quarter, tally.outcome)).or_default();
-            cell.0 += canceled.cast_signed();
+            cell.0 += canceled.cast_signed() - tests;
         }
         Ok(())
+    }
+
+    /// Any scheduled call of a campaign; a test call only if there is no other.
+    async fn a_waiting_call(&mut self, id: CampaignId) -> Result<Option<SqliteRow>, Fail> {
+        for sql in [
+            "select * from calls where campaign = ?1 and stage = 'due' and intent <> 'test' limit 1",
+            "select * from calls where campaign = ?1 and stage = 'due' limit 1",
+        ] {
+            let row = sqlx::query(sql).bind(id.uuid()).fetch_optional(self.conn()).await?;
+            if row.is_some() {
+                return Ok(row);
+            }
+        }
+        Ok(None)
     }
 }

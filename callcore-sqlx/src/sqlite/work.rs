@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use callcore::account::Reading;
 use callcore::actor::Actor;
 use callcore::call::{Call, CancelReason, Intent, Outcome, Retired, Retirement};
-use callcore::campaign::{RunState, Settings};
-use callcore::client::{ClientStatus, ClientZone, Standing};
+use callcore::campaign::{Pause, RunState, Settings};
+use callcore::client::{ClientStatus, ClientZone, Erasure, Standing};
 use callcore::dnc::DncScope;
 use callcore::engine::{CallBrief, Case, PlannedCall, Stage, Tally, outlook};
 use callcore::id::{AuditId, CallId, CampaignId, ClientId};
@@ -48,8 +49,32 @@ pub(super) struct Out {
     /// in flight there.
     pub(super) withdrawn: Vec<(CallId, Table)>,
     pub(super) events: Vec<(CallId, String)>,
+    /// Recordings the carrier has to delete.
+    pub(super) recordings: BTreeSet<String>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,
     pub(super) notices: Vec<(DateTime<Utc>, NoticeKind)>,
+    /// What the meters move by, of each campaign and, under none, of the account.
+    pub(super) meters: BTreeMap<(Option<CampaignId>, DateTime<Utc>), Moved>,
+    /// The earliest instant of the account's next dial, if dials began.
+    pub(super) next_dial_at: Option<DateTime<Utc>>,
+}
+
+/// By how much a meter moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Moved {
+    pub(super) begun: i64,
+    pub(super) live: i64,
+    pub(super) minutes: i64,
+}
+
+impl Out {
+    fn move_meter(&mut self, scope: Option<CampaignId>, reading: Option<Reading>, sign: i64) {
+        let Some(reading) = reading else { return };
+        let moved = self.meters.entry((scope, reading.quarter)).or_default();
+        moved.begun += sign;
+        moved.live += sign * i64::from(reading.live);
+        moved.minutes += sign * reading.minutes.cast_signed();
+    }
 }
 
 pub(super) struct CampaignRow {
@@ -59,6 +84,9 @@ pub(super) struct CampaignRow {
     pub(super) next_dial_at: DateTime<Utc>,
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) ended_at: Option<DateTime<Utc>>,
+    pub(super) pause: Option<Pause>,
+    /// Dials that ended since count for the breaker.
+    pub(super) counted_from: DateTime<Utc>,
     /// Clients by status, with what this unit of work moved.
     pub(super) clients: BTreeMap<ClientStatus, i64>,
     pub(super) moved: BTreeMap<ClientStatus, i64>,
@@ -67,9 +95,12 @@ pub(super) struct CampaignRow {
 
 pub(super) struct ClientRow {
     pub(super) campaign: CampaignId,
-    pub(super) phone: PhoneNumber,
+    pub(super) phone: Option<PhoneNumber>,
+    pub(super) erased: Option<Erasure>,
     pub(super) zones: Vec<ClientZone>,
     pub(super) active: bool,
+    /// Whether a consent is recorded.
+    pub(super) consent: bool,
     pub(super) tags: BTreeSet<String>,
     pub(super) standing: Standing,
     /// Every outbound call of the client.
@@ -192,6 +223,14 @@ impl<'s> Work<'s> {
         self.campaigns.get(&id).ok_or(Refused::NotFound)
     }
 
+    /// Whether a DNC entry covers a client's number, or did when it was erased.
+    pub(super) fn covers(&self, client: &ClientRow) -> bool {
+        client.erased.map_or_else(
+            || client.phone.is_some_and(|phone| self.on_dnc(phone, client.campaign).is_some()),
+            |erased| erased.on_dnc,
+        )
+    }
+
     /// The entry that covers a number in a campaign.
     pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> Option<DncScope> {
         [DncScope::Global, DncScope::Campaign(campaign)]
@@ -216,16 +255,30 @@ impl<'s> Work<'s> {
     /// Changes a call, and moves every counter that follows from it.
     pub(super) fn change(&mut self, id: CallId, change: impl FnOnce(&mut CallRow)) {
         let Some(row) = self.calls.get_mut(&id) else { return };
-        let old = Tally::of(&row.call);
+        let (old, read) = (Tally::of(&row.call), Reading::of(&row.call));
         change(row);
         if Table::of(&row.call) != Table::Due {
             row.lease_until = None;
         }
         row.call.claimed = row.lease_until.is_some();
-        let new = Tally::of(&row.call);
+        let goes = row.erased.is_some_and(|erased| erased.number);
+        if goes && Table::of(&row.call) == Table::History && row.call.phone.is_some() {
+            // While it was live, it kept others from dialling the number.
+            (row.call.phone, row.call.zone) = (None, None);
+            row.changed = true;
+        }
+        let (new, reads) = (Tally::of(&row.call), Reading::of(&row.call));
         let client = row.call.client.and_then(|client| self.clients.get_mut(&client));
         if let (Some(client), Some(brief)) = (client, CallBrief::of(&row.call)) {
             client.calls.insert(id, brief);
+        }
+        if read != reads {
+            // A test call has its price, and stands outside its campaign's counts.
+            let campaign = row.call.campaign.filter(|_| !row.call.is_test());
+            for scope in [None, campaign].into_iter().take(1 + usize::from(campaign.is_some())) {
+                self.out.move_meter(scope, read, -1);
+                self.out.move_meter(scope, reads, 1);
+            }
         }
         if let Some(campaign) = row.call.campaign
             && old != new
@@ -250,17 +303,7 @@ impl<'s> Work<'s> {
     /// Brings a client's standing up to date after any change to its calls, and what follows: the
     /// retry that is owed or no longer owed, and the campaign's end.
     pub(super) fn follow_up(&mut self, id: ClientId, now: DateTime<Utc>) {
-        let Some(client) = self.clients.get(&id) else { return };
-        let Some(campaign) = self.campaigns.get(&client.campaign) else { return };
-        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
-        let outlook = outlook(&Case {
-            calls: &calls,
-            zones: &client.zones,
-            active: client.active,
-            on_dnc: self.on_dnc(client.phone, client.campaign).is_some(),
-            run_state: campaign.state,
-            settings: &campaign.settings,
-        });
+        let Some(outlook) = self.case(id, |_, case| outlook(case)) else { return };
         if let Some(withdrawn) = outlook.withdraw {
             self.withdraw(id, withdrawn);
         }
@@ -278,6 +321,27 @@ impl<'s> Work<'s> {
             self.reopen(campaign);
         }
         self.check_finished(campaign, now);
+    }
+
+    /// Asks the core about a client and all its calls.
+    pub(super) fn case<T>(
+        &self,
+        id: ClientId,
+        ask: impl FnOnce(&ClientRow, &Case<'_>) -> T,
+    ) -> Option<T> {
+        let client = self.clients.get(&id)?;
+        let campaign = self.campaigns.get(&client.campaign)?;
+        let calls: Vec<CallBrief> = client.calls.values().cloned().collect();
+        let case = Case {
+            calls: &calls,
+            zones: &client.zones,
+            active: client.active,
+            erased: client.erased.is_some(),
+            on_dnc: self.covers(client),
+            run_state: campaign.state,
+            settings: &campaign.settings,
+        };
+        Some(ask(client, &case))
     }
 
     fn withdraw(&mut self, client: ClientId, id: CallId) {
@@ -300,7 +364,8 @@ impl<'s> Work<'s> {
     /// Schedules a call for a client, whose standing has to follow.
     pub(super) fn schedule(&mut self, client: ClientId, next: Next, intent: Intent, by: Actor) {
         let Some(row) = self.clients.get(&client) else { return };
-        let number = (row.campaign, client, row.phone);
+        let Some(phone) = row.phone else { return };
+        let number = (row.campaign, client, phone);
         let planned = Call::scheduled(next.id, number, next.attempt, next.due_at);
         let call = Call { retry_of: next.retry_of, intent, by, ..planned };
         self.add_call(CallRow::new(call));
@@ -353,17 +418,53 @@ impl<'s> Work<'s> {
         at: DateTime<Utc>,
         by: &Actor,
     ) -> Result<Vec<CallId>, Fail> {
-        let rows =
-            sqlx::query("select id, campaign from clients where phone = ?1 order by campaign")
-                .bind(row::digits(phone))
-                .fetch_all(self.conn())
-                .await?;
+        self.cancel_numbers(&BTreeSet::from([phone]), scope, at, by).await
+    }
+
+    /// Cancels every scheduled call to some numbers in a scope, because of DNC entries.
+    pub(super) async fn cancel_numbers(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+    ) -> Result<Vec<CallId>, Fail> {
+        let clients = self.clients_of(phones, scope).await?;
+        let waiting = self.retire_waiting(&clients, at, by, CancelReason::OnDnc).await?;
+        let tests = self.retire_tests(phones, scope, at, by, CancelReason::OnDnc).await?;
+        Ok([waiting, tests].concat())
+    }
+
+    /// The clients of some numbers in a scope.
+    pub(super) async fn clients_of(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+    ) -> Result<Vec<ClientId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from clients
+             where phone in (select value from json_each(?1)) order by phone, campaign",
+        )
+        .bind(row::numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
         let mut clients = Vec::new();
         for row in rows {
             if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
                 clients.push(ClientId::from_uuid(row.try_get("id")?));
             }
         }
+        Ok(clients)
+    }
+
+    /// Cancels every scheduled call of some clients, and brings these up to date.
+    pub(super) async fn retire_waiting(
+        &mut self,
+        clients: &[ClientId],
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Result<Vec<CallId>, Fail> {
         self.load_clients(clients.iter().copied()).await?;
         let waits = |brief: &CallBrief| matches!(brief.stage, Stage::Scheduled { .. });
         let waiting: Vec<CallId> = clients
@@ -374,20 +475,53 @@ impl<'s> Work<'s> {
             .collect();
         self.load_calls(waiting.iter().copied()).await?;
         for id in &waiting {
-            self.retire(*id, at, by, Retirement::Canceled(CancelReason::OnDnc));
+            self.retire(*id, at, by, Retirement::Canceled(reason));
         }
         for client in clients {
-            self.follow_up(client, at);
+            self.follow_up(*client, at);
         }
         Ok(waiting)
     }
 
+    /// Cancels every test call to some numbers in a scope that waits: no client leads to them.
+    pub(super) async fn retire_tests(
+        &mut self,
+        phones: &BTreeSet<PhoneNumber>,
+        scope: DncScope,
+        at: DateTime<Utc>,
+        by: &Actor,
+        reason: CancelReason,
+    ) -> Result<Vec<CallId>, Fail> {
+        let rows = sqlx::query(
+            "select id, campaign from due
+             where phone in (select value from json_each(?1)) and client is null order by id",
+        )
+        .bind(row::numbers(phones))
+        .fetch_all(self.conn())
+        .await?;
+        let mut tests = Vec::new();
+        for row in rows {
+            if scope.covers(CampaignId::from_uuid(row.try_get("campaign")?)) {
+                tests.push(CallId::from_uuid(row.try_get("id")?));
+            }
+        }
+        self.load_calls(tests.iter().copied()).await?;
+        for id in &tests {
+            self.retire(*id, at, by, Retirement::Canceled(reason));
+        }
+        Ok(tests)
+    }
+
     /// The script that a call ran under.
     pub(super) async fn script(&mut self, id: CallId) -> Result<Script, Fail> {
-        let call = self.calls.get(&id).map(|row| (row.call.campaign, row.call.settings_version));
-        let Some((Some(campaign), version)) = call else { return Ok(Script::default()) };
+        let Some(call) = self.calls.get(&id).map(|row| &row.call) else {
+            return Ok(Script::default());
+        };
+        let Some(campaign) = call.campaign else { return Ok(Script::default()) };
+        let (version, direction) = (call.settings_version, call.direction);
         let settings = self.settings.load(&mut self.tx, campaign, version).await?;
-        Ok(settings.map(|settings| settings.script.clone()).unwrap_or_default())
+        let script = settings.as_ref().and_then(|settings| settings.script_of(direction));
+        Ok(script.cloned().unwrap_or_default())
     }
 }
 

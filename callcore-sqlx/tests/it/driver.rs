@@ -66,6 +66,10 @@ impl Telephony for Scripted {
     async fn recording(&self, _: &str) -> Result<Option<Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        Ok(())
+    }
 }
 
 fn placed(id: &str) -> Placement {

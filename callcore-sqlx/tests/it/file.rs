@@ -6,8 +6,8 @@ use std::sync::Arc;
 use callcore::call::{CallEvent, CallRef, CallStatus, Ending, EventKind, InboundRing, Report};
 use callcore::id::CallId;
 use callcore::port::{
-    Access, Added, AuditEntry, CallQuery, Calls, Campaigns, ClaimRequest, ClientQuery, Dispatch,
-    NewClient, Recorded, StoreErrorKind,
+    Access, Added, AuditEntry, CallOrder, CallQuery, CallSort, Calls, Campaigns, ClaimRequest,
+    ClientQuery, Dispatch, NewClient, Recorded, StoreErrorKind,
 };
 use callcore::testing::fixtures::{Scene, ended, number, person};
 use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
@@ -305,11 +305,13 @@ async fn two_processes_on_one_file_never_hold_or_begin_one_call_twice() {
 async fn a_mutation_that_is_dropped_half_way_happened_whole_or_not_at_all() {
     let (_directory, store) = fresh().await;
     let scene = Scene::new(&store);
-    let (campaign, _) = scene.running(json!({}), 60).await;
+    let (campaign, _) = scene.running(json!({}), 150).await;
     let (now, wall) = (scene.now(), scene.wall());
     for patience in 0..60_u64 {
         let request = ClaimRequest { now, wall, lease_for: TimeDelta::seconds(60), limit: 1 };
-        let wait = std::time::Duration::from_micros(patience * 40);
+        // The last ones have all the time a busy machine may need.
+        let wait = if patience < 55 { 40 * patience } else { 60_000_000 };
+        let wait = std::time::Duration::from_micros(wait);
         drop(tokio::time::timeout(wait, store.claim_due(request)).await);
         let Some(facts) = store.claim_due(request).await.unwrap().pop() else { break };
         let call = facts.call;
@@ -366,4 +368,69 @@ async fn a_campaign_whose_settings_can_not_be_read_stops_no_other() {
     let claimed = store.claim_due(request).await.unwrap();
     let calls: Vec<_> = claimed.iter().map(|facts| (facts.campaign, facts.call)).collect();
     assert_eq!(calls, [(whole, seed.call)]);
+}
+
+#[tokio::test]
+async fn a_file_from_before_sorted_histories_gets_what_they_are_sorted_by() {
+    let directory = TempDir::new().unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    let scene = Scene::new(&store);
+    let campaign = scene.draft(json!({})).await;
+    let import = scene.begin_import(campaign).await;
+    let client = |name: &str, line| NewClient {
+        name: name.to_owned(),
+        tags: [format!("tag {line}")].into(),
+        ..scene.new_client(scene.number(), line)
+    };
+    let clients = [client("Zoe", 2), client("ada", 3), client("Émile", 4)];
+    store.add_clients(scene.by(), import, &clients).await.unwrap();
+    scene.change(campaign, callcore::campaign::Transition::Start).await;
+    for (seconds, call) in (5..).zip(scene.dial_due().await) {
+        scene.hear(call, [EventKind::Answered, ended(Ending::Completed, seconds)]).await;
+    }
+    let lists = async |store: &SqliteStore| {
+        let mut lists = Vec::new();
+        for by in [CallSort::Name, CallSort::Duration] {
+            let order = Some(CallOrder { by, descending: true });
+            let query = CallQuery { order, limit: 9, ..CallQuery::default() };
+            lists.push(store.history(&query).await.unwrap().items);
+        }
+        let tagged = CallQuery { tags: vec!["tag 3".to_owned()], limit: 9, ..CallQuery::default() };
+        lists.push(store.history(&tagged).await.unwrap().items);
+        lists
+    };
+    let before = lists(&store).await;
+    store.close().await.unwrap();
+
+    let mut raw = raw(&directory).await;
+    for undo in [
+        "drop trigger history_follows_names",
+        "drop index history_by_name",
+        "drop index history_by_duration",
+        "drop index history_by_campaign_and_name",
+        "drop index history_by_campaign_and_duration",
+        "drop index history_by_number",
+        "drop index clients_by_status",
+        "alter table history drop column name_key",
+        "alter table history drop column talk_seconds",
+        "drop trigger client_tags_insert",
+        "drop trigger client_tags_delete",
+        "drop trigger client_tags_update",
+        "drop table client_tags",
+        "delete from _sqlx_migrations where version = 2",
+    ] {
+        sqlx::query(undo).execute(&mut raw).await.expect(undo);
+    }
+    raw.close().await.unwrap();
+    let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
+    assert_eq!(lists(&store).await, before);
+    // Whoever is renamed is found where the new name belongs.
+    let mut raw = SqliteConnection::connect(&url(&directory)).await.unwrap();
+    sqlx::query("update clients set name = 'Bo', name_key = 'bo' where name = 'Zoe'")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    let names: Vec<_> =
+        lists(&store).await[0].iter().filter_map(|view| view.client_name.clone()).collect();
+    assert_eq!(names, ["Émile", "Bo", "ada"]);
 }

@@ -5,4 +5,6 @@ mod driver;
 #[cfg(feature = "sqlite")]
 mod file;
 #[cfg(feature = "sqlite")]
+mod privacy;
+#[cfg(feature = "sqlite")]
 mod sqlite;

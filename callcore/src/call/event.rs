@@ -114,6 +114,33 @@ pub enum EventKind {
     },
     /// Nobody could say what became of it for so long that it counts as failed.
     GivenUp,
+    /// The call was handed to the number of the script's transfer key.
+    Transferred,
+    /// Somebody said something, told by its instant: where it stands in the conversation follows
+    /// from when the call was answered, whichever of the two is heard of first.
+    Said {
+        /// The line's place among those of one instant.
+        index: u32,
+        /// Who spoke.
+        speaker: Speaker,
+        /// The words.
+        text: String,
+    },
+    /// The voice agent puts a tag on the client.
+    Tag {
+        /// The tag.
+        tag: String,
+    },
+    /// The voice agent's own label for the call.
+    Disposition {
+        /// The label.
+        label: String,
+    },
+    /// The voice agent wrote something down.
+    Note {
+        /// The words.
+        text: String,
+    },
 }
 
 impl EventKind {

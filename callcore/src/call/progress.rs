@@ -35,8 +35,12 @@ pub struct Progress {
     pub recording: Option<String>,
     /// When the person asked not to be called again.
     pub opted_out_at: Option<DateTime<Utc>>,
-    /// Tags that key presses put on the client.
+    /// Tags that key presses and the voice agent put on the client.
     pub tags: BTreeSet<String>,
+    /// The voice agent's own label; the latest counts.
+    pub disposition: Option<String>,
+    /// What the voice agent wrote down, oldest first.
+    pub notes: Vec<(DateTime<Utc>, String)>,
     /// What was said, in order.
     pub transcript: Vec<Line>,
 }
@@ -68,6 +72,8 @@ impl Default for Progress {
             recording: None,
             opted_out_at: None,
             tags: BTreeSet::new(),
+            disposition: None,
+            notes: Vec::new(),
             transcript: Vec::new(),
         }
     }
@@ -84,7 +90,7 @@ impl Progress {
     pub fn of(events: &BTreeSet<CallEvent>, script: &Script) -> Self {
         let mut progress = Self::default();
         let mut seen = Evidence::default();
-        let mut lines = Vec::new();
+        let (mut lines, mut said) = (Vec::new(), Vec::new());
         for CallEvent { at, kind } in events {
             seen.placed |= kind.proves_placed();
             match kind {
@@ -114,7 +120,8 @@ impl Progress {
                             progress.tags.insert(tag.clone());
                         }
                         Some(KeyAction::OptOut) => earliest(&mut progress.opted_out_at, *at),
-                        None => {}
+                        // That it was handed on, the carrier says.
+                        Some(KeyAction::Transfer(_)) | None => {}
                     }
                 }
                 EventKind::OptOut => earliest(&mut progress.opted_out_at, *at),
@@ -130,9 +137,31 @@ impl Progress {
                     seen.end(*at, ending);
                 }
                 EventKind::GivenUp => earliest(&mut seen.given_up, *at),
+                EventKind::Transferred => seen.transferred = true,
+                EventKind::Said { index, speaker, text } => {
+                    said.push((*at, *index, *speaker, text));
+                }
+                EventKind::Tag { tag } => {
+                    progress.tags.insert(tag.clone());
+                }
+                // Events come in order of time: the latest is the last.
+                EventKind::Disposition { label } => progress.disposition = Some(label.clone()),
+                EventKind::Note { text } => {
+                    if progress.notes.iter().all(|(_, known)| known != text) {
+                        progress.notes.push((*at, text.clone()));
+                    }
+                }
             }
         }
-        lines.sort_by_key(|(index, _)| *index);
+        let start = progress.answered_at.or(said.first().map(|(at, ..)| *at));
+        lines.extend(said.into_iter().map(|(at, index, speaker, text)| {
+            let offset = start.map_or(0, |start| (at - start).num_seconds());
+            let offset_seconds = u32::try_from(offset).unwrap_or(0);
+            (index, Line { speaker, offset_seconds, text: text.clone() })
+        }));
+        lines.sort_by_key(|(index, line)| (line.offset_seconds, *index));
+        // Whoever tells a line again may tell another instant with it.
+        lines.dedup();
         progress.transcript = lines.into_iter().map(|(_, line)| line).collect();
         progress.conclude(&seen);
         progress
@@ -172,7 +201,10 @@ impl Progress {
                     (Some(Outcome::Voicemail), Some("machine".into()), false)
                 }
                 Some(AnsweredBy::Fax) => (Some(Outcome::Failed), Some("fax".to_owned()), true),
-                _ => (Some(Outcome::Answered), Some("completed".to_owned()), false),
+                _ => {
+                    let reason = if seen.transferred { "transferred" } else { "completed" };
+                    (Some(Outcome::Answered), Some(reason.to_owned()), false)
+                }
             }
         } else {
             (Some(outcome), Some(reason), permanent)
@@ -185,6 +217,7 @@ struct Evidence<'a> {
     placed: bool,
     ringing: bool,
     unclear: bool,
+    transferred: bool,
     not_placed: Option<(DateTime<Utc>, &'a String, bool)>,
     ended: Option<(DateTime<Utc>, &'a Ending)>,
     given_up: Option<DateTime<Utc>>,
@@ -258,6 +291,57 @@ mod tests {
         assert_eq!((alone.outcome, alone.permanent), (Some(Outcome::Failed), true));
         let contradicted = fold([event(1, refused), event(2, EventKind::Ringing)]);
         assert_eq!(contradicted.status, CallStatus::Ringing);
+    }
+
+    #[test]
+    fn a_call_that_was_handed_on_says_so() {
+        let out = fold([
+            event(5, EventKind::Answered),
+            event(8, EventKind::Transferred),
+            event(30, ended(Ending::Completed)),
+        ]);
+        assert_eq!(out.outcome, Some(Outcome::Answered));
+        assert_eq!(out.end_reason.as_deref(), Some("transferred"));
+    }
+
+    #[test]
+    fn a_line_told_by_its_instant_stands_where_it_was_said_whenever_the_answer_is_heard_of() {
+        let said = |second, index, text: &str| {
+            let speaker = Speaker::Agent;
+            event(second, EventKind::Said { index, speaker, text: text.to_owned() })
+        };
+        let line = EventKind::Line {
+            index: 0,
+            speaker: Speaker::Client,
+            offset_seconds: 3,
+            text: "Hello?".to_owned(),
+        };
+        let mut events = vec![said(12, 1, "Two."), said(12, 0, "One."), event(5, line)];
+        let offsets = |events: &[CallEvent]| -> Vec<(u32, String)> {
+            let lines = fold(events.iter().cloned()).transcript;
+            lines.into_iter().map(|line| (line.offset_seconds, line.text)).collect()
+        };
+        let text = |offset: u32, text: &str| (offset, text.to_owned());
+        assert_eq!(offsets(&events), [text(0, "One."), text(0, "Two."), text(3, "Hello?")]);
+        events.push(event(5, EventKind::Answered));
+        assert_eq!(offsets(&events), [text(3, "Hello?"), text(7, "One."), text(7, "Two.")]);
+    }
+
+    #[test]
+    fn the_agents_latest_label_counts_and_its_tags_and_notes_add_up() {
+        let label = |label: &str| EventKind::Disposition { label: label.to_owned() };
+        let tag = |tag: &str| EventKind::Tag { tag: tag.to_owned() };
+        let note = EventKind::Note { text: "call in May".to_owned() };
+        let out = fold([
+            event(9, label("won")),
+            event(7, label("undecided")),
+            event(7, tag("b")),
+            event(8, tag("a")),
+            event(8, note),
+        ]);
+        assert_eq!(out.disposition.as_deref(), Some("won"));
+        assert_eq!(out.tags.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(out.notes.len(), 1);
     }
 
     #[test]

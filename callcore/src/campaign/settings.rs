@@ -3,23 +3,29 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::fields::Fields;
+use crate::account::Day;
+use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
+use crate::id::AudioId;
 use crate::phone::Region;
-use crate::rules;
+use crate::rules::breaker::{Breaker, BreakerDocument};
 use crate::rules::caps::{CapDocument, Caps};
+use crate::rules::cool_downs::{CoolDownDocument, CoolDowns};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
-use crate::script::Script;
+use crate::script::{Script, Template, missing};
 use crate::time::Zone;
 
 /// The longest name of a campaign, in characters.
 const MAX_NAME_CHARS: usize = 200;
 /// The most calls at once, and calls a second, that a campaign may ask for.
 const MAX_PACING: u32 = 10_000;
+/// The largest budget of dials a day.
+const MAX_CALLS_PER_DAY: u32 = 10_000_000;
 
 /// The settings of a campaign.
 ///
@@ -61,8 +67,16 @@ pub struct Settings {
     pub pacing: Pacing,
     /// What the person hears.
     pub script: Script,
+    /// What a client hears who calls in; none has the call only recorded.
+    pub inbound: Option<Script>,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
+    /// How long a number is left alone after how a dial to it ended, over all campaigns.
+    pub cool_downs: CoolDowns,
+    /// When the campaign pauses itself because dials fail; none if never.
+    pub breaker: Option<Breaker>,
+    /// How much a local day may hold.
+    pub budget: Budget,
     /// Whether a client without a recorded consent is left alone.
     pub consent_required: bool,
     /// Campaigns with a higher one are served first.
@@ -104,7 +118,7 @@ pub struct Voicemail {
     pub policy: VoicemailPolicy,
     /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
     #[serde(default)]
-    pub message: Option<crate::script::Template>,
+    pub message: Option<Template>,
 }
 
 /// What to do when a voicemail answers.
@@ -130,6 +144,23 @@ pub struct Pacing {
     /// Dials a second; Twilio's default is 1.
     #[serde(default = "one")]
     pub calls_per_second: u32,
+}
+
+/// How much a local day of a campaign may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Dials begun in a day of the campaign's zone; none is no bound.
+    #[serde(default)]
+    pub calls_per_day: Option<u32>,
+}
+
+impl Budget {
+    /// Whether one more dial fits into the day it is.
+    #[must_use]
+    pub fn allows(self, day: &Day, now: DateTime<Utc>) -> bool {
+        self.calls_per_day.is_none_or(|most| day.at(now).begun < u64::from(most))
+    }
 }
 
 const fn ten() -> u32 {
@@ -186,10 +217,7 @@ impl Settings {
         let zone_fallback = fields.or_default("zone_fallback");
         let default_region = fields.optional("default_region").unwrap_or(Region::US);
         let retry = fields.rule::<RetryDocument, _, _>("retry").unwrap_or_default();
-        let voicemail: Voicemail = fields.or_default("voicemail");
-        if voicemail.policy == VoicemailPolicy::LeaveMessage && voicemail.message.is_none() {
-            fields.out_of_range("voicemail.message", "is needed to leave a message");
-        }
+        let voicemail = voicemail(&mut fields);
         let pacing: Pacing = fields.or_default("pacing");
         for (field, value) in [
             ("pacing.max_concurrent", pacing.max_concurrent),
@@ -199,8 +227,22 @@ impl Settings {
                 fields.out_of_range(field, &format!("must be from 1 to {MAX_PACING}"));
             }
         }
-        let script = fields.or_default("script");
+        let script = fields.script("script").unwrap_or_default();
+        let inbound = fields.script("inbound");
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
+        let cool_downs =
+            fields.rule::<Vec<CoolDownDocument>, _, _>("cool_downs").unwrap_or_default();
+        // Here null is not the default: it switches the breaker off.
+        let breaker = if fields.is_null("breaker") {
+            None
+        } else {
+            Some(fields.rule::<BreakerDocument, _, _>("breaker").unwrap_or_default())
+        };
+        let budget: Budget = fields.or_default("budget");
+        if budget.calls_per_day.is_some_and(|most| !(1..=MAX_CALLS_PER_DAY).contains(&most)) {
+            let message = format!("must be from 1 to {MAX_CALLS_PER_DAY}, or null");
+            fields.out_of_range("budget.calls_per_day", &message);
+        }
         let consent_required = fields.or_default("consent_required");
         let priority = fields.or_default("priority");
         match (hours, fields.finish()) {
@@ -216,7 +258,11 @@ impl Settings {
                 voicemail,
                 pacing,
                 script,
+                inbound,
                 caps,
+                cool_downs,
+                breaker,
+                budget,
                 consent_required,
                 priority,
             }),
@@ -258,10 +304,41 @@ impl Settings {
             "voicemail": self.voicemail,
             "pacing": self.pacing,
             "script": self.script,
+            "inbound": self.inbound,
             "caps": self.caps,
+            "cool_downs": self.cool_downs,
+            "breaker": self.breaker,
+            "budget": self.budget,
             "consent_required": self.consent_required,
             "priority": self.priority,
         })
+    }
+
+    /// The fields that what a client hears asks for and that no client of a list with these columns
+    /// has: script, voicemail message and inbound script together.
+    #[must_use]
+    pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
+        let message = self.voicemail.message.iter().flat_map(Template::places);
+        let inbound = self.inbound.iter().flat_map(Script::places);
+        missing(self.script.places().chain(message).chain(inbound), columns)
+    }
+
+    /// The audio that script and inbound script play, each with the field that names it.
+    pub fn audio(&self) -> impl Iterator<Item = (String, AudioId)> {
+        let scripts =
+            [Some(("script", &self.script)), self.inbound.as_ref().map(|it| ("inbound", it))];
+        scripts.into_iter().flatten().flat_map(|(field, script)| {
+            script.audio().map(move |(step, audio)| (format!("{field}.steps[{step}].play"), audio))
+        })
+    }
+
+    /// The script of calls in one direction.
+    #[must_use]
+    pub fn script_of(&self, direction: Direction) -> Option<&Script> {
+        match direction {
+            Direction::Outbound => Some(&self.script),
+            Direction::Inbound => self.inbound.as_ref(),
+        }
     }
 
     /// The zones in which the hours must all allow a call; empty means that none is known and the
@@ -274,6 +351,9 @@ impl Settings {
         };
         let known = match self.zone_policy {
             ZonePolicy::Campaign => return vec![self.time_zone.clone()],
+            _ if client.iter().any(|zone| zone.source == ZoneSource::Person) => {
+                from(ZoneSource::Person)
+            }
             ZonePolicy::Client => {
                 let file = from(ZoneSource::File);
                 if file.is_empty() { from(ZoneSource::Number) } else { file }
@@ -291,61 +371,22 @@ impl Settings {
     }
 }
 
-/// Takes a document apart field by field, so that one bad field does not hide the others.
-struct Fields {
-    object: Map<String, Value>,
-    errors: Vec<FieldError>,
+/// What happens when a voicemail answers; a bad message has its own path.
+fn voicemail(fields: &mut Fields) -> Voicemail {
+    let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
+    let (policy, message) = (nested.or_default("policy"), nested.template("message"));
+    let is_broken = nested.is_refused("message");
+    fields.end_nested(nested);
+    if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
+        fields.out_of_range("voicemail.message", "is needed to leave a message");
+    }
+    Voicemail { policy, message }
 }
 
 impl Fields {
-    fn of(document: &Value) -> Self {
-        match document {
-            Value::Object(object) => Self { object: object.clone(), errors: Vec::new() },
-            _ => Self {
-                object: Map::new(),
-                errors: vec![FieldError::new("", "invalid", "must be an object")],
-            },
-        }
-    }
-
-    fn optional<T: DeserializeOwned>(&mut self, field: &str) -> Option<T> {
-        let value = self.object.shift_remove(field).filter(|value| !value.is_null())?;
-        match serde_json::from_value(value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.errors.push(FieldError::new(field, "invalid", error.to_string()));
-                None
-            }
-        }
-    }
-
-    fn or_default<T: DeserializeOwned + Default>(&mut self, field: &str) -> T {
-        self.optional(field).unwrap_or_default()
-    }
-
-    /// Reads a document of `rules` and turns it into its rule; each bad part has its own path.
-    fn rule<D, T, E>(&mut self, field: &str) -> Option<T>
-    where
-        D: DeserializeOwned,
-        T: TryFrom<D, Error = rules::Refused<E>>,
-        E: rules::FieldError,
-    {
-        T::try_from(self.optional::<D>(field)?)
-            .map_err(|refused| refused.into_iter().for_each(|error| self.refuse(&error)))
-            .ok()
-    }
-
-    fn refuse(&mut self, error: &impl rules::FieldError) {
-        let (field, message) = (error.field(), error.to_string());
-        // The path is a field of its own here; in words it would stand there twice.
-        let message = message.strip_prefix(&format!("{field}: ")).unwrap_or(&message).to_owned();
-        self.errors.push(FieldError::new(field, error.code(), message));
-    }
-
     fn hours(&mut self) -> Option<CallingHours> {
-        if self.object.get("hours").is_none_or(Value::is_null) {
-            self.object.shift_remove("hours");
-            self.errors.push(FieldError::new("hours", "required", "is required"));
+        if !self.has("hours") {
+            self.refuse_field("hours", "required", "is required");
         }
         let week = self.rule::<WeekDocument, WeeklyHours, _>("hours");
         let closed: BTreeSet<NaiveDate> = self.or_default("closed_dates");
@@ -358,25 +399,14 @@ impl Fields {
     fn name(&mut self) -> String {
         let name: String = self.optional("name").unwrap_or_default();
         let name = name.trim();
-        if name.is_empty() && !self.errors.iter().any(|error| error.field == "name") {
-            self.errors.push(FieldError::new("name", "required", "is required"));
+        if name.is_empty() && !self.is_refused("name") {
+            self.refuse_field("name", "required", "is required");
         }
         if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
             let message = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
-            self.errors.push(FieldError::new("name", "invalid", message));
+            self.refuse_field("name", "invalid", &message);
         }
         name.to_owned()
-    }
-
-    fn out_of_range(&mut self, field: &str, message: &str) {
-        self.errors.push(FieldError::new(field, "out_of_range", message));
-    }
-
-    fn finish(mut self) -> Vec<FieldError> {
-        for field in self.object.keys() {
-            self.errors.push(FieldError::new(field, "unknown_field", "is not a setting"));
-        }
-        self.errors
     }
 }
 
@@ -395,6 +425,8 @@ mod tests {
             "name": "Renewals", "hours": {"mon": [["09:00", "12:00"], ["22:00", "02:00"]]},
             "time_zone": "America/New_York", "closed_dates": ["2026-12-25"],
             "caps": [{"max": 3, "per": "PT24H", "count": "attempts", "key": "number"}],
+            "cool_downs": [{"after": "answered", "for": "P7D"}],
+            "breaker": {"failed_share": 0.3, "of_last": 20}, "budget": {"calls_per_day": 500},
             "script": {"steps": [{"say": "Hello {{name|there}}"}], "keys": {"9": "opt_out"}},
             "voicemail": {"policy": "leave_message", "message": "Call us."},
         }))
@@ -403,14 +435,39 @@ mod tests {
     }
 
     #[test]
+    fn the_breaker_is_on_unless_it_is_switched_off() {
+        let with = |breaker: Option<Value>| {
+            let mut document = json!({"name": "x", "hours": {"mon": [["09:00", "17:00"]]}});
+            document.as_object_mut().unwrap().extend(breaker.map(|it| ("breaker".to_owned(), it)));
+            let settings = Settings::from_json(&document).unwrap();
+            assert_eq!(Settings::from_json(&settings.to_json()).as_ref(), Ok(&settings));
+            settings.breaker
+        };
+        assert_eq!(with(None), Some(Breaker::default()));
+        assert_eq!(with(Some(Value::Null)), None);
+    }
+
+    #[test]
     fn every_bad_field_is_named_at_once() {
         let document = json!({
             "hours": {}, "time_zone": "Mars/Olympus", "pacing": {"max_concurrent": 0},
             "retry": {"max_attempts": 10_000}, "colour": "red",
+            "cool_downs": [{"after": "skipped", "for": "P7D"}],
+            "breaker": {"failed_share": 2, "of_last": 50}, "budget": {"calls_per_day": 0},
         });
         assert_eq!(
             fields(&document),
-            ["name", "hours", "time_zone", "retry.max_attempts", "pacing.max_concurrent", "colour"]
+            [
+                "name",
+                "hours",
+                "time_zone",
+                "retry.max_attempts",
+                "pacing.max_concurrent",
+                "cool_downs[0].after",
+                "breaker.failed_share",
+                "budget.calls_per_day",
+                "colour"
+            ]
         );
     }
 

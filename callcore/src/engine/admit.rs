@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::account::AccountFacts;
 use super::permit::Permit;
-use crate::call::Intent;
+use crate::account::{Day, Room};
 use crate::campaign::RunState;
+use crate::rules::cool_downs::NumberEnd;
 
 /// What the store reads again, under its locks, when it is about to store an intent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,12 @@ pub struct AdmitFacts {
     pub in_flight: u32,
     /// The earliest instant of the campaign's next dial, by its pace.
     pub next_dial_at: DateTime<Utc>,
+    /// How dials to the number ended; empty where the campaign has no cool-downs.
+    pub number_ends: Vec<NumberEnd>,
+    /// The dials of the campaign's local day; empty where it has no budget.
+    pub campaign_day: Day,
+    /// The account as a whole.
+    pub account: AccountFacts,
 }
 
 /// Why a store did not take an intent. The claim stays the worker's, except when it was lost.
@@ -36,9 +44,10 @@ pub enum BeginRefusal {
     LeaseLost,
     /// Something changed since the rules spoke: decide again.
     DecideAgain,
-    /// Every slot of the campaign is taken.
+    /// Every slot of the campaign or of the account is taken, or what is left of the account's money
+    /// is reserved for calls in progress.
     NoCapacity,
-    /// The campaign's pace allows the next dial at this instant.
+    /// The campaign's or the account's pace allows the next dial at this instant.
     TooFast {
         /// When.
         until: DateTime<Utc>,
@@ -55,23 +64,37 @@ pub fn admit(permit: &Permit, facts: &AdmitFacts, now: DateTime<Utc>) -> Result<
     if !facts.lease_held {
         return Err(BeginRefusal::LeaseLost);
     }
-    let person = permit.intent() == Intent::Person;
-    let runs = facts.run_state == RunState::Running
-        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let person = permit.intent().is_wish();
+    let runs = permit.intent().dials_while(facts.run_state);
     let window_open = permit.window_end().is_none_or(|end| now < end);
     let caps_hold = permit.settings().caps.next_free(&facts.number_dials, now) <= now;
+    let cooled = permit.settings().cool_downs.next_free(&facts.number_ends, now) <= now;
+    let in_budget = permit.settings().budget.allows(&facts.campaign_day, now);
+    let room = facts.account.room(now);
     if !runs
+        || facts.account.stopped
+        || room == Some(Room::Spent)
         || facts.settings_version != permit.settings_version()
         || !facts.active
         || facts.on_dnc
         || facts.number_live
         || !window_open
         || !caps_hold
+        || !cooled
+        || !in_budget
     {
         return Err(BeginRefusal::DecideAgain);
     }
-    if facts.in_flight >= permit.settings().pacing.max_concurrent {
+    if facts.in_flight >= permit.settings().pacing.max_concurrent
+        || facts.account.is_full()
+        || room == Some(Room::Reserved)
+    {
         return Err(BeginRefusal::NoCapacity);
+    }
+    // A person's dial comes before all others, but the account's pace is the carrier's.
+    let account = facts.account.settings.calls_per_second.map(|_| facts.account.next_dial_at);
+    if let Some(until) = account.filter(|next| now < *next) {
+        return Err(BeginRefusal::TooFast { until });
     }
     if !person && now < facts.next_dial_at {
         return Err(BeginRefusal::TooFast { until: facts.next_dial_at });

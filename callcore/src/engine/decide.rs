@@ -5,13 +5,16 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::account::AccountFacts;
 use super::permit::Permit;
+use crate::account::{Day, Room};
 use crate::call::{CancelReason, Intent};
 use crate::campaign::{RunState, Settings};
 use crate::client::ClientZone;
 use crate::dnc::DncScope;
-use crate::id::{CallId, CampaignId, ClientId};
+use crate::id::{AudioId, CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
+use crate::rules::cool_downs::NumberEnd;
 use crate::rules::hours::NextAllowed;
 use crate::time::Zone;
 
@@ -29,8 +32,8 @@ pub struct Facts {
     pub call: CallId,
     /// Its campaign.
     pub campaign: CampaignId,
-    /// Its client.
-    pub client: ClientId,
+    /// Its client; a test call has none.
+    pub client: Option<ClientId>,
     /// The number to dial.
     pub phone: PhoneNumber,
     /// Which number of dial it would be, from 1.
@@ -62,10 +65,29 @@ pub struct Facts {
     pub number_dials: Vec<DateTime<Utc>>,
     /// How often this client was dialled.
     pub client_dials: u32,
+    /// How dials to the number ended, over all campaigns; empty where the campaign has no cool-downs.
+    pub number_ends: Vec<NumberEnd>,
+    /// The dials of the campaign's local day; empty where it has no budget.
+    pub campaign_day: Day,
+    /// The account as a whole.
+    pub account: Arc<AccountFacts>,
+    /// What the script's places are filled from.
+    pub person: Person,
+    /// The audio that the script plays and that is still there, by name.
+    pub audio: Vec<(AudioId, String)>,
+}
+
+/// What the places of a script are filled from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person {
     /// The client's name.
     pub name: String,
-    /// The uploaded columns and their cells, for the script.
-    pub fields: Vec<(String, String)>,
+    /// Where the client reads mail.
+    pub email: Option<String>,
+    /// The uploader's own id.
+    pub external_id: Option<String>,
+    /// The uploaded columns and their cells.
+    pub columns: Vec<(String, String)>,
 }
 
 /// A worker's hold on a claimed call. Whoever has an older epoch lost it.
@@ -122,6 +144,8 @@ pub struct Defer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
+    /// Nobody stopped all dialling.
+    StopAll,
     /// The campaign runs.
     RunState,
     /// No DNC entry covers the number.
@@ -138,6 +162,12 @@ pub enum Rule {
     NumberFree,
     /// The caps on the number hold.
     Caps,
+    /// The number is not left alone after how a dial to it ended.
+    CoolDowns,
+    /// The campaign has dials left today.
+    Budget,
+    /// The account has money left today.
+    Spend,
     /// The hours allow it in every zone.
     Hours,
     /// Asked again when the intent is stored: capacity, pace, lease, settings version.
@@ -149,6 +179,7 @@ impl Rule {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::StopAll => "stop_all",
             Self::RunState => "run_state",
             Self::Dnc => "dnc",
             Self::Active => "active",
@@ -157,6 +188,9 @@ impl Rule {
             Self::MaxAttempts => "max_attempts",
             Self::NumberFree => "number_free",
             Self::Caps => "caps",
+            Self::CoolDowns => "cool_downs",
+            Self::Budget => "budget",
+            Self::Spend => "spend",
             Self::Hours => "hours",
             Self::Begin => "begin",
         }
@@ -196,11 +230,11 @@ pub fn explain(facts: &Facts, now: DateTime<Utc>) -> (Verdict, Vec<Heard>) {
 }
 
 /// Where rules say what they answered. The words are only put together for a sink that keeps them.
-trait Sink {
+pub(super) trait Sink {
     fn hear(&mut self, rule: Rule, passed: bool, words: impl FnOnce() -> String);
 }
 
-struct Silent;
+pub(super) struct Silent;
 
 impl Sink for Silent {
     fn hear(&mut self, _: Rule, _: bool, _: impl FnOnce() -> String) {}
@@ -212,13 +246,21 @@ impl Sink for Vec<Heard> {
     }
 }
 
-fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
+pub(super) fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict {
     let settings = &*facts.settings;
-    let person = facts.intent == Intent::Person;
+    let (person, test) = (facts.intent.is_wish(), facts.intent == Intent::Test);
     let mut answer = Answer::default();
 
-    let runs = facts.run_state == RunState::Running
-        || (person && matches!(facts.run_state, RunState::Paused | RunState::Finished));
+    let stopped = facts.account.stopped;
+    sink.hear(Rule::StopAll, !stopped, || {
+        if stopped { "all dialling is stopped" } else { "dialling is not stopped" }.to_owned()
+    });
+    if stopped {
+        // Whoever claimed it in the moment of the stop gives it back as it was.
+        answer.defer(now, Rule::StopAll);
+    }
+
+    let runs = facts.intent.dials_while(facts.run_state);
     sink.hear(Rule::RunState, runs, || format!("the campaign is {}", facts.run_state.as_str()));
     match facts.run_state {
         _ if runs => {}
@@ -243,9 +285,10 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.retire(CancelReason::Inactive);
     }
 
-    let consent = facts.consent || !settings.consent_required;
+    let consent = facts.consent || test || !settings.consent_required;
     sink.hear(Rule::Consent, consent, || {
         match (settings.consent_required, facts.consent) {
+            (true, false) if test => "a test call to one's own number needs none",
             (false, _) => "the campaign requires none",
             (true, true) => "required, and recorded",
             (true, false) => "required, and not recorded",
@@ -288,9 +331,61 @@ fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) -> Verdict 
         answer.defer(free_at, Rule::Caps);
     }
 
+    cool_downs(facts, now, &mut answer, sink);
+    days(facts, now, &mut answer, sink);
+
     let fresh_wish = person && now - facts.due_at <= WISH_LIFE;
     let window_end = hours(facts, now, fresh_wish, &mut answer, sink);
     answer.verdict(window_end)
+}
+
+/// After some outcomes the number is left alone for a while, also by people.
+fn cool_downs(facts: &Facts, now: DateTime<Utc>, answer: &mut Answer, sink: &mut impl Sink) {
+    let rules = &facts.settings.cool_downs;
+    if rules.is_empty() {
+        return;
+    }
+    let free_at = rules.next_free(&facts.number_ends, now);
+    sink.hear(Rule::CoolDowns, free_at <= now, || {
+        let ends = facts.number_ends.len();
+        format!("{} cool-down(s), {ends} dial(s) to the number ended", rules.len())
+    });
+    if free_at > now {
+        answer.defer(free_at, Rule::CoolDowns);
+    }
+}
+
+/// What a local day may hold: the campaign's dials, and the account's money.
+fn days(facts: &Facts, now: DateTime<Utc>, answer: &mut Answer, sink: &mut impl Sink) {
+    if let Some(most) = facts.settings.budget.calls_per_day {
+        let allows = facts.settings.budget.allows(&facts.campaign_day, now);
+        sink.hear(Rule::Budget, allows, || {
+            format!("{} of {most} dials of the day begun", facts.campaign_day.at(now).begun)
+        });
+        if !allows {
+            answer.defer(facts.campaign_day.ends, Rule::Budget);
+        }
+    }
+    if let (Some(spend), Some(room)) =
+        (facts.account.settings.spend_per_day, facts.account.room(now))
+    {
+        sink.hear(Rule::Spend, matches!(room, Room::Dials(_)), || {
+            let today = facts.account.today.at(now);
+            format!(
+                "of {} a day {} are spent and {} reserved for calls in progress; one more may cost {}",
+                spend.amount,
+                spend.spent(&today),
+                spend.reserved(&today),
+                spend.most()
+            )
+        });
+        match room {
+            Room::Dials(_) => {}
+            // A call that ends makes room: the claim brings none until then.
+            Room::Reserved => answer.defer(now, Rule::Spend),
+            Room::Spent => answer.defer(facts.account.today.ends, Rule::Spend),
+        }
+    }
 }
 
 /// The zone and hours rules; they come last, so that a later instant asked by another rule is put

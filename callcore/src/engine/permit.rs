@@ -1,15 +1,19 @@
 //! The two proofs a dial needs.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::decide::{Facts, Heard, Lease};
+use super::decide::{Facts, Heard, Lease, Person};
 use super::{RING_LIMIT, TALK_LIMIT, TICKET_LIFE};
 use crate::call::Intent;
 use crate::campaign::Settings;
-use crate::id::{CallId, CampaignId, ClientId};
+use crate::id::{AudioId, CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
+use crate::script::{ClientFields, Rendered, Step, Template, field_key};
+use crate::seal::Sealer;
 
 /// The proof that every rule said yes. Only [`decide`](super::decide()) makes one.
 ///
@@ -55,9 +59,9 @@ impl Permit {
         self.facts.campaign
     }
 
-    /// Its client.
+    /// Its client; a test call has none.
     #[must_use]
-    pub const fn client(&self) -> ClientId {
+    pub const fn client(&self) -> Option<ClientId> {
         self.facts.client
     }
 
@@ -135,16 +139,32 @@ impl Permit {
 /// // It doesn't come out of a file either.
 /// let ticket: callcore::engine::Ticket = serde_json::from_str("{}").unwrap();
 /// ```
-#[derive(Debug)]
 pub struct Ticket {
     facts: Facts,
     good_until: DateTime<Utc>,
     window_end: Option<DateTime<Utc>>,
+    tokens: Tokens,
+}
+
+/// What a ticket hands on for others to come back with.
+#[derive(Default)]
+struct Tokens {
+    result: Option<String>,
+    audio: BTreeMap<AudioId, String>,
+}
+
+impl fmt::Debug for Ticket {
+    /// Leaves the tokens out: whoever has them may use them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket").field("call", &self.facts.call).finish_non_exhaustive()
+    }
 }
 
 impl Ticket {
-    pub(crate) fn issue(permit: Permit, wall: DateTime<Utc>) -> Self {
-        Self { facts: permit.facts, good_until: wall + TICKET_LIFE, window_end: permit.window_end }
+    pub(crate) fn issue(permit: Permit, wall: DateTime<Utc>, sealer: Option<&Sealer>) -> Self {
+        let Permit { facts, window_end, .. } = permit;
+        let tokens = sealer.map(|sealer| Tokens::seal(&facts, wall, sealer)).unwrap_or_default();
+        Self { facts, good_until: wall + TICKET_LIFE, window_end, tokens }
     }
 
     /// Whether the carrier may still be asked: the ticket is seconds old on the wall clock, and
@@ -193,40 +213,81 @@ impl Ticket {
         TALK_LIMIT.num_seconds()
     }
 
-    /// What the person hears, filled in for this client.
+    /// What the person hears, filled in for this client. Audio that was deleted since the script
+    /// was written is left out.
     #[must_use]
-    pub fn spoken(&self) -> Vec<String> {
-        self.facts.settings.script.spoken(|field| self.field(field))
+    pub fn steps(&self) -> Vec<Rendered> {
+        let fill = |template: &Template| self.fill(template);
+        let steps = self.facts.settings.script.steps.iter().map(|step| step.rendered(&fill));
+        let is_there = |step: &Rendered| match step {
+            Rendered::Play(audio) => self.audio_name(*audio).is_some(),
+            Rendered::Say { .. } | Rendered::Connect { .. } => true,
+        };
+        steps.filter(is_there).collect()
     }
 
     /// What a voicemail hears after the beep, if the campaign leaves messages.
     #[must_use]
     pub fn voicemail_message(&self) -> Option<String> {
-        let message = self.facts.settings.voicemail.message.as_ref()?;
-        Some(message.fill(|field| self.field(field)))
+        self.facts.settings.voicemail.message.as_ref().map(|message| self.fill(message))
     }
 
-    fn field(&self, name: &str) -> Option<String> {
-        client_field(&self.facts.fields, &self.facts.name, name)
+    /// What an audio of the script is called.
+    #[must_use]
+    pub fn audio_name(&self, audio: AudioId) -> Option<&str> {
+        let known = self.facts.audio.iter().find(|(id, _)| *id == audio);
+        known.map(|(_, name)| &**name)
+    }
+
+    /// What lets a carrier fetch an audio of the script under `/media/` for a while; none if the
+    /// driver has no [`Sealer`].
+    #[must_use]
+    pub fn audio_token(&self, audio: AudioId) -> Option<&str> {
+        self.tokens.audio.get(&audio).map(|token| &**token)
+    }
+
+    /// What lets the voice agent that the script connects to report this call's result; none
+    /// without such a step, and if the driver has no [`Sealer`].
+    #[must_use]
+    pub fn result_token(&self) -> Option<&str> {
+        self.tokens.result.as_deref()
+    }
+
+    pub(crate) fn fill(&self, template: &Template) -> String {
+        let facts = &self.facts;
+        fill(template, &facts.person, facts.phone, &facts.settings.name, facts.client.is_some())
     }
 }
 
-/// A field of a client by its column's header; `First Name` is also `first_name`.
-pub(crate) fn client_field(
-    fields: &[(String, String)],
-    client_name: &str,
-    wanted: &str,
-) -> Option<String> {
-    let wanted = plain(wanted);
-    let column = fields.iter().find(|(column, _)| plain(column) == wanted);
-    match column {
-        Some((_, value)) => Some(value.clone()),
-        None if wanted == "name" => Some(client_name.to_owned()),
-        None if wanted == "first_name" => client_name.split_whitespace().next().map(str::to_owned),
-        None => None,
+impl Tokens {
+    fn seal(facts: &Facts, wall: DateTime<Utc>, sealer: &Sealer) -> Self {
+        let steps = &facts.settings.script.steps;
+        let connects = steps.iter().any(|step| matches!(step, Step::Connect(_)));
+        let audio = facts.audio.iter().map(|(audio, _)| (*audio, sealer.audio(*audio, wall)));
+        Self { result: connects.then(|| sealer.result(facts.call, wall)), audio: audio.collect() }
     }
 }
 
-fn plain(name: &str) -> String {
-    name.trim().to_lowercase().replace([' ', '-', '.'], "_")
+/// A template filled in for somebody. In a test call without a client, the name of a field stands
+/// where its value would.
+pub(crate) fn fill(
+    template: &Template,
+    person: &Person,
+    phone: PhoneNumber,
+    campaign: &str,
+    is_client: bool,
+) -> String {
+    let fields = ClientFields {
+        name: &person.name,
+        phone: Some(phone),
+        email: person.email.as_deref(),
+        external_id: person.external_id.as_deref(),
+        campaign,
+        columns: &person.columns,
+    };
+    let is_nobody = !is_client && *person == Person::default();
+    let missing = |name: &str| {
+        if is_nobody { field_key(name).replace('_', " ") } else { String::new() }
+    };
+    template.fill_or(|name| fields.value(name), missing)
 }

@@ -9,7 +9,7 @@ use crate::call::{Call, CancelReason, Direction, Intent, Outcome, Retirement};
 use crate::campaign::{RunState, Settings, VoicemailPolicy};
 use crate::client::{ClientStatus, ClientZone, NextCall, Standing};
 use crate::id::CallId;
-use crate::rules::hours::{Layer, Layers};
+use crate::rules::hours::{Layer, Layers, NextAllowed};
 use crate::rules::retry::{Ending, Plan};
 
 /// What of a call counts for its client.
@@ -54,6 +54,8 @@ pub enum Stage {
         reason: Option<CancelReason>,
         /// When.
         at: DateTime<Utc>,
+        /// When it had been due.
+        due_at: DateTime<Utc>,
     },
 }
 
@@ -71,6 +73,7 @@ impl CallBrief {
                     Retirement::Canceled(reason) => Some(reason),
                 },
                 at: retired.at,
+                due_at: call.due_at,
             },
             (None, Some(outcome), Some(at)) => Stage::Dialled {
                 outcome,
@@ -100,7 +103,9 @@ pub struct Case<'a> {
     pub zones: &'a [ClientZone],
     /// Whether the client may be called at all.
     pub active: bool,
-    /// Whether a DNC entry covers its number in this campaign.
+    /// Whether the person was erased: then nothing is owed any more.
+    pub erased: bool,
+    /// Whether a DNC entry covers its number in this campaign, or did when it was erased.
     pub on_dnc: bool,
     /// Where the campaign stands.
     pub run_state: RunState,
@@ -145,14 +150,17 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
     let last = dials.last().copied();
 
     let owed = last.and_then(|last| owed_after(case, &dials, last));
-    let follower =
-        last.and_then(|last| case.calls.iter().find(|call| call.retry_of == Some(last.id)));
-    let follower_is_ours = follower.is_some_and(|call| {
-        call.intent == Intent::Plan && matches!(call.stage, Stage::Scheduled { .. })
+    let waits = |call: &&CallBrief| matches!(call.stage, Stage::Scheduled { .. });
+    let follower = last.and_then(|last| {
+        let mut followers = case.calls.iter().filter(|call| call.retry_of == Some(last.id));
+        // One that was cancelled and is owed again has its successor beside it.
+        followers.clone().find(waits).or_else(|| followers.next())
     });
+    let follower_is_ours = follower.is_some_and(|call| call.intent == Intent::Plan && waits(&call));
+    let known = |id: CallId| case.calls.iter().any(|call| call.id == id);
     let (withdraw, plan) = match (owed, follower) {
         (Some(planned), None) => (None, Some(planned)),
-        (Some(planned), Some(follower)) if follower_is_ours && follower.id != planned.id => {
+        (Some(planned), Some(follower)) if follower_is_ours && !known(planned.id) => {
             (Some(follower.id), Some(planned))
         }
         (None, Some(follower)) if follower_is_ours => (Some(follower.id), None),
@@ -172,7 +180,7 @@ pub fn outlook(case: &Case<'_>) -> Outlook {
 
 fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option<PlannedCall> {
     let Stage::Dialled { at, .. } = last.stage else { return None };
-    if case.on_dnc || !case.active || !case.run_state.takes_clients() {
+    if case.erased || case.on_dnc || !case.active || !case.run_state.takes_clients() {
         return None;
     }
     let zones = case.settings.zones_of(case.zones);
@@ -188,6 +196,73 @@ fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option
         retry_of: last.id,
         due_at,
     })
+}
+
+/// A call that is owed again after it was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumed {
+    /// Which number of dial it will be.
+    pub attempt: u32,
+    /// The call it retries.
+    pub retry_of: Option<CallId>,
+    /// Whether a person had chosen its time.
+    pub intent: Intent,
+    /// When it is due.
+    pub due_at: DateTime<Utc>,
+}
+
+/// What is owed again to a client that may be called again: the call that was cancelled because it
+/// was switched off, had no consent, or no zone was known, when that no longer holds. A call that a
+/// dial's ending owed is owed again only if it still is.
+#[must_use]
+pub fn resumed(case: &Case<'_>, consent: bool, now: DateTime<Utc>) -> Option<Resumed> {
+    if case.erased || case.on_dnc || !case.active || !case.run_state.takes_clients() {
+        return None;
+    }
+    if case.calls.iter().any(|call| matches!(call.stage, Stage::Scheduled { .. } | Stage::Live)) {
+        return None;
+    }
+    let zones = case.settings.zones_of(case.zones);
+    let call = latest_ended(case, |_| true)?;
+    let Stage::Retired { reason: Some(reason), due_at, .. } = call.stage else { return None };
+    let no_longer = match reason {
+        CancelReason::Inactive => true,
+        CancelReason::NoConsent => consent || !case.settings.consent_required,
+        CancelReason::NoZone => !zones.is_empty(),
+        _ => false,
+    };
+    let mut dials: Vec<&CallBrief> =
+        case.calls.iter().filter(|call| matches!(call.stage, Stage::Dialled { .. })).collect();
+    dials.sort_by_key(|call| (call.attempt, call.id));
+    let owed = match dials.last() {
+        Some(last) if call.intent == Intent::Plan => owed_after(case, &dials, last)?.due_at,
+        _ => due_at,
+    };
+    let earliest = owed.max(due_at).max(now);
+    match case.settings.hours.next_allowed(earliest, &zones) {
+        NextAllowed::At(due_at) if no_longer => Some(Resumed {
+            attempt: call.attempt,
+            retry_of: call.retry_of,
+            // Nobody who asked for a call at once waits at the telephone any more.
+            intent: if call.intent == Intent::Plan { Intent::Plan } else { Intent::Rescheduled },
+            due_at,
+        }),
+        _ => None,
+    }
+}
+
+/// Where a scheduled call moves whose client turns out to live by another clock; none if the hours
+/// allow its instant there too, or never open again.
+#[must_use]
+pub fn moved_into_hours(
+    settings: &Settings,
+    zones: &[ClientZone],
+    due_at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    match settings.hours.next_allowed(due_at, &settings.zones_of(zones)) {
+        NextAllowed::At(at) if at != due_at => Some(at),
+        _ => None,
+    }
 }
 
 fn ending(call: &CallBrief, settings: &Settings) -> Option<Ending> {
@@ -242,15 +317,11 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
     if !case.active {
         return ClientStatus::Inactive;
     }
-    // A retry that is being withdrawn is still among the calls: it says nothing.
-    let ended = case.calls.iter().filter_map(|call| match call.stage {
-        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => {
-            Some(((call.attempt, at, call.id), call))
-        }
-        Stage::Scheduled { .. } | Stage::Live => None,
-    });
-    let latest = ended.max_by_key(|(key, _)| *key).map(|(_, call)| call);
-    match latest.map(|call| &call.stage) {
+    // What was cancelled while it was switched off says nothing once it is on again.
+    let says = |call: &CallBrief| {
+        !matches!(call.stage, Stage::Retired { reason: Some(CancelReason::Inactive), .. })
+    };
+    match latest_ended(case, says).map(|call| &call.stage) {
         Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
         Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
         Some(Stage::Dialled { outcome, .. }) => match outcome {
@@ -265,15 +336,31 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
         Some(Stage::Retired { reason, .. }) => match reason {
             None | Some(CancelReason::CampaignStopped) => ClientStatus::Skipped,
             Some(CancelReason::OnDnc) => ClientStatus::OnDnc,
-            Some(CancelReason::Inactive) => ClientStatus::Inactive,
+            Some(CancelReason::Inactive | CancelReason::Erased) => ClientStatus::Inactive,
             Some(CancelReason::NoConsent) => ClientStatus::NoConsent,
             Some(CancelReason::NoZone) => ClientStatus::Unreachable,
             Some(CancelReason::HoursOver | CancelReason::MaxAttempts) => ClientStatus::Exhausted,
         },
         // Only a client that came in while its number was on a list has no call at all, and it
         // stays what it was when the entry is removed.
-        Some(Stage::Scheduled { .. } | Stage::Live) | None => ClientStatus::OnDnc,
+        Some(Stage::Scheduled { .. } | Stage::Live) | None if case.calls.is_empty() => {
+            ClientStatus::OnDnc
+        }
+        Some(Stage::Scheduled { .. } | Stage::Live) | None => ClientStatus::Skipped,
     }
+}
+
+/// The call that says where a client with nothing to come stands.
+fn latest_ended<'a>(case: &Case<'a>, counts: impl Fn(&CallBrief) -> bool) -> Option<&'a CallBrief> {
+    // A retry that is being withdrawn is still among the calls: it says nothing.
+    let calls = case.calls.iter().filter(|call| counts(call));
+    let ended = calls.filter_map(|call| match call.stage {
+        Stage::Dialled { at, .. } | Stage::Retired { at, .. } => {
+            Some(((call.attempt, at, call.id), call))
+        }
+        Stage::Scheduled { .. } | Stage::Live => None,
+    });
+    ended.max_by_key(|(key, _)| *key).map(|(_, call)| call)
 }
 
 /// What one ended call adds to its campaign's counters.
@@ -289,14 +376,20 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// What a call adds: nothing before it ended, and nothing for an inbound one.
+    /// The start of the quarter of an hour that an instant is in.
+    #[must_use]
+    pub fn quarter_of(at: DateTime<Utc>) -> DateTime<Utc> {
+        DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0).unwrap_or(at)
+    }
+
+    /// What a call adds: nothing before it ended, and nothing for an inbound or a test call.
     #[must_use]
     pub fn of(call: &Call) -> Option<Self> {
         let (outcome, at) = (call.outcome()?, call.ended_at()?);
-        if call.direction == Direction::Inbound {
+        if call.direction == Direction::Inbound || call.is_test() {
             return None;
         }
-        let quarter = DateTime::from_timestamp(at.timestamp().div_euclid(900) * 900, 0)?;
+        let quarter = Self::quarter_of(at);
         let talk_seconds = if outcome.reached() { call.progress.talk_seconds } else { 0 };
         Some(Self { quarter, outcome, talk_seconds })
     }
@@ -322,9 +415,17 @@ mod tests {
     fn status(calls: &[CallBrief]) -> ClientStatus {
         let (settings, zones, active, on_dnc) = (settings(), &[][..], true, false);
         let run_state = RunState::Running;
-        outlook(&Case { calls, zones, active, on_dnc, run_state, settings: &settings })
-            .standing
-            .status
+        outlook(&Case {
+            calls,
+            zones,
+            active,
+            erased: false,
+            on_dnc,
+            run_state,
+            settings: &settings,
+        })
+        .standing
+        .status
     }
 
     #[test]

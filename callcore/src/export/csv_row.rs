@@ -1,3 +1,5 @@
+use crate::formula::defused;
+
 /// One row of CSV (RFC 4180, with CRLF), its cells defused.
 pub(super) fn csv_row<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> String {
     let mut row = String::new();
@@ -5,34 +7,24 @@ pub(super) fn csv_row<S: AsRef<str>>(cells: impl IntoIterator<Item = S>) -> Stri
         if index > 0 {
             row.push(',');
         }
-        push(&mut row, cell.as_ref());
+        push(&mut row, &defused(cell.as_ref()));
     }
     row.push_str("\r\n");
     row
 }
 
+/// Signs that some reader may take for the end of a cell, for a quote, or for the mark of an
+/// encoding.
+const TO_QUOTE: [char; 9] = [',', '"', '\r', '\n', ';', '\t', '|', '\'', '\u{feff}'];
+
 fn push(row: &mut String, cell: &str) {
-    let defuse = if is_formula(cell) { "'" } else { "" };
-    if !defuse.is_empty() || cell.contains([',', '"', '\r', '\n', ';', '\t', '|', '\'']) {
+    if cell.contains(TO_QUOTE) {
         row.push('"');
-        row.push_str(defuse);
         row.push_str(&cell.replace('"', "\"\""));
         row.push('"');
     } else {
         row.push_str(cell);
     }
-}
-
-/// Whether a spreadsheet would run the cell. A phone number of digits alone only looks like it.
-fn is_formula(cell: &str) -> bool {
-    let starts = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    starts && !is_e164(cell)
-}
-
-fn is_e164(cell: &str) -> bool {
-    cell.strip_prefix('+').is_some_and(|digits| {
-        (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
 }
 
 #[cfg(test)]

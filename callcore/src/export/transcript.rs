@@ -1,6 +1,6 @@
 use std::fmt::Write as _;
 
-use crate::call::Speaker;
+use crate::call::{Line, Progress, Speaker};
 use crate::port::CallView;
 use crate::time::Zone;
 
@@ -24,14 +24,22 @@ pub fn transcript(view: &CallView, zone: &Zone) -> Option<String> {
     let _ = writeln!(text, "Duration: {}", clock(progress.talk_seconds));
     text.push('\n');
     for line in &progress.transcript {
-        let speaker = match line.speaker {
-            Speaker::Agent => "Agent",
-            Speaker::Client => "Client",
-        };
-        let _ =
-            writeln!(text, "[{}] {speaker}: {}", clock(line.offset_seconds), one_line(&line.text));
+        let _ = writeln!(text, "{}", said(line));
     }
     Some(text)
+}
+
+/// What was said, a line for each sentence: `[mm:ss] Speaker: text`.
+pub(super) fn lines(progress: &Progress) -> String {
+    progress.transcript.iter().map(said).collect::<Vec<_>>().join("\n")
+}
+
+fn said(line: &Line) -> String {
+    let speaker = match line.speaker {
+        Speaker::Agent => "Agent",
+        Speaker::Client => "Client",
+    };
+    format!("[{}] {speaker}: {}", clock(line.offset_seconds), one_line(&line.text))
 }
 
 /// Minutes and seconds; an hour is sixty minutes.
@@ -50,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::actor::Actor;
-    use crate::call::{Call, Direction, Intent, Line, Progress, Review};
+    use crate::call::{Call, Direction, Intent, Review};
     use crate::id::CallId;
     use crate::time::SeededEntropy;
 
@@ -75,6 +83,7 @@ mod tests {
             id: CallId::new(at, &SeededEntropy::new(1)),
             campaign: None,
             client: None,
+            sample: None,
             phone: None,
             direction: Direction::Outbound,
             attempt: 1,

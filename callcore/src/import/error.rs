@@ -58,13 +58,11 @@ pub enum ImportError {
         /// The columns there are.
         headers: Vec<String>,
     },
-    /// The mapping names a column that the file has not.
-    #[error("there is no column {column:?} for `{key}`; the columns are {}", Quoted(.headers))]
+    /// The mapping names columns that the file has not.
+    #[error("{}; the columns are {}", Unknown(.unknown), Quoted(.headers))]
     UnknownColumn {
-        /// The mapping's key.
-        key: &'static str,
-        /// The column it names.
-        column: String,
+        /// The mapping's keys, each with the column it names.
+        unknown: Vec<(&'static str, String)>,
         /// The columns there are.
         headers: Vec<String>,
     },
@@ -86,6 +84,20 @@ impl ImportError {
             Self::NoPhoneColumn { .. } => "no_phone_column",
             Self::UnknownColumn { .. } => "unknown_column",
         }
+    }
+}
+
+/// The columns that a mapping names and that are not there.
+struct Unknown<'a>(&'a [(&'static str, String)]);
+
+impl fmt::Display for Unknown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (key, column)) in self.0.iter().enumerate() {
+            let start = if index == 0 { "there is no column" } else { " and none" };
+            let column: String = column.chars().take(60).collect();
+            write!(f, "{start} {column:?} for `{key}`")?;
+        }
+        Ok(())
     }
 }
 

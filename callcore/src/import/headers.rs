@@ -13,6 +13,11 @@ pub(super) enum Field {
     Email,
     ExternalId,
     Consent,
+    /// Of lists of numbers not to call: the area code apart from the rest.
+    Area,
+    Reason,
+    /// Whether a row adds a number or takes it off.
+    Change,
 }
 
 /// The column that holds `field`, if one is named like it and is not among `taken`.
@@ -86,6 +91,13 @@ fn names_of(field: Field) -> &'static str {
         Field::ExternalId => {
             "external id|externalid|customer id|client id|contact id|record id|crm id|\
             customer number|reference|ref|kundennummer|id"
+        }
+        Field::Area => "area code|areacode|area|npa",
+        Field::Reason => {
+            "reason|cause|note|notes|comment|comments|remark|remarks|motivo|motif|grund|razon"
+        }
+        Field::Change => {
+            "change|action|change type|add delete|a d|operation|transaction|transaction type"
         }
         Field::Consent => {
             "consent|consent basis|consent given|opt in|optin|opted in|consentimiento|\

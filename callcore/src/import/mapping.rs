@@ -1,9 +1,12 @@
 //! Which column is which: guessed from the names, overruled by the person.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::ImportError;
 use super::headers::{Field, guess, named};
+use crate::campaign::FieldError;
+use crate::export::OURS;
 
 /// Names the columns that hold a client's fields, where a guess from their names would be wrong.
 ///
@@ -42,6 +45,54 @@ pub struct Mapping {
     pub consent: Option<String>,
 }
 
+impl Mapping {
+    /// Reads a mapping's JSON.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each by its name: keys that are not known, and columns that
+    /// are no names.
+    pub fn parse(json: &str) -> Result<Self, Vec<FieldError>> {
+        let whole = |message: &str| vec![FieldError::new("mapping", "invalid", message)];
+        let document: Value = serde_json::from_str(json)
+            .map_err(|error| whole(&format!("not JSON: column {}", error.column())))?;
+        let Value::Object(keys) = document else {
+            return Err(whole("must be an object"));
+        };
+        let (mut mapping, mut errors) = (Self::default(), Vec::new());
+        for (key, value) in keys {
+            let mut refuse = |code: &str, message: &str| {
+                errors.push(FieldError::new(format!("mapping.{key}"), code, message));
+            };
+            match (mapping.place(&key), value) {
+                (None, _) => refuse("unknown_field", "is not known here"),
+                (Some(_), Value::Null) => {}
+                (Some(place), Value::String(column)) if !column.trim().is_empty() => {
+                    *place = Some(column);
+                }
+                (Some(_), _) => refuse("invalid", "must be the name of a column"),
+            }
+        }
+        if errors.is_empty() { Ok(mapping) } else { Err(errors) }
+    }
+
+    fn place(&mut self, key: &str) -> Option<&mut Option<String>> {
+        Some(match key {
+            "phone" => &mut self.phone,
+            "name" => &mut self.name,
+            "first_name" => &mut self.first_name,
+            "last_name" => &mut self.last_name,
+            "time_zone" => &mut self.time_zone,
+            "tags" => &mut self.tags,
+            "notes" => &mut self.notes,
+            "email" => &mut self.email,
+            "external_id" => &mut self.external_id,
+            "consent" => &mut self.consent,
+            _ => return None,
+        })
+    }
+}
+
 /// The column of each field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -58,19 +109,26 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// The columns that `mapping` names, and a guess of the others.
     pub(super) fn new(headers: &[String], mapping: &Mapping) -> Result<Self, ImportError> {
-        let mut finder = Finder { headers, taken: Vec::new() };
+        let mut finder = Finder { headers, taken: Vec::new(), unknown: Vec::new() };
         // What is named goes first: a guess must not take its column.
-        let phone = finder.named("phone", &mapping.phone)?;
-        let name = finder.named("name", &mapping.name)?;
-        let first_name = finder.named("first_name", &mapping.first_name)?;
-        let last_name = finder.named("last_name", &mapping.last_name)?;
-        let time_zone = finder.named("time_zone", &mapping.time_zone)?;
-        let tags = finder.named("tags", &mapping.tags)?;
-        let notes = finder.named("notes", &mapping.notes)?;
-        let email = finder.named("email", &mapping.email)?;
-        let external_id = finder.named("external_id", &mapping.external_id)?;
-        let consent = finder.named("consent", &mapping.consent)?;
+        let phone = finder.named("phone", &mapping.phone);
+        let name = finder.named("name", &mapping.name);
+        let first_name = finder.named("first_name", &mapping.first_name);
+        let last_name = finder.named("last_name", &mapping.last_name);
+        let time_zone = finder.named("time_zone", &mapping.time_zone);
+        let tags = finder.named("tags", &mapping.tags);
+        let notes = finder.named("notes", &mapping.notes);
+        let email = finder.named("email", &mapping.email);
+        let external_id = finder.named("external_id", &mapping.external_id);
+        let consent = finder.named("consent", &mapping.consent);
+
+        if !finder.unknown.is_empty() {
+            let headers = headers.to_vec();
+            return Err(ImportError::UnknownColumn { unknown: finder.unknown, headers });
+        }
+        let (tags, notes) = (tags.or(finder.ours("tags")), notes.or(finder.ours("notes")));
 
         let phone = finder
             .or_guess(phone, Field::Phone)
@@ -105,22 +163,29 @@ impl Layout {
 struct Finder<'a> {
     headers: &'a [String],
     taken: Vec<usize>,
+    unknown: Vec<(&'static str, String)>,
 }
 
 impl Finder<'_> {
-    fn named(
-        &mut self,
-        key: &'static str,
-        column: &Option<String>,
-    ) -> Result<Option<usize>, ImportError> {
-        let Some(column) = column else { return Ok(None) };
-        let index = named(self.headers, column).ok_or_else(|| ImportError::UnknownColumn {
-            key,
-            column: column.clone(),
-            headers: self.headers.to_vec(),
-        })?;
+    fn named(&mut self, key: &'static str, column: &Option<String>) -> Option<usize> {
+        let column = column.as_ref()?;
+        let index = named(self.headers, column);
+        match index {
+            Some(index) => self.taken.push(index),
+            None => self.unknown.push((key, column.clone())),
+        }
+        index
+    }
+
+    /// A column that an export added: it has what the client came to have since it was uploaded.
+    fn ours(&mut self, name: &str) -> Option<usize> {
+        let start = self.headers.windows(OURS.len()).rposition(|headers| headers == OURS)?;
+        let index = start + OURS.iter().position(|ours| *ours == name)?;
+        if self.taken.contains(&index) {
+            return None;
+        }
         self.taken.push(index);
-        Ok(Some(index))
+        Some(index)
     }
 
     fn or_guess(&mut self, named: Option<usize>, field: Field) -> Option<usize> {
@@ -155,6 +220,25 @@ mod tests {
             error.to_string(),
             "there is no column \"Handset\" for `phone`; the columns are \"Phone\", \"Name\""
         );
+        let mapping = Mapping { tags: Some("Labels".to_owned()), ..mapping };
+        let ImportError::UnknownColumn { unknown, .. } =
+            layout("Phone,Name", &mapping).unwrap_err()
+        else {
+            panic!()
+        };
+        let keys: Vec<&str> = unknown.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, ["phone", "tags"], "all at once");
+    }
+
+    #[test]
+    fn everything_wrong_with_a_mapping_is_told_at_once() {
+        let json = r#"{"fone": "A", "phone": 3, "tags": "", "name": "B", "notes": null}"#;
+        let errors = Mapping::parse(json).unwrap_err();
+        let fields: Vec<&str> = errors.iter().map(|error| &*error.field).collect();
+        assert_eq!(fields, ["mapping.fone", "mapping.phone", "mapping.tags"]);
+        assert_eq!(Mapping::parse("[]").unwrap_err()[0].field, "mapping");
+        assert_eq!(Mapping::parse("{").unwrap_err()[0].field, "mapping");
+        assert_eq!(Mapping::parse("{}").unwrap(), Mapping::default());
     }
 
     #[test]

@@ -8,8 +8,10 @@
 //! The encoding, the delimiter and the columns are found from the file; a [`Mapping`] overrules
 //! the guess of columns. Blank rows don't count. Cells missing at a row's end are empty; cells
 //! beyond the last column are dropped if they are empty, and otherwise the row is rejected, as
-//! their meaning is unknown. A cell that starts with `'` and a sign that spreadsheets take for
-//! the start of a formula loses that one `'`: exports put it there.
+//! their meaning is unknown. A cell that starts with `'` and, after it and perhaps more of them,
+//! a sign that spreadsheets take for the start of a formula loses that one `'`: exports put it there.
+//! Control characters and marks that turn the direction of text are taken out of cells, and the
+//! report says so; a row is not lost for them.
 //!
 //! ```
 //! use callcore::import::{Importer, ImportReport, Mapping, Parsed};
@@ -27,18 +29,22 @@
 //!             report.count_accepted(&row);
 //!         }
 //!         Parsed::Duplicate(duplicate, _row) => report.count_duplicate(duplicate),
-//!         Parsed::Rejected(rejection, _fields) => report.count_rejected(rejection),
+//!         Parsed::Rejected(reject) => report.count_rejected(reject.rejection),
 //!     }
 //! }
 //! assert_eq!(report.rejected_by_code["invalid_phone"], 1);
 //! # Ok::<(), callcore::import::ImportError>(())
 //! ```
 
+mod clean;
 mod decode;
+mod dedupe;
 mod delimiter;
 mod error;
 mod headers;
+mod json;
 mod mapping;
+mod numbers;
 mod phone_cell;
 mod report;
 mod row;
@@ -52,14 +58,20 @@ use std::io::Read;
 
 use csv::StringRecord;
 
+pub use self::dedupe::{Dedupe, DuplicatePolicy, Known, OnDuplicate, Roll, Verdict};
 pub use self::error::ImportError;
+pub use self::json::{JsonClients, MAX_JSON_CLIENTS};
 pub use self::mapping::Mapping;
-pub use self::report::{Duplicate, ImportFailure, ImportReport, RejectCode, Rejection};
+pub use self::numbers::{ListedNumber, NumberList};
+pub use self::report::{
+    Cleaning, Duplicate, ImportFailure, ImportReport, Reject, RejectCode, Rejection,
+};
 pub use self::row::Row;
 
 use self::decode::Decoder;
 use self::mapping::Layout;
 use self::rows::Rows;
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
 
 /// The longest row, in bytes of UTF-8. A longer one ends the import, because what follows it
@@ -69,6 +81,10 @@ pub const MAX_ROW_BYTES: usize = 1024 * 1024;
 /// The most columns. Each row is padded to them, so they bound what a row of two bytes can cost.
 pub const MAX_COLUMNS: usize = 2_000;
 
+/// The columns that a list of refused rows has beside its own: on which line of the first file a row
+/// began, and why it was refused. They are ignored when the list comes back.
+pub const OURS: [&str; 2] = ["callcore_line", "callcore_reason"];
+
 /// What one row of the file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
@@ -76,9 +92,8 @@ pub enum Parsed {
     Accepted(Row),
     /// A client whose number stands earlier in the file.
     Duplicate(Duplicate, Row),
-    /// No client. All cells of the row go along, at least one for each column, so that they can be
-    /// handed back to be mended.
-    Rejected(Rejection, Vec<String>),
+    /// No client.
+    Rejected(Reject),
 }
 
 /// Reads clients from CSV, one row at a time. After an error there is nothing more to read.
@@ -87,6 +102,10 @@ pub struct Importer<R> {
     record: StringRecord,
     columns: Vec<String>,
     layout: Layout,
+    /// The cells of a record that are no client's: see [`OURS`].
+    ours: Vec<usize>,
+    /// Whether the external ids were only guessed to be such.
+    guessed_external_ids: bool,
     region: Region,
     delimiter: u8,
     /// The line of each number; none if the store tells duplicates.
@@ -113,7 +132,8 @@ impl<R: Read> Importer<R> {
             .flexible(true)
             .delimiter(delimiter)
             .from_reader(rows);
-        let columns = read_columns(&mut reader)?;
+        let mut columns = read_columns(&mut reader)?;
+        let ours = take_ours(&mut columns);
         let layout = Layout::new(&columns, mapping).map_err(|error| match error {
             // An error must not carry the first client's number for a column's name.
             ImportError::NoPhoneColumn { .. } | ImportError::UnknownColumn { .. }
@@ -127,7 +147,9 @@ impl<R: Read> Importer<R> {
             reader,
             record: StringRecord::new(),
             columns,
+            guessed_external_ids: mapping.external_id.is_none() && layout.external_id.is_some(),
             layout,
+            ours,
             region,
             delimiter,
             seen: Some(BTreeMap::new()),
@@ -150,6 +172,13 @@ impl<R: Read> Importer<R> {
         &self.columns
     }
 
+    /// Whether external ids are only taken for such because of their column's name; see
+    /// [`DuplicatePolicy::guessed_external_ids`].
+    #[must_use]
+    pub const fn guessed_external_ids(&self) -> bool {
+        self.guessed_external_ids
+    }
+
     /// The sign between cells: comma, semicolon, tab or bar, unless a `sep=` line names another.
     #[must_use]
     pub const fn delimiter(&self) -> char {
@@ -161,6 +190,11 @@ impl<R: Read> Importer<R> {
             if !read_record(&mut self.reader, &mut self.record)? {
                 return Ok(None);
             }
+            if !self.ours.is_empty() {
+                let cells = self.record.iter().enumerate();
+                self.record =
+                    cells.filter(|(at, _)| !self.ours.contains(at)).map(|(_, cell)| cell).collect();
+            }
             if !is_blank(&self.record) {
                 break;
             }
@@ -169,10 +203,7 @@ impl<R: Read> Importer<R> {
         let parsed = row::read(&self.record, line, &self.columns, &self.layout, &self.region);
         let row = match parsed {
             Ok(row) => row,
-            Err(refusal) => {
-                let (rejection, fields) = *refusal;
-                return Ok(Some(Parsed::Rejected(rejection, fields)));
-            }
+            Err(reject) => return Ok(Some(Parsed::Rejected(*reject))),
         };
         if let Some(seen) = &mut self.seen {
             if let Some(first) = seen.get(&row.phone) {
@@ -227,7 +258,15 @@ fn read_columns<R: Read>(reader: &mut csv::Reader<Rows<R>>) -> Result<Vec<String
     if record.iter().any(|cell| cell.contains('\0')) {
         return Err(ImportError::NotText { kind: "a binary file" });
     }
-    Ok(record.iter().map(|cell| row::undefused(cell).to_owned()).collect())
+    Ok(record.iter().map(|cell| undefused(cell).to_owned()).collect())
+}
+
+/// Takes our own columns out of a file of refused rows that were mended; where they stood.
+fn take_ours(columns: &mut Vec<String>) -> Vec<usize> {
+    let is_ours = |name: &String| OURS.contains(&name.trim());
+    let ours = (0..columns.len()).filter(|&index| is_ours(&columns[index])).collect();
+    columns.retain(|name| !is_ours(name));
+    ours
 }
 
 fn read_record<R: Read>(

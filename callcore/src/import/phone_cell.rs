@@ -1,6 +1,6 @@
 //! A phone number as a spreadsheet leaves it.
 
-use crate::phone::{PhoneNumber, Region};
+use crate::phone::{PhoneNumber, PhoneNumberError, Region};
 
 /// Why a cell holds no number to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,12 +18,24 @@ pub(super) enum PhoneCellError {
 
 /// Reads a cell, undoing what spreadsheets do to numbers where every digit is still there.
 pub(super) fn read(cell: &str, region: &Region) -> Result<PhoneNumber, PhoneCellError> {
+    read_as(cell, |text| PhoneNumber::parse(text, region))
+}
+
+/// Reads a cell of a list not to call: an extension is passed over.
+pub(super) fn read_line(cell: &str, region: &Region) -> Result<PhoneNumber, PhoneCellError> {
+    read_as(cell, |text| PhoneNumber::parse_line(text, region))
+}
+
+fn read_as(
+    cell: &str,
+    parse: impl Fn(&str) -> Result<PhoneNumber, PhoneNumberError>,
+) -> Result<PhoneNumber, PhoneCellError> {
     let text: String = cell.chars().filter_map(visible).collect();
     let text = unwrapped(text.trim());
     if text.is_empty() {
         return Err(PhoneCellError::Missing);
     }
-    let parse = |text: &str| PhoneNumber::parse(text, region).map_err(|_| PhoneCellError::Invalid);
+    let parse = |text: &str| parse(text).map_err(|_| PhoneCellError::Invalid);
     match without_exponent(text) {
         Some(Some(digits)) => parse(&digits),
         Some(None) => Err(PhoneCellError::DigitsLost),

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::Row;
+use crate::phone::PhoneNumber;
 use crate::zones::{Candidates, candidate_zones};
 
 /// How many rejections and duplicates a report lists; all are counted.
@@ -27,6 +28,10 @@ pub enum RejectCode {
     TooManyCells,
     /// A cell holds a NUL, which no database keeps.
     NulCharacter,
+    /// A client with another number has the row's external id.
+    ExternalIdTaken,
+    /// The row of a list not to call takes a number off it.
+    Removal,
 }
 
 impl RejectCode {
@@ -40,6 +45,8 @@ impl RejectCode {
             Self::TooLong => "too_long",
             Self::TooManyCells => "too_many_cells",
             Self::NulCharacter => "nul_character",
+            Self::ExternalIdTaken => "external_id_taken",
+            Self::Removal => "removal",
         }
     }
 }
@@ -76,6 +83,50 @@ impl fmt::Debug for Rejection {
     }
 }
 
+/// A refused row as it was, kept to be mended and uploaded again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reject {
+    /// What is wrong with it.
+    pub rejection: Rejection,
+    /// All of its cells, at least one for each column.
+    pub cells: Vec<String>,
+    /// The digits of its number, so that the row is found when the person is erased: those of E.164
+    /// if it is a number, else whatever digits stand in its cell.
+    pub digits: String,
+}
+
+impl fmt::Debug for Reject {
+    /// Leaves out all that is known of the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reject").field("rejection", &self.rejection).finish_non_exhaustive()
+    }
+}
+
+impl Reject {
+    /// How few digits may stand for a number, when a person's rows are looked for.
+    const FEWEST_DIGITS: usize = 7;
+
+    /// Everything that may stand in [`digits`](Self::digits) of a row about the person with this
+    /// number: the number, and as much of its end as people write without the codes before it.
+    pub fn digits_of(phone: PhoneNumber) -> Vec<String> {
+        let digits = phone.digits().to_string();
+        (0..=digits.len().saturating_sub(Self::FEWEST_DIGITS))
+            .map(|start| digits[start..].to_owned())
+            // As dialled within a country.
+            .flat_map(|end| [format!("0{end}"), end])
+            .collect()
+    }
+}
+
+/// Characters that were taken out of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleaning {
+    /// The line on which the row begins.
+    pub line: u64,
+    /// The name of the column.
+    pub column: String,
+}
+
 /// A row whose number is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duplicate {
@@ -86,9 +137,10 @@ pub struct Duplicate {
     pub of_line: Option<u64>,
 }
 
-/// The counts of an import. `rows_read` is the sum of `accepted`, `duplicates` and `rejected`.
+/// The counts of an import. `rows_read` is the sum of `accepted`, `updated`, `duplicates` and
+/// `rejected`.
 ///
-/// Each row read is counted by one of the three `count_` methods that add to `rows_read`. Only the
+/// Each row read is counted by one of the four `count_` methods that add to `rows_read`. Only the
 /// store knows which numbers the campaign already has, so accepted rows are counted when it has
 /// spoken.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +149,9 @@ pub struct ImportReport {
     pub rows_read: u64,
     /// Rows that became clients.
     pub accepted: u64,
+    /// Rows that changed a client the campaign had.
+    #[serde(default)]
+    pub updated: u64,
     /// Rows whose number stands earlier in the file, or is in the campaign.
     pub duplicates: u64,
     /// Accepted rows that won't be called, because their number is on a DNC list.
@@ -109,6 +164,13 @@ pub struct ImportReport {
     pub rejections: Vec<Rejection>,
     /// The first 100 duplicates.
     pub duplicate_of: Vec<Duplicate>,
+    /// Cells that lost characters nobody can see and that would mislead whoever reads the rest:
+    /// control characters, and marks that reverse the direction of text.
+    #[serde(default)]
+    pub cleaned: u64,
+    /// The first 100 of them.
+    #[serde(default)]
+    pub cleanings: Vec<Cleaning>,
     /// Accepted rows by time zone: the one in the row, else the number's; `several` where the
     /// number has more than one candidate, `unknown` where it has none.
     pub time_zones: BTreeMap<String, u64>,
@@ -145,6 +207,27 @@ impl ImportReport {
             None => {
                 self.time_zones.insert(zone.to_owned(), 1);
             }
+        }
+    }
+
+    /// Counts a row that changed a client.
+    pub const fn count_updated(&mut self) {
+        self.rows_read += 1;
+        self.updated += 1;
+    }
+
+    /// Counts what was taken out of a row's cells.
+    pub fn count_cleaned(&mut self, line: u64, columns: &[String]) {
+        self.cleaned += columns.len() as u64;
+        let room = LISTED.saturating_sub(self.cleanings.len());
+        let cleaned = columns.iter().take(room).cloned();
+        self.cleanings.extend(cleaned.map(|column| Cleaning { line, column }));
+    }
+
+    /// Blanks what stands in all listed rejections.
+    pub fn forget_all(&mut self) {
+        for rejection in &mut self.rejections {
+            rejection.value.clear();
         }
     }
 
@@ -210,6 +293,8 @@ mod tests {
             RejectCode::TooLong,
             RejectCode::TooManyCells,
             RejectCode::NulCharacter,
+            RejectCode::ExternalIdTaken,
+            RejectCode::Removal,
         ] {
             assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }

@@ -4,21 +4,25 @@ use std::fmt;
 
 use csv::StringRecord;
 
+use super::clean::clean;
 use super::mapping::Layout;
 use super::phone_cell::{self, PhoneCellError};
-use super::report::{RejectCode, Rejection};
+use super::report::{Reject, RejectCode, Rejection};
+use crate::client::Consent;
+use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
+use crate::text::{MAX_NOTE, MAX_TAG, harmless};
 use crate::time::Zone;
 
 const MAX_NAME: usize = 500;
 const MAX_EMAIL: usize = 320;
 const MAX_EXTERNAL_ID: usize = 200;
-const MAX_CONSENT: usize = 1_000;
-const MAX_NOTES: usize = 10_000;
-const MAX_TAG: usize = 64;
+pub(super) const MAX_CONSENT: usize = 1_000;
 const MAX_TAGS: usize = 50;
 /// Of a value shown in a rejection.
 const SHOWN: usize = 200;
+/// Of a cell that holds no number, kept to find the row by.
+const DIGITS: usize = 40;
 
 /// A row of the file that can be a client. Lengths are in characters.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub struct Row {
     pub name: String,
     /// The time zone that the row names.
     pub time_zone: Option<Zone>,
-    /// Tags, each once, at most 50 of at most 64.
+    /// Tags, each once, at most 50 of at most 50.
     pub tags: Vec<String>,
     /// A note, at most 10,000 long.
     pub notes: Option<String>,
@@ -41,10 +45,14 @@ pub struct Row {
     /// The client's key in another system, at most 200 long.
     pub external_id: Option<String>,
     /// On what ground the client may be called, in the list's words, at most 1,000 long. None if
-    /// the cell is empty or says no.
-    pub consent: Option<String>,
-    /// All cells as uploaded, one for each column.
+    /// the cell is empty or says no. An empty source stands for the list itself.
+    pub consent: Option<Consent>,
+    /// Whether the row speaks of consent at all.
+    pub says_consent: bool,
+    /// All cells as uploaded, one for each column, but for characters that mislead.
     pub fields: Vec<String>,
+    /// The columns of which such characters were taken out.
+    pub cleaned: Vec<String>,
 }
 
 impl fmt::Debug for Row {
@@ -57,43 +65,65 @@ impl fmt::Debug for Row {
     }
 }
 
-/// A boxed pair: refusals are rare, and rows go through `Result` by the million.
-type Refusal = Box<(Rejection, Vec<String>)>;
-
 /// Checks a record. The first thing wrong with it is the one reported; the phone comes first.
+///
+/// Refusals are boxed: they are rare, and rows go through `Result` by the million.
 pub(super) fn read(
     record: &StringRecord,
     line: u64,
     columns: &[String],
     layout: &Layout,
     region: &Region,
-) -> Result<Row, Refusal> {
-    let mut fields: Vec<String> = Vec::with_capacity(columns.len());
-    fields.extend(record.iter().take(columns.len()).map(|cell| undefused(cell).to_owned()));
-    fields.resize(columns.len(), String::new());
-    let checked = whole(record, columns).and_then(|()| {
-        let cells = Cells { fields: &fields };
-        cells.client(line, layout, region)
+) -> Result<Row, Box<Reject>> {
+    let mut cleaned = Vec::new();
+    let cells = record.iter().take(columns.len()).enumerate().map(|(column, cell)| {
+        let cell = undefused(cell);
+        let clean = clean(cell);
+        if clean.len() < cell.len() {
+            cleaned.push(column_name(columns, column));
+        }
+        clean.into_owned()
     });
+    let mut fields: Vec<String> = Vec::with_capacity(columns.len());
+    fields.extend(cells);
+    fields.resize(columns.len(), String::new());
+    let checked = whole(record, columns)
+        .and_then(|()| Cells { fields: &fields }.client(line, layout, region));
     match checked {
-        Ok(row) => Ok(Row { fields, ..row }),
+        Ok(row) => Ok(Row { fields, cleaned, ..row }),
         Err(Fault { column, code, message }) => {
             let value = record.get(column).unwrap_or_default().chars().take(SHOWN).collect();
-            let column = match columns.get(column) {
-                Some(name) if !name.trim().is_empty() => name.clone(),
-                _ => format!("column {}", column + 1),
-            };
-            fields.extend(record.iter().skip(columns.len()).map(str::to_owned));
-            Err(Box::new((Rejection { line, column, value, code, message }, fields)))
+            let column = column_name(columns, column);
+            let rejection = Rejection { line, column, value, code, message };
+            Err(Box::new(reject(record, columns, layout, region, rejection)))
         }
     }
 }
 
-/// A cell without the one `'` with which exports keep spreadsheets from running it.
-pub(super) fn undefused(cell: &str) -> &str {
-    match cell.as_bytes() {
-        [b'\'', b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..] => &cell[1..],
-        _ => cell,
+fn reject(
+    record: &StringRecord,
+    columns: &[String],
+    layout: &Layout,
+    region: &Region,
+    rejection: Rejection,
+) -> Reject {
+    let mut cells: Vec<String> = record.iter().map(|cell| undefused(cell).to_owned()).collect();
+    if cells.len() < columns.len() {
+        cells.resize(columns.len(), String::new());
+    }
+    let phone = cells.get(layout.phone).map_or("", String::as_str);
+    let digits = match phone_cell::read(phone, region) {
+        Ok(phone) => phone.digits().to_string(),
+        Err(_) => phone.chars().filter(char::is_ascii_digit).take(DIGITS).collect(),
+    };
+    Reject { rejection, cells, digits }
+}
+
+/// What a column is called in a report: one without a name by its place.
+pub(super) fn column_name(columns: &[String], column: usize) -> String {
+    match columns.get(column) {
+        Some(name) if !name.trim().is_empty() => name.clone(),
+        _ => format!("column {}", column + 1),
     }
 }
 
@@ -137,11 +167,13 @@ impl Cells<'_> {
             time_zone: self.time_zone(layout.time_zone)?,
             name: self.name(layout)?,
             tags: self.tags(layout.tags)?,
-            notes: self.text(layout.notes, MAX_NOTES)?,
-            email: self.text(layout.email, MAX_EMAIL)?,
-            external_id: self.text(layout.external_id, MAX_EXTERNAL_ID)?,
-            consent: self.text(layout.consent, MAX_CONSENT)?.filter(|text| !says_no(text)),
+            notes: self.text(layout.notes, MAX_NOTE)?,
+            email: self.line(layout.email, MAX_EMAIL)?,
+            external_id: self.line(layout.external_id, MAX_EXTERNAL_ID)?,
+            consent: self.consent(layout.consent)?,
+            says_consent: layout.consent.is_some(),
             fields: Vec::new(),
+            cleaned: Vec::new(),
         })
     }
 
@@ -185,11 +217,11 @@ impl Cells<'_> {
     }
 
     fn name(&self, layout: &Layout) -> Result<String, Fault> {
-        if let Some(name) = self.text(layout.name, MAX_NAME)? {
+        if let Some(name) = self.line(layout.name, MAX_NAME)? {
             return Ok(name);
         }
-        let first = self.text(layout.first_name, MAX_NAME / 2)?;
-        let last = self.text(layout.last_name, MAX_NAME / 2 - 1)?;
+        let first = self.line(layout.first_name, MAX_NAME / 2)?;
+        let last = self.line(layout.last_name, MAX_NAME / 2 - 1)?;
         Ok(match (first, last) {
             (Some(first), Some(last)) => format!("{first} {last}"),
             (first, last) => first.or(last).unwrap_or_default(),
@@ -199,7 +231,7 @@ impl Cells<'_> {
     fn tags(&self, column: Option<usize>) -> Result<Vec<String>, Fault> {
         let Some(column) = column else { return Ok(Vec::new()) };
         let mut tags: Vec<String> = Vec::new();
-        for tag in self.cell(column).split([';', ',', '|']).map(str::trim) {
+        for tag in self.cell(column).split([';', ',', '|', '\r', '\n']).map(str::trim) {
             if tag.is_empty() || tags.iter().any(|known| known == tag) {
                 continue;
             }
@@ -208,9 +240,20 @@ impl Cells<'_> {
                 return Err(Fault { column, code: RejectCode::TooLong, message });
             }
             within(tag, column, MAX_TAG)?;
-            tags.push(tag.to_owned());
+            tags.push(harmless(tag).into_owned());
         }
         Ok(tags)
+    }
+
+    fn consent(&self, column: Option<usize>) -> Result<Option<Consent>, Fault> {
+        let basis = self.line(column, MAX_CONSENT)?.filter(|text| !says_no(text));
+        let of = |basis| Consent { basis, at: None, source: String::new(), evidence: None };
+        Ok(basis.map(of))
+    }
+
+    /// A text on one line.
+    fn line(&self, column: Option<usize>, max: usize) -> Result<Option<String>, Fault> {
+        Ok(self.text(column, max)?.map(|text| harmless(&text).into_owned()))
     }
 
     fn text(&self, column: Option<usize>, max: usize) -> Result<Option<String>, Fault> {

@@ -5,11 +5,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{CampaignRow, ClientRow, MemoryStore, State, call_to, is_waiting, matches};
+use super::{CampaignRow, ClientRow, MemoryStore, State, is_waiting, matches};
 use crate::analytics::Totals;
 use crate::call::{CancelReason, Retirement};
-use crate::campaign::{Campaign, RunState, Settings, Transition};
-use crate::client::{Client, ClientStatus, Note, Standing};
+use crate::campaign::{Campaign, Pause, RunState, Settings, Transition};
+use crate::engine::Tally;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::ImportReport;
 use crate::port::{
@@ -27,6 +27,7 @@ impl Campaigns for MemoryStore {
     ) -> Result<CampaignView, ActError> {
         let mut state = self.lock();
         state.enter(by)?;
+        state.check_audio(&new.settings)?;
         let row = CampaignRow {
             campaign: Campaign {
                 id: new.id,
@@ -37,9 +38,12 @@ impl Campaigns for MemoryStore {
                 created_by: by.actor.clone(),
                 started_at: None,
                 ended_at: None,
+                pause: None,
             },
             versions: BTreeMap::from([(1, new.settings.clone())]),
             next_dial_at: DateTime::UNIX_EPOCH,
+            turn: 0,
+            counted_from: DateTime::UNIX_EPOCH,
             clients: BTreeMap::new(),
             totals: Totals::default(),
             due: BTreeSet::new(),
@@ -64,6 +68,8 @@ impl Campaigns for MemoryStore {
         if row.campaign.settings_version != version {
             return Err(Refused::Stale { current: row.campaign.settings_version }.into());
         }
+        state.check_audio(&settings)?;
+        let row = state.campaigns.get_mut(&id).ok_or(Refused::NotFound)?;
         let old = row.campaign.settings.to_json();
         row.campaign.settings_version += 1;
         row.campaign.settings = settings.clone();
@@ -100,10 +106,12 @@ impl Campaigns for MemoryStore {
             .values()
             .filter(|row| states.is_empty() || states.contains(&row.campaign.state))
             .map(|row| (row.campaign.created_at, row.campaign.id))
-            .filter(|(at, id)| after.is_none_or(|after| (*at, id.uuid()) < (after.at, after.id)))
+            .filter(|(at, id)| {
+                after.as_ref().is_none_or(|after| Cursor::at(*at, id.uuid()) < *after)
+            })
             .collect();
         keys.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(page(keys, limit, |(at, id)| Cursor { at: *at, id: id.uuid() })
+        Ok(page(keys, limit, |(at, id)| Cursor::at(*at, id.uuid()))
             .map(|(_, id)| state.campaign_view(id)))
     }
 
@@ -119,6 +127,7 @@ impl Campaigns for MemoryStore {
             campaign: new.campaign,
             file_name: new.file_name,
             columns: new.columns,
+            duplicates: new.duplicates,
             status: ImportStatus::Running,
             report: ImportReport::default(),
         };
@@ -138,14 +147,14 @@ impl Campaigns for MemoryStore {
         let mut state = self.lock();
         state.enter(by)?;
         let running = state.imports.get(&import).filter(|it| it.status == ImportStatus::Running);
-        let campaign = running.ok_or(Refused::NotFound)?.campaign;
+        let import = running.ok_or(Refused::NotFound)?.clone();
+        let campaign = import.campaign;
         let run_state = state.campaign_row(campaign)?.campaign.state;
         if !run_state.takes_clients() {
             return Err(Refused::Campaign(run_state).into());
         }
         state.at(by.now);
-        let add = |new| state.add_client(by, campaign, import, new);
-        Ok(clients.iter().map(add).collect())
+        Ok(state.add_clients(by, &import, clients))
     }
 
     async fn report_import(
@@ -183,20 +192,16 @@ impl Campaigns for MemoryStore {
 
     async fn clients(&self, query: &ClientQuery) -> Result<Page<ClientView>, StoreError> {
         let state = self.lock();
-        let after = query.after.map(|cursor| cursor.at.timestamp_micros());
+        let place = |row: &&ClientRow| Cursor::number(row.place, row.client.id.uuid());
         let mut rows: Vec<&ClientRow> = state
             .clients
             .values()
             .filter(|row| row.client.campaign == query.campaign)
-            .filter(|row| after.is_none_or(|after| micros(row.place) > after))
+            .filter(|row| query.after.as_ref().is_none_or(|after| place(row) > *after))
             .filter(|row| wanted(query, row))
             .collect();
         rows.sort_unstable_by_key(|row| row.place);
-        let cursor = |row: &&ClientRow| Cursor {
-            at: DateTime::from_timestamp_micros(micros(row.place)).unwrap_or_default(),
-            id: row.client.id.uuid(),
-        };
-        Ok(page(rows, query.limit, cursor).map(|row| Some(state.client_view(row))))
+        Ok(page(rows, query.limit, place).map(|row| Some(state.client_view(row))))
     }
 
     async fn export_clients(
@@ -234,6 +239,11 @@ impl Campaigns for MemoryStore {
         to: Option<DateTime<Utc>>,
     ) -> Result<Vec<TallyRow>, StoreError> {
         let state = self.lock();
+        // A counter is a quarter of an hour: what is less is counted from the rows.
+        let whole = |at: Option<DateTime<Utc>>| at.is_none_or(|at| Tally::quarter_of(at) == at);
+        if !whole(from) || !whole(to) {
+            return Ok(state.recounted(campaign, from, to));
+        }
         let mut sums: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for ((id, quarter, outcome), (calls, talk_seconds)) in &state.tallies {
             let inside = from.is_none_or(|from| *quarter >= from)
@@ -254,13 +264,9 @@ impl Campaigns for MemoryStore {
     }
 }
 
-fn micros(place: u64) -> i64 {
-    i64::try_from(place).unwrap_or(i64::MAX)
-}
-
 fn wanted(query: &ClientQuery, row: &ClientRow) -> bool {
     let client = &row.client;
-    query.q.as_ref().is_none_or(|q| matches(q, &client.name, Some(client.phone)))
+    query.q.as_ref().is_none_or(|q| matches(q, &client.name, client.phone))
         && (query.statuses.is_empty() || query.statuses.contains(&client.standing.status))
         && (query.tags.is_empty() || query.tags.iter().any(|tag| client.tags.contains(tag)))
 }
@@ -291,7 +297,7 @@ impl State {
         Ok(view)
     }
 
-    fn change_state(
+    pub(super) fn change_state(
         &mut self,
         by: By<'_>,
         id: CampaignId,
@@ -307,6 +313,11 @@ impl State {
             row.campaign.started_at = Some(by.now);
         }
         row.campaign.state = new;
+        let pause = || Pause { at: by.now, by: by.actor.clone(), reason: None };
+        row.campaign.pause = (transition == Transition::Pause).then(pause);
+        if transition == Transition::Resume {
+            row.counted_from = by.now;
+        }
         match transition {
             Transition::Start => self.bring_forward(by, id),
             Transition::Stop => self.cancel_all(by, id),
@@ -321,8 +332,9 @@ impl State {
 
     /// What was due before the campaign started is due now.
     fn bring_forward(&mut self, by: By<'_>, id: CampaignId) {
+        let waiting = self.campaigns[&id].due.iter().map(|(_, _, call)| *call);
         let waiting: Vec<CallId> =
-            self.campaigns[&id].due.iter().map(|(_, _, call)| *call).collect();
+            waiting.filter(|call| !self.calls[call].call.is_test()).collect();
         for call in waiting {
             self.dequeue(call);
             self.change(call, |row| row.call.due_at = row.call.due_at.max(by.now));
@@ -348,6 +360,10 @@ impl State {
             // Whoever had nothing to come stays what it is.
             .filter(|(_, calls): &(ClientId, Vec<CallId>)| !calls.is_empty())
             .collect();
+        for test in self.waiting_tests(|call| call.campaign == Some(id)) {
+            let how = Retirement::Canceled(CancelReason::CampaignStopped);
+            self.retire(test, by.now, by.actor, how);
+        }
         for (client, calls) in clients {
             for call in calls {
                 let how = Retirement::Canceled(CancelReason::CampaignStopped);
@@ -355,49 +371,5 @@ impl State {
             }
             self.follow_up(client, by.now);
         }
-    }
-
-    fn add_client(
-        &mut self,
-        by: By<'_>,
-        campaign: CampaignId,
-        import: ImportId,
-        new: &NewClient,
-    ) -> Added {
-        if let Some(known) = self.by_number.get(&(new.phone, campaign)) {
-            return Added::Duplicate { of_line: Some(self.clients[known].client.line) };
-        }
-        let on_dnc = self.on_dnc(new.phone, campaign).is_some();
-        self.places += 1;
-        let note = new.note.clone().map(|text| Note { text, by: by.actor.clone(), at: by.now });
-        let client = Client {
-            id: new.id,
-            campaign,
-            import,
-            line: new.line,
-            phone: new.phone,
-            name: new.name.clone(),
-            external_id: new.external_id.clone(),
-            email: new.email.clone(),
-            zones: new.zones.clone(),
-            fields: new.fields.clone(),
-            tags: new.tags.clone(),
-            notes: note.into_iter().collect(),
-            active: true,
-            consent: new.consent.clone(),
-            person_key: new.person_key.clone(),
-            debt_key: new.debt_key.clone(),
-            standing: Standing::default(),
-        };
-        let call = call_to(&client, new.call, 1, new.due_at);
-        self.by_number.insert((new.phone, campaign), new.id);
-        let row = ClientRow { client, place: self.places, calls: BTreeSet::new() };
-        self.clients.insert(new.id, row);
-        self.move_client(campaign, None, ClientStatus::Pending);
-        if !on_dnc {
-            self.schedule(call);
-        }
-        self.follow_up(new.id, by.now);
-        Added::Accepted { on_dnc }
     }
 }

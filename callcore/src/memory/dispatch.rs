@@ -1,23 +1,27 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CallRow, MemoryStore, State, due_key};
+use super::{CallRow, CampaignRow, MemoryStore, State, due_key};
 use crate::actor::Actor;
 use crate::call::{
-    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Progress, Report, Retirement,
+    Call, CallRef, CallStatus, CancelReason, Direction, InboundRing, Intent, Outcome, Progress,
+    Report, Retirement,
 };
 use crate::campaign::RunState;
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{
-    AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit, dials_allowed,
-    next_dial_at,
+    AccountFacts, AdmitFacts, BeginRefusal, Facts, Permit, SLOT_HOLD, Settlement, Verdict, admit,
+    dials_allowed, next_dial_at,
 };
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    By, ClaimRequest, Dispatch, NoticeKind, OpenCall, Recorded, Refusals, StoreError, TakeBack,
+    By, ClaimRequest, Dispatch, NoticeDay, NoticeKind, OpenCall, Recorded, Refusals, StoreError,
+    TakeBack,
 };
-use crate::script::Script;
+use crate::zones::number_zones;
 
 /// How long after its intent a call without any news is first looked up, on the wall clock.
 const FIRST_LOOK: TimeDelta = TimeDelta::seconds(30);
@@ -32,7 +36,8 @@ impl Dispatch for MemoryStore {
 
     async fn claim_due(&self, request: ClaimRequest) -> Result<Vec<Facts>, StoreError> {
         let mut state = self.lock();
-        let ids = state.due(request);
+        let account = Arc::new(state.account_facts(request.now));
+        let ids = state.due(request, &account);
         let mut facts = Vec::new();
         for id in ids {
             state.claims += 1;
@@ -45,8 +50,11 @@ impl Dispatch for MemoryStore {
             if let Some(campaign) = row.call.campaign.and_then(|id| state.campaigns.get_mut(&id)) {
                 campaign.due.remove(&key);
                 campaign.leased.insert(id);
+                let (planned, ..) = key;
+                campaign.turn = if planned { epoch } else { campaign.turn };
             }
-            facts.extend(state.calls.get(&id).and_then(|row| state.facts_of(row)));
+            let row = state.calls.get(&id);
+            facts.extend(row.and_then(|row| state.facts_of(row, &account, request.now)));
         }
         Ok(facts)
     }
@@ -88,6 +96,7 @@ impl Dispatch for MemoryStore {
 
     async fn next_due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
         let state = self.lock();
+        let Some(open) = state.account_facts(now).opens_at(now) else { return Ok(None) };
         let next = state.campaigns.values().filter_map(|row| {
             let settings = &row.campaign.settings;
             if state.slots_held(row.campaign.id, now) >= settings.pacing.max_concurrent {
@@ -98,11 +107,15 @@ impl Dispatch for MemoryStore {
                 rank.map(|(_, due_at, _)| *due_at).next()
             };
             let planned = first(false).map(|due_at| due_at.max(row.next_dial_at));
-            match row.campaign.state {
+            let next = match row.campaign.state {
                 RunState::Running => planned.into_iter().chain(first(true)).min(),
-                RunState::Paused | RunState::Finished => first(true),
-                RunState::Draft | RunState::Stopped => None,
-            }
+                // A draft has test calls only.
+                RunState::Paused | RunState::Finished | RunState::Draft => first(true),
+                RunState::Stopped => None,
+            };
+            let day = state.campaign_day(row.campaign.id, now);
+            let from = if settings.budget.allows(&day, now) { open } else { open.max(day.ends) };
+            next.map(|due_at| due_at.max(from))
         });
         Ok(next.min())
     }
@@ -166,7 +179,7 @@ impl State {
     }
 
     /// The calls a claim gets, in order; leases that ran out come back into the queue first.
-    fn due(&mut self, request: ClaimRequest) -> Vec<CallId> {
+    fn due(&mut self, request: ClaimRequest, account: &AccountFacts) -> Vec<CallId> {
         let lost: Vec<CallId> = self
             .campaigns
             .values()
@@ -177,34 +190,61 @@ impl State {
         for id in lost {
             self.enqueue(id);
         }
+        self.tell_if_spent(request.now, account);
+        let leased: usize = self.campaigns.values().map(|row| row.leased.len()).sum();
+        let free = account.dials_free(request.now, u32::try_from(leased).unwrap_or(u32::MAX));
+        let limit = free.min(request.limit) as usize;
         let mut found = Vec::new();
         for row in self.campaigns.values() {
-            let pacing = row.campaign.settings.pacing;
+            let settings = &row.campaign.settings;
+            let pacing = settings.pacing;
             let held = self.slots_held(row.campaign.id, request.now) as usize + row.leased.len();
             let slots = (pacing.max_concurrent as usize).saturating_sub(held);
-            let mut slots = slots.min(request.limit as usize);
+            let mut slots = slots.min(limit);
+            if let Some(most) = settings.budget.calls_per_day {
+                let begun = self.campaign_day(row.campaign.id, request.now).dials.begun;
+                let left = u64::from(most).saturating_sub(begun + row.leased.len() as u64);
+                slots = slots.min(usize::try_from(left).unwrap_or(usize::MAX));
+            }
             let mut pace =
                 dials_allowed(row.next_dial_at, request.now, pacing.calls_per_second) as usize;
             let planned = row.campaign.state == RunState::Running;
-            let asked =
-                planned || matches!(row.campaign.state, RunState::Paused | RunState::Finished);
-            let rank = -i64::from(row.campaign.settings.priority);
+            let asked = row.campaign.state != RunState::Stopped;
+            let rank = -i64::from(settings.priority);
+            let mut round = 0_u32;
             for (plan, due_at, id) in &row.due {
                 let wanted = if *plan { planned && pace > 0 } else { asked };
                 if slots == 0 {
                     break;
                 }
                 if wanted && *due_at <= request.now {
-                    found.push((rank, *plan, *due_at, *id));
+                    // Wishes take no turns.
+                    let turn = if *plan { (round, row.turn) } else { (0, 0) };
+                    found.push((*plan, rank, turn, *due_at, *id));
                     slots -= 1;
                     pace -= usize::from(*plan);
+                    round += u32::from(*plan);
                 } else if *plan {
                     break;
                 }
             }
         }
         found.sort_unstable();
-        found.into_iter().map(|(.., id)| id).take(request.limit as usize).collect()
+        found.into_iter().map(|(.., id)| id).take(limit).collect()
+    }
+
+    /// Says once a day that calls wait because the account's money is used up.
+    fn tell_if_spent(&mut self, now: DateTime<Utc>, account: &AccountFacts) {
+        let due = |row: &CampaignRow| {
+            let first = |person| row.due.iter().find(|(plan, ..)| *plan != person);
+            let waits = [first(true), first(false)].into_iter().flatten();
+            row.campaign.state == RunState::Running
+                && waits.into_iter().any(|(_, at, _)| *at <= now)
+        };
+        if account.is_spent(now) && self.campaigns.values().any(due) {
+            let date = self.account_zone().date(now);
+            self.notify(now, NoticeKind::SpendReached(NoticeDay(date)));
+        }
     }
 
     fn begin(
@@ -216,22 +256,29 @@ impl State {
         let lost = BeginRefusal::LeaseLost;
         let row = self.calls.get(&permit.call()).ok_or(lost)?;
         let campaign = self.campaigns.get(&permit.campaign()).ok_or(lost)?;
-        let client = self.clients.get(&permit.client()).ok_or(lost)?;
+        let client = match permit.client() {
+            Some(client) => Some(&self.clients.get(&client).ok_or(lost)?.client),
+            None => None,
+        };
         let facts = AdmitFacts {
             lease_held: row.call.claimed && row.epoch == permit.lease().epoch,
             run_state: campaign.campaign.state,
             settings_version: campaign.campaign.settings_version,
-            active: client.client.active,
+            active: client.is_none_or(|client| client.active),
             on_dnc: self.on_dnc(permit.phone(), permit.campaign()).is_some(),
             number_live: self.number_live(permit.phone()),
             number_dials: self.number_dials(permit.phone()),
             in_flight: self.slots_held(permit.campaign(), now),
             next_dial_at: campaign.next_dial_at,
+            number_ends: self.number_ends(permit.phone(), permit.settings()),
+            campaign_day: self.campaign_day(permit.campaign(), now),
+            account: self.account_facts(now),
         };
         admit(permit, &facts, now)?;
 
+        let zones = client.map_or_else(|| number_zones(permit.phone()), |it| it.zones.clone());
+        let zone = permit.settings().zones_of(&zones);
         self.dequeue(permit.call());
-        let zone = permit.settings().zones_of(&self.clients[&permit.client()].client.zones);
         self.change(permit.call(), |row| {
             row.call.begun_at = Some(now);
             row.call.settings_version = permit.settings_version();
@@ -240,12 +287,17 @@ impl State {
             row.looks = 0;
             row.look_at = wall + FIRST_LOOK;
         });
-        self.dials.entry(permit.phone()).or_default().insert((now, permit.call()));
+        if permit.intent() != Intent::Test {
+            self.dials.entry(permit.phone()).or_default().insert((now, permit.call()));
+        }
         if let Some(row) = self.campaigns.get_mut(&permit.campaign()) {
             let pace = permit.settings().pacing.calls_per_second;
             row.next_dial_at = next_dial_at(row.next_dial_at, now, pace);
         }
-        self.follow_up(permit.client(), now);
+        self.count_dial(now);
+        if let Some(client) = permit.client() {
+            self.follow_up(client, now);
+        }
         Ok(())
     }
 
@@ -271,10 +323,13 @@ impl State {
             .and_then(|id| self.campaigns.get(&id))
             .is_some_and(|row| row.campaign.state == RunState::Stopped);
         let on_dnc = phone.zip(campaign).and_then(|(phone, id)| self.on_dnc(phone, id)).is_some();
-        let reason = match (stopped, on_dnc) {
-            (true, _) => Some(CancelReason::CampaignStopped),
-            (false, true) => Some(CancelReason::OnDnc),
-            (false, false) => None,
+        let row = client.and_then(|id| self.clients.get(&id));
+        let reason = match row.is_some_and(|row| row.client.erased.is_some()) {
+            true => Some(CancelReason::Erased),
+            false if stopped => Some(CancelReason::CampaignStopped),
+            false if on_dnc => Some(CancelReason::OnDnc),
+            false if row.is_some_and(|row| !row.client.active) => Some(CancelReason::Inactive),
+            false => None,
         };
         if let Some(reason) = reason {
             self.retire(back.call, by.now, &Actor::System, Retirement::Canceled(reason));
@@ -306,19 +361,23 @@ impl State {
         }
     }
 
-    fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
+    pub(super) fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
         let id = match &report.call {
             CallRef::Ours(id) => *id,
             CallRef::Inbound(ring) => self.inbound_call(now, ring, report.event.at),
         };
-        let Some(row) = self.calls.get_mut(&id) else { return Recorded::NoSuchCall };
+        let Some(row) = self.calls.get(&id) else { return Recorded::NoSuchCall };
         if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
             return Recorded::NoSuchCall;
         }
-        if !row.events.insert(report.event.clone()) {
+        let was_ended = row.call.ended_at().is_some();
+        let news = self.news(id, &report.event);
+        if news.is_empty() {
             return Recorded::Known { call: id };
         }
-        let was_ended = row.call.ended_at().is_some();
+        if let Some(row) = self.calls.get_mut(&id) {
+            row.events.extend(news);
+        }
         self.add_up(id, now);
         let ended = self.calls[&id].call.ended_at().is_some();
         Recorded::New { call: id, ended: ended && !was_ended }
@@ -326,19 +385,17 @@ impl State {
 
     /// Makes a call's row what its events say, with everything that follows.
     fn add_up(&mut self, id: CallId, now: DateTime<Utc>) {
+        let script = self.script_of(id);
         let row = &self.calls[&id];
-        let settings = row
-            .call
-            .campaign
-            .and_then(|campaign| self.campaigns.get(&campaign))
-            .and_then(|campaign| campaign.versions.get(&row.call.settings_version));
-        let quiet = Script::default();
-        let script = settings.map_or(&quiet, |settings| &settings.script);
-        let progress = Progress::of(&row.events, script);
+        let progress = Progress::of(&row.events, &script);
         let first = row.events.first().map(|event| event.at);
-        let (client, phone) = (row.call.client, row.call.phone);
+        let was_unknown = row.call.end_reason() == Some("unknown");
+        let dialled = self.erased_calls.get(&id).and_then(|erased| erased.dialled);
+        let phone = row.call.phone.or(dialled.map(|(phone, _)| phone));
+        let client = row.call.client;
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
+        let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
         self.change(id, |row| {
@@ -346,6 +403,7 @@ impl State {
                 row.call.due_at = first.unwrap_or(row.call.due_at);
             }
             row.call.progress = progress;
+            row.call.follow_up_review(was_unknown);
         });
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.client.tags.extend(tags);
@@ -358,6 +416,12 @@ impl State {
         }
         if let Some(client) = client {
             self.follow_up(client, now);
+        }
+        let call = &self.calls[&id].call;
+        let failed =
+            call.begun_at.is_some() && !call.is_test() && call.outcome() == Some(Outcome::Failed);
+        if let Some(campaign) = call.campaign.filter(|_| failed && !failed_before) {
+            self.check_breaker(campaign, now);
         }
     }
 
@@ -390,7 +454,8 @@ impl State {
         if let Some(client) = client {
             self.follow_up(client, now);
         }
-        self.cancel_number(phone, DncScope::Global, now, &Actor::Client);
+        let why = CancelReason::OnDnc;
+        self.cancel_number(phone, DncScope::Global, now, &Actor::Client, why);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.
@@ -404,15 +469,20 @@ impl State {
             return *id;
         }
         let last_dial = ring.from.and_then(|from| self.dials.get(&from)?.last().copied());
-        let dialled = last_dial.and_then(|(_, id)| self.calls[&id].call.client);
+        let dialled = last_dial.and_then(|(_, id)| self.calls.get(&id)?.call.client);
+        // Nobody may learn from a new call which of the erased had this number.
+        let dialled = dialled.filter(|id| self.clients[id].client.erased.is_none());
         let client = dialled.or_else(|| {
             let from = ring.from?;
-            let rows = self.clients.values().filter(|row| row.client.phone == from);
+            let rows = self.clients.values().filter(|row| row.client.phone == Some(from));
             rows.max_by_key(|row| row.place).map(|row| row.client.id)
         });
         let campaign = client.map(|client| self.clients[&client].client.campaign);
         let id = ring.new_id;
-        let call = Call { campaign, client, ..Call::inbound(id, ring.from, at) };
+        let version = campaign.and_then(|id| self.campaigns.get(&id));
+        let settings_version = version.map_or(0, |row| row.campaign.settings_version);
+        let new = Call::inbound(id, ring.from, at);
+        let call = Call { campaign, client, settings_version, ..new };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
         self.live.insert(id);
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {

@@ -1,13 +1,15 @@
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::MemoryStore;
 use super::campaigns::page;
-use crate::dnc::{DncEntry, DncScope};
-use crate::id::CallId;
+use super::{MemoryStore, State};
+use crate::call::CancelReason;
+use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
+use crate::id::{CallId, ImportId};
 use crate::phone::PhoneNumber;
 use crate::port::{
-    ActError, By, Cursor, Dnc, DncAdded, DncQuery, Effect, Page, Refused, StoreError,
+    ActError, BeginDncImport, By, Cursor, Dnc, DncAdded, DncBatch, DncImport, DncQuery, Effect,
+    ImportStatus, Page, Refused, StoreError,
 };
 
 #[async_trait]
@@ -24,15 +26,120 @@ impl Dnc for MemoryStore {
             state.write_audit(by, "dnc.add", entry.phone, None, Some(new));
             state.dnc.insert(key, entry.clone());
         }
-        let canceled = state.cancel_number(entry.phone, entry.scope, by.now, by.actor);
-        let live = state.live_numbers.get(&entry.phone).cloned().unwrap_or_default();
-        let covered = |id: &CallId| {
-            state.calls[id].call.campaign.is_some_and(|campaign| entry.scope.covers(campaign))
-        };
-        let in_flight = live.into_iter().filter(covered).collect();
+        let (canceled, in_flight) = state.stop_calls(by, entry.phone, entry.scope);
         let added = DncAdded { entry: state.dnc[&key].clone(), canceled, in_flight };
         state.leave(by, &Effect::DncAdded(added.clone()));
         Ok(added)
+    }
+
+    async fn begin_dnc_import(
+        &self,
+        by: By<'_>,
+        new: BeginDncImport,
+    ) -> Result<DncImport, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        if let DncScope::Campaign(id) = new.scope {
+            state.campaign_row(id)?;
+        }
+        let import = DncImport {
+            id: new.id,
+            scope: new.scope,
+            file_name: new.file_name,
+            added_by: by.actor.clone(),
+            status: ImportStatus::Running,
+            report: DncReport::default(),
+        };
+        state.dnc_imports.insert(new.id, import.clone());
+        state.leave(by, &Effect::DncImport(Box::new(import.clone())));
+        Ok(import)
+    }
+
+    async fn add_dnc_batch(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        numbers: &[(PhoneNumber, String)],
+    ) -> Result<DncBatch, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let running = state.dnc_imports.get(&import);
+        let running = running.filter(|import| import.status == ImportStatus::Running);
+        let DncImport { scope, added_by, .. } = running.ok_or(Refused::NotFound)?.clone();
+        state.at(by.now);
+        let mut batch = DncBatch::default();
+        for (phone, reason) in numbers {
+            let is_new = !state.dnc.contains_key(&(*phone, scope));
+            batch.added.push(is_new);
+            let entry = || DncEntry {
+                phone: *phone,
+                scope,
+                reason: reason.clone(),
+                source: DncSource::Import,
+                added_by: added_by.clone(),
+                created_at: by.now,
+            };
+            state.dnc.entry((*phone, scope)).or_insert_with(entry);
+            let (canceled, in_flight) = state.stop_calls(by, *phone, scope);
+            batch.canceled.extend(canceled);
+            batch.in_flight.extend(in_flight);
+        }
+        batch.canceled.sort_unstable();
+        batch.in_flight.sort_unstable();
+        batch.in_flight.dedup();
+        Ok(batch)
+    }
+
+    async fn report_dnc_import(
+        &self,
+        by: By<'_>,
+        import: ImportId,
+        status: ImportStatus,
+        report: &DncReport,
+    ) -> Result<DncImport, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let row = state.dnc_imports.get_mut(&import).ok_or(Refused::NotFound)?;
+        let was = std::mem::replace(&mut row.status, status);
+        row.report = report.clone();
+        let import = row.clone();
+        if was == ImportStatus::Running && status != was {
+            state.write_audit(by, "dnc.import", import.id, None, Some(import.audited()));
+        }
+        state.leave(by, &Effect::DncImport(Box::new(import.clone())));
+        Ok(import)
+    }
+
+    async fn dnc_import(&self, id: ImportId) -> Result<Option<DncImport>, StoreError> {
+        Ok(self.lock().dnc_imports.get(&id).cloned())
+    }
+
+    async fn fail_running_dnc_imports(&self, by: By<'_>) -> Result<u64, StoreError> {
+        let mut state = self.lock();
+        state.at(by.now);
+        let running =
+            state.dnc_imports.values_mut().filter(|it| it.status == ImportStatus::Running);
+        let failed: Vec<DncImport> = running
+            .map(|import| {
+                import.status = ImportStatus::Failed;
+                import.clone()
+            })
+            .collect();
+        for import in &failed {
+            // Whoever began it did what it did.
+            let by = By::new(&import.added_by, by.now);
+            state.write_audit(by, "dnc.import", import.id, None, Some(import.audited()));
+        }
+        Ok(failed.len() as u64)
+    }
+
+    async fn listed(
+        &self,
+        scope: DncScope,
+        numbers: &[PhoneNumber],
+    ) -> Result<Vec<bool>, StoreError> {
+        let state = self.lock();
+        Ok(numbers.iter().map(|phone| state.dnc.contains_key(&(*phone, scope))).collect())
     }
 
     async fn remove_dnc(
@@ -53,7 +160,7 @@ impl Dnc for MemoryStore {
 
     async fn dnc(&self, query: &DncQuery) -> Result<Page<DncEntry>, StoreError> {
         let state = self.lock();
-        let key = |entry: &DncEntry| Cursor { at: entry.created_at, id: entry_id(entry) };
+        let key = |entry: &DncEntry| Cursor::at(entry.created_at, entry_id(entry));
         let digits: Option<String> =
             query.q.as_ref().map(|q| q.chars().filter(char::is_ascii_digit).collect());
         let mut rows: Vec<&DncEntry> = state
@@ -71,17 +178,28 @@ impl Dnc for MemoryStore {
                             number.contains(digits)
                         }
                     })
-                    && query.after.is_none_or(|after| {
-                        let cursor = key(entry);
-                        (cursor.at, cursor.id) < (after.at, after.id)
-                    })
+                    && query.after.as_ref().is_none_or(|after| key(entry) < *after)
             })
             .collect();
-        rows.sort_unstable_by_key(|entry| {
-            let cursor = key(entry);
-            std::cmp::Reverse((cursor.at, cursor.id))
-        });
+        rows.sort_unstable_by_key(|entry| std::cmp::Reverse(key(entry)));
         Ok(page(rows, query.limit, |entry| key(entry)).map(|entry| Some(entry.clone())))
+    }
+}
+
+impl State {
+    /// Cancels what is scheduled for a number in a scope; that, and which calls are live.
+    fn stop_calls(
+        &mut self,
+        by: By<'_>,
+        phone: PhoneNumber,
+        scope: DncScope,
+    ) -> (Vec<CallId>, Vec<CallId>) {
+        let canceled = self.cancel_number(phone, scope, by.now, by.actor, CancelReason::OnDnc);
+        let live = self.live_numbers.get(&phone).cloned().unwrap_or_default();
+        let covered = |id: &CallId| {
+            self.calls[id].call.campaign.is_some_and(|campaign| scope.covers(campaign))
+        };
+        (canceled, live.into_iter().filter(covered).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::call::CallStatus;
 use crate::campaign::{InvalidTransition, RunState};
-use crate::id::CallId;
+use crate::id::{AudioId, CallId, CampaignId};
 
 /// A store could not do its work.
 #[derive(Debug)]
@@ -105,6 +105,26 @@ pub enum Refused {
     /// A DNC entry covers the number.
     #[error("the number is on a do-not-call list")]
     OnDnc,
+    /// The settings play an audio that is not there.
+    #[error("the settings play an audio that is not there")]
+    UnknownAudio(AudioId),
+    /// A campaign that is not over plays the audio.
+    #[error("a campaign plays the audio")]
+    AudioInUse(CampaignId),
+    /// The import is still running.
+    #[error("the import is still running")]
+    ImportRunning,
+    /// Clients of the import were called.
+    #[error("{called} of its clients were called already")]
+    Called {
+        /// How many.
+        called: u64,
+        /// How many were not.
+        uncalled: u64,
+    },
+    /// The person was erased: there is nobody to call, and nothing to be written down.
+    #[error("the person was erased")]
+    Erased,
     /// There is nobody to call.
     #[error("the campaign has no clients")]
     NoClients,
@@ -117,6 +137,27 @@ pub enum Refused {
     /// The instant is further ahead than hours are looked for.
     #[error("more than {} days ahead", crate::rules::hours::HORIZON.num_days())]
     TooFar,
+    /// Somebody or something else has the name.
+    #[error("the name is taken")]
+    NameTaken,
+    /// No enabled admin would be left.
+    #[error("the last enabled admin can't be disabled or demoted")]
+    LastAdmin,
+    /// The user may not sign in.
+    #[error("the user is disabled")]
+    UserDisabled,
+    /// The client is switched off.
+    #[error("the client is switched off")]
+    Inactive,
+    /// Consent is required and there is none.
+    #[error("consent is required, and none is recorded")]
+    NoConsent,
+    /// A stranger's call has no client.
+    #[error("the call has no client")]
+    NoClient,
+    /// The client would have more tags than it may.
+    #[error("a client has at most {} tags", crate::client::MAX_TAGS)]
+    TooManyTags,
     /// A request under the same idempotency key is being carried out.
     #[error("a request with this idempotency key is in progress")]
     InProgress,

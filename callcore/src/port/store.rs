@@ -1,36 +1,87 @@
 //! Where everything is kept.
 //!
-//! [`Store`] is five traits, one for each side it is seen from; an implementation provides all.
+//! [`Store`] is many traits, one for each side it is seen from; an implementation provides all.
 
 mod access;
+mod account;
 mod calls;
 mod campaigns;
+mod clients;
+mod cursor;
 mod dispatch;
 mod dnc;
+mod imports;
+mod media;
+mod numbers;
+mod outbox;
+mod people;
+mod privacy;
 
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use uuid::Uuid;
-
-pub use access::{Access, AuditEntry, AuditRow, Notice, NoticeKind, Session, User};
-pub use calls::{CallQuery, CallView, Calls, HistoryOrder, NewCall, SkipThen};
+pub use access::{Access, AuditEntry, AuditQuery, AuditRow, Gauges, Notice, NoticeDay, NoticeKind};
+pub use account::{Account, AccountView, StoppedAll};
+pub use calls::{
+    Acted, CallAct, CallOrder, CallQuery, CallSort, CallView, Calls, NewCall, NewTestCall,
+    SkipThen, name_order,
+};
 pub use campaigns::{
     Added, BeginImport, CampaignProgress, CampaignView, Campaigns, ClientQuery, ClientView,
     ExportRow, Import, ImportStatus, NewCampaign, NewClient, TallyRow,
 };
+use chrono::{DateTime, Utc};
+pub use clients::{ClientChange, ClientDetail, Clients};
+pub use cursor::{Cursor, SortKey};
 pub use dispatch::{ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, TakeBack};
-pub use dnc::{Dnc, DncAdded, DncQuery};
+pub use dnc::{BeginDncImport, Dnc, DncAdded, DncBatch, DncImport, DncQuery};
+pub use imports::{Imports, KnownClients, Undone};
+pub use media::{Media, NewAudio};
+pub use numbers::{Attention, Numbers, Rejects, Tagged, Waiting};
+pub use outbox::{
+    Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
+    NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
+};
+pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
+pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;
+use crate::audio::Audio;
 
 /// Everything callcore keeps.
 ///
 /// One store is one tenant with one carrier account: there is no tenant to forget in a query.
-pub trait Store: Dispatch + Campaigns + Calls + Dnc + Access {}
+pub trait Store:
+    Dispatch
+    + Campaigns
+    + Imports
+    + Clients
+    + Calls
+    + Dnc
+    + Privacy
+    + Access
+    + Account
+    + Media
+    + Numbers
+    + Outbox
+{
+}
 
-impl<T: Dispatch + Campaigns + Calls + Dnc + Access> Store for T {}
+impl<T> Store for T where
+    T: Dispatch
+        + Campaigns
+        + Imports
+        + Clients
+        + Calls
+        + Dnc
+        + Privacy
+        + Access
+        + Account
+        + Media
+        + Numbers
+        + Outbox
+{
+}
 
 /// Who changes something, when, and under which idempotency key.
 ///
@@ -87,12 +138,44 @@ pub enum Effect {
     Campaign(Box<CampaignView>),
     /// A call was created or changed.
     Call(Box<CallView>),
+    /// A voice agent's result was recorded with its call.
+    Result(Box<CallView>),
+    /// An audio was uploaded.
+    Audio(Box<Audio>),
+    /// An audio was removed.
+    AudioRemoved,
+    /// The account was changed, stopped or resumed.
+    Account(Box<AccountView>),
+    /// Many calls were to be changed.
+    Calls(Vec<Acted>),
+    /// A client was changed.
+    Client(Box<ClientDetail>),
+    /// All dialling was stopped.
+    Stopped(Box<StoppedAll>),
+    /// These campaigns were paused.
+    Paused(Vec<CampaignView>),
     /// An import began.
     Import(Box<Import>),
+    /// An import was taken back.
+    Undone(Box<Undone>),
+    /// A campaign was deleted.
+    CampaignDeleted,
     /// A DNC entry was added.
     DncAdded(DncAdded),
     /// DNC entries were removed.
     DncRemoved,
+    /// A list of numbers not to call began to come in.
+    DncImport(Box<DncImport>),
+    /// A person was erased.
+    Erased(Erased),
+    /// A mail was queued.
+    Mail(Box<QueuedMail>),
+    /// A user was invited or changed.
+    User(Box<UserView>),
+    /// A token was made.
+    Token(Box<Token>),
+    /// Something was read, and the audit log says so.
+    Read,
 }
 
 /// An answer as it was given.
@@ -111,36 +194,4 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next part begins; none at the end.
     pub next: Option<Cursor>,
-}
-
-/// A place in a list: after the row with this key. Rows that arrive meanwhile are neither repeated
-/// nor lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor {
-    /// The row's instant, or its number in microseconds since 1970 where a list counts instead.
-    pub at: DateTime<Utc>,
-    /// The row's id.
-    pub id: Uuid,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}.{}", self.at.timestamp_micros(), self.id.simple())
-    }
-}
-
-impl std::str::FromStr for Cursor {
-    type Err = crate::id::IdError;
-
-    fn from_str(text: &str) -> Result<Self, crate::id::IdError> {
-        let parse = || {
-            let (at, id) = text.split_once('.')?;
-            let micros = i64::from_str_radix(at, 16).ok()?;
-            Some(Self {
-                at: DateTime::from_timestamp_micros(micros)?,
-                id: Uuid::try_parse(id).ok()?,
-            })
-        };
-        parse().ok_or(crate::id::IdError)
-    }
 }

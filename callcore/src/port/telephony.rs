@@ -19,6 +19,7 @@ use crate::id::CallId;
 ///   out of order.
 /// - **T4** `find_call` proves a match by our call id, never by number and time alone.
 /// - **T5** `check` and `find_call` never dial.
+/// - **T6** When `delete_recording` has returned, the carrier no longer has the recording.
 #[async_trait]
 pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     /// The kind of carrier, in one word: a database belongs to the kind it was first used with.
@@ -65,6 +66,14 @@ pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     ///
     /// The carrier could not be asked.
     async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError>;
+
+    /// Deletes a recording for good. One the carrier does not have is no error: it may be asked
+    /// twice.
+    ///
+    /// # Errors
+    ///
+    /// The carrier could not be asked, or did not confirm.
+    async fn delete_recording(&self, reference: &str) -> Result<(), TelephonyError>;
 }
 
 /// What came of asking a carrier to dial.

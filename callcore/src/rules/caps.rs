@@ -17,6 +17,9 @@ pub const MAX_CAPS: usize = 16;
 
 const MAX_WINDOW_SECONDS: u32 = 90 * 86_400;
 
+/// As far as any cap looks back.
+pub const LONGEST_WINDOW: TimeDelta = TimeDelta::seconds(MAX_WINDOW_SECONDS as i64);
+
 /// At most so many attempts on one number in a rolling window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cap {

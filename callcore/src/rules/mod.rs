@@ -1,7 +1,8 @@
 //! The rules: who may be called when, as pure functions. Data in, verdict out.
 //!
 //! [`hours`] says at which instants a client may be called, [`retry`] when to call again after a
-//! dial ended, [`caps`] how many attempts a stretch of time may hold. Every rule only tightens
+//! dial ended, [`caps`] how many attempts a stretch of time may hold, [`cool_downs`] how long a
+//! number is left alone, [`breaker`] when a campaign pauses itself. Every rule only tightens
 //! what the others allow. `now` is always an argument.
 //!
 //! What people send is read as a *document* (the JSON shape, any value that fits its types) and
@@ -10,7 +11,9 @@
 
 mod duration;
 
+pub mod breaker;
 pub mod caps;
+pub mod cool_downs;
 pub mod hours;
 pub mod retry;
 

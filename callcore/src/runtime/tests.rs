@@ -11,6 +11,7 @@ use crate::call::{CallRef, CallStatus, EventKind, Report};
 use crate::campaign::{RunState, Settings, Transition};
 use crate::engine::{Facts, Permit, Settlement, Ticket};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::memory::MemoryStore;
 use crate::phone::PhoneNumber;
 use crate::port::{
@@ -54,8 +55,13 @@ async fn campaign(store: &MemoryStore, clients: u64) -> CampaignId {
     let new = NewCampaign { id, settings: Arc::new(settings.unwrap()) };
     store.create_campaign(by, new).await.unwrap();
     let import = ImportId::new(start(), &entropy);
-    let new =
-        BeginImport { id: import, campaign: id, file_name: "a.csv".to_owned(), columns: vec![] };
+    let new = BeginImport {
+        id: import,
+        campaign: id,
+        file_name: "a.csv".to_owned(),
+        columns: vec![],
+        duplicates: DuplicatePolicy::default(),
+    };
     store.begin_import(by, new).await.unwrap();
     let clients: Vec<NewClient> = (0..clients)
         .map(|index| NewClient {
@@ -72,6 +78,7 @@ async fn campaign(store: &MemoryStore, clients: u64) -> CampaignId {
             tags: std::collections::BTreeSet::new(),
             note: None,
             consent: None,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         })
@@ -450,5 +457,9 @@ impl Telephony for DeafCarrier {
 
     async fn recording(&self, _: &str) -> Result<Option<crate::port::Audio>, TelephonyError> {
         Ok(None)
+    }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        self.check().await
     }
 }

@@ -1,81 +1,24 @@
 //! The carrier itself: dials in, events out, on the campaign clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::dial::{AgentPost, SimDial};
 use super::dice::{Dice, WEEK};
 use super::model::{Mischief, SimModel};
 use super::plan::Plan;
 use crate::call::{CallEvent, CallRef, Ending, EventKind, InboundRing, Report};
-use crate::campaign::VoicemailPolicy;
-use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
 use crate::id::CallId;
 use crate::phone::PhoneNumber;
 use crate::port::{Audio, Found};
-use crate::script::{Key, KeyAction};
 
 /// How long the carrier answers for a call: longer than anybody asks about an unknown one.
 const MEMORY: TimeDelta = TimeDelta::days(3);
 
 /// The chances of deliveries are rolled apart from those of the call itself.
 const DELIVERIES: u64 = 1;
-
-/// What the carrier is asked to dial, and what it plays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SimDial {
-    /// The call; every event hands it back.
-    pub call: CallId,
-    /// The number.
-    pub to: PhoneNumber,
-    /// Which number of dial it is for the client, from 1.
-    pub attempt: u32,
-    /// What is said to a person, in order.
-    pub lines: Vec<String>,
-    /// What keys do.
-    pub keys: BTreeMap<Key, KeyAction>,
-    /// What is said to a machine; none hangs up.
-    pub voicemail_message: Option<String>,
-    /// How long it may ring.
-    pub ring_limit_seconds: u32,
-    /// How long it may last once answered.
-    pub talk_limit_seconds: u32,
-}
-
-impl SimDial {
-    /// A first dial that says nothing, within callcore's limits.
-    #[must_use]
-    pub fn new(call: CallId, to: PhoneNumber) -> Self {
-        Self {
-            call,
-            to,
-            attempt: 1,
-            lines: Vec::new(),
-            keys: BTreeMap::new(),
-            voicemail_message: None,
-            ring_limit_seconds: limit(RING_LIMIT.num_seconds()),
-            talk_limit_seconds: limit(TALK_LIMIT.num_seconds()),
-        }
-    }
-
-    /// What a ticket asks for.
-    #[must_use]
-    pub fn of(ticket: &Ticket) -> Self {
-        let settings = ticket.settings();
-        let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
-        Self {
-            call: ticket.call(),
-            to: ticket.to(),
-            attempt: ticket.attempt(),
-            lines: ticket.spoken(),
-            keys: settings.script.keys.clone(),
-            voicemail_message: ticket.voicemail_message().filter(|_| leaves_message),
-            ring_limit_seconds: limit(ticket.ring_limit_seconds()),
-            talk_limit_seconds: limit(ticket.talk_limit_seconds()),
-        }
-    }
-}
 
 /// A dial the carrier accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +44,10 @@ pub struct SimCarrier {
     pending: BTreeMap<CallId, usize>,
     delivered: u64,
     log: Vec<Dial>,
+    /// Results of voice agents whose time has come.
+    posts: Vec<AgentPost>,
+    /// Recordings that are no more.
+    deleted: BTreeSet<String>,
 }
 
 /// One ringing of one call id: a correct dispatcher causes one at most.
@@ -123,7 +70,23 @@ struct RingIn {
 #[derive(Debug)]
 struct Delivery {
     dialled: CallId,
-    report: Report,
+    what: Delivered,
+}
+
+#[derive(Debug)]
+enum Delivered {
+    Event(Report),
+    Result(AgentPost),
+}
+
+impl Delivery {
+    /// Whether it is about something that has not happened yet.
+    fn is_ahead(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        match &self.what {
+            Delivered::Event(report) => report.event.at > now,
+            Delivered::Result(_) => at > now,
+        }
+    }
 }
 
 impl SimCarrier {
@@ -139,6 +102,8 @@ impl SimCarrier {
             pending: BTreeMap::new(),
             delivered: 0,
             log: Vec::new(),
+            posts: Vec::new(),
+            deleted: BTreeSet::new(),
         }
     }
 
@@ -187,12 +152,21 @@ impl SimCarrier {
     pub fn advance(&mut self, now: DateTime<Utc>) -> Vec<Report> {
         let mut reports = Vec::new();
         while let Some(entry) = self.queue.first_entry().filter(|entry| entry.key().0 <= now) {
-            let Delivery { dialled, report } = entry.remove();
-            reports.push(report);
+            let Delivery { dialled, what } = entry.remove();
+            match what {
+                Delivered::Event(report) => reports.push(report),
+                Delivered::Result(post) => self.posts.push(post),
+            }
             self.settle(dialled, 1);
         }
         self.forget(now);
         reports
+    }
+
+    /// What voice agents report of calls they talked in, as far as [`advance`](Self::advance) came.
+    /// Whoever takes it must see to it that it arrives: it comes once.
+    pub fn take_posts(&mut self) -> Vec<AgentPost> {
+        std::mem::take(&mut self.posts)
     }
 
     /// When the next event is delivered.
@@ -260,7 +234,14 @@ impl SimCarrier {
     /// A recording by the reference an event brought; none if it is none of this carrier's.
     #[must_use]
     pub fn recording(&self, reference: &str) -> Option<Audio> {
-        super::audio::recording(reference)
+        super::audio::recording(reference).filter(|_| !self.deleted.contains(reference))
+    }
+
+    /// Deletes a recording. What is made from its reference is forgotten by remembering that.
+    pub fn delete_recording(&mut self, reference: &str) {
+        if super::audio::recording(reference).is_some() {
+            self.deleted.insert(reference.to_owned());
+        }
     }
 
     /// Every dial that was accepted, in order: the evidence that no call id rang twice.
@@ -288,6 +269,14 @@ impl SimCarrier {
             let told: Vec<Report> =
                 plan.events.into_iter().map(ours).chain(plan.call_back).collect();
             self.schedule(call, repeat, &told, known);
+            if let Some((at, post)) = plan.post {
+                // Agents that hear no answer send again.
+                if plan.post_twice {
+                    let again = at + TimeDelta::seconds(30);
+                    self.put(call, again, Delivered::Result(post.clone()));
+                }
+                self.put(call, at, Delivered::Result(post));
+            }
         }
         self.legs.entry(call).or_default().push(Leg { dial, placed_at: at, hung_up_at: None });
     }
@@ -322,8 +311,12 @@ impl SimCarrier {
     }
 
     fn deliver(&mut self, dialled: CallId, at: DateTime<Utc>, report: Report) {
+        self.put(dialled, at, Delivered::Event(report));
+    }
+
+    fn put(&mut self, dialled: CallId, at: DateTime<Utc>, what: Delivered) {
         self.delivered += 1;
-        self.queue.insert((at, self.delivered), Delivery { dialled, report });
+        self.queue.insert((at, self.delivered), Delivery { dialled, what });
         *self.pending.entry(dialled).or_default() += 1;
     }
 
@@ -331,7 +324,7 @@ impl SimCarrier {
     fn drop_after(&mut self, call: CallId, now: DateTime<Utc>) {
         let before = self.queue.len();
         self.queue
-            .retain(|_, delivery| delivery.dialled != call || delivery.report.event.at <= now);
+            .retain(|(at, _), delivery| delivery.dialled != call || !delivery.is_ahead(*at, now));
         self.settle(call, before - self.queue.len());
     }
 
@@ -425,6 +418,6 @@ fn seconds(count: u32) -> TimeDelta {
     TimeDelta::seconds(i64::from(count))
 }
 
-fn limit(seconds: i64) -> u32 {
+pub(super) fn limit(seconds: i64) -> u32 {
     u32::try_from(seconds).unwrap_or(0)
 }

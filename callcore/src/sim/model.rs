@@ -31,6 +31,8 @@ pub struct SimModel {
     pub key_press: u32,
     /// How often a person presses the key that opts out, if the script has one.
     pub opt_out: u32,
+    /// How often a person presses the key that hands the call on, if the script has one.
+    pub transfer: u32,
     /// How often somebody who missed a call rings back.
     pub call_back: u32,
     /// How long after the missed call.
@@ -141,6 +143,7 @@ impl Default for SimModel {
             verdict_late: 15,
             key_press: 400,
             opt_out: 15,
+            transfer: 150,
             call_back: 60,
             call_back_seconds: Spread::new(120, 5_400),
             mischief: Mischief::default(),

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::carrier::SimDial;
+use super::agent;
+use super::dial::{AgentPost, SimDial, SimInbound};
 use super::dice::Dice;
 use super::model::{Fate, SimModel};
 use crate::call::{
@@ -40,10 +41,17 @@ const CALL_BACKS: [&str; 3] = [
     "I'm returning your call.",
 ];
 
-/// A dial's events in the order they happen, and those of the ring back it may cause.
+/// The chances of what came later than the first scripts are rolled apart: calls without it stay
+/// what they were under a seed.
+const EXTRAS: u64 = 2;
+
+/// A dial's events in the order they happen, those of the ring back it may cause, and what its
+/// voice agent reports.
 pub(super) struct Plan {
     pub(super) events: Vec<CallEvent>,
     pub(super) call_back: Vec<Report>,
+    pub(super) post: Option<(DateTime<Utc>, AgentPost)>,
+    pub(super) post_twice: bool,
 }
 
 impl Plan {
@@ -59,20 +67,24 @@ impl Plan {
         let mut dice = Dice::new(seed, dial.call, repeat << 8);
         let rolled = model.endings.at(dice.below(model.endings.total()));
         let fate = model.scripted_fate(dial.to, dial.attempt).unwrap_or(rolled);
-        let mut life = Life { model, dial, dice, events: Vec::new(), placed_at: at };
+        let extras = Dice::new(seed, dial.call, (repeat << 8) | EXTRAS);
+        let events = Vec::new();
+        let mut life = Life { model, dial, dice, extras, events, placed_at: at, post: None };
         let ended = life.live(fate);
-        let Life { mut events, mut dice, .. } = life;
+        let Life { mut events, mut dice, mut extras, post, .. } = life;
         // Stable: what happens in one second stays in the order it was told.
         events.sort_by_key(|event| event.at);
         let missed = matches!(fate, Fate::NoAnswer | Fate::Voicemail);
         let rings_back = dice.hit(model.call_back) && missed;
         let after = dice.spread(model.call_back_seconds);
         let call_back = if rings_back {
-            call_back(dial, at + seconds(ended.saturating_add(after)), &mut dice)
+            let at = at + seconds(ended.saturating_add(after));
+            call_back(dial, at, &mut dice, pressed_by_caller(model, dial, &mut extras))
         } else {
             Vec::new()
         };
-        Self { events, call_back }
+        let post_twice = extras.hit(model.mischief.twice);
+        Self { events, call_back, post, post_twice }
     }
 }
 
@@ -80,8 +92,19 @@ struct Life<'a> {
     model: &'a SimModel,
     dial: &'a SimDial,
     dice: Dice,
+    extras: Dice,
     events: Vec<CallEvent>,
     placed_at: DateTime<Utc>,
+    /// What the voice agent reports, and when.
+    post: Option<(DateTime<Utc>, AgentPost)>,
+}
+
+/// What pressing a key does to the rest of a call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pressed {
+    Tag,
+    Transfer,
+    OptOut,
 }
 
 impl Life<'_> {
@@ -126,6 +149,7 @@ impl Life<'_> {
         let longest = self.model.talk_seconds.to.max(verdict_at);
         talk = talk.min(longest).min(self.dial.talk_limit_seconds);
         self.forget_after(answered + talk);
+        self.agent_reports(answered, talk);
         let verdict_after = if late { talk + late_by } else { verdict_at.min(talk) };
         self.tell(answered + verdict_after, EventKind::Detected { by: verdict });
         let ended = self.end(answered + talk, Ending::Completed, talk);
@@ -163,42 +187,81 @@ impl Life<'_> {
         let mut stays = self.dice.spread(self.model.talk_seconds);
         let pressed = self.key();
         let pressed_at = stays * 2 / 3;
-        if let Some((digit, opts_out)) = pressed {
+        // Whoever is handed on no longer hears the script.
+        let mut heard_until = u32::MAX;
+        if let Some((digit, pressed)) = pressed {
             self.tell(answered + pressed_at, EventKind::Key { digit, press: 0 });
-            if opts_out {
-                stays = stays.min(pressed_at + 3);
+            match pressed {
+                Pressed::Tag => {}
+                Pressed::OptOut => stays = stays.min(pressed_at + 3),
+                Pressed::Transfer => {
+                    self.tell(answered + pressed_at, EventKind::Transferred);
+                    heard_until = pressed_at;
+                }
             }
         }
         let greeting = self.dice.pick(&GREETINGS).copied().unwrap_or_default();
         self.say(answered, 0, 0, Speaker::Client, greeting);
         let mut offset = 1;
         for (turn, line) in (0..).zip(&self.dial.lines) {
-            self.say(answered, 1 + 2 * turn, offset, Speaker::Agent, line);
-            offset += spoken_seconds(line);
             let answer = self.dice.pick(&ANSWERS).copied().unwrap_or_default();
-            self.say(answered, 2 + 2 * turn, offset, Speaker::Client, answer);
-            offset += spoken_seconds(answer);
+            if offset <= heard_until {
+                self.say(answered, 1 + 2 * turn, offset, Speaker::Agent, line);
+                offset += spoken_seconds(line);
+                self.say(answered, 2 + 2 * turn, offset, Speaker::Client, answer);
+                offset += spoken_seconds(answer);
+            }
+        }
+        if self.dial.agent.is_some() && !matches!(pressed, Some((_, Pressed::Transfer))) {
+            let talk = agent::conversation(&mut self.extras, self.model.opt_out, offset);
+            stays = if pressed.is_some_and(|(_, pressed)| pressed == Pressed::OptOut) {
+                stays
+            } else {
+                stays.max(talk.seconds)
+            };
+            let (call, token) = (self.dial.call, self.dial.agent.as_ref());
+            let token = token.and_then(|agent| agent.token.clone());
+            let post = AgentPost { call, token, result: talk.result };
+            self.post = Some((self.placed_at, post));
         }
         stays
     }
 
-    /// The key the person presses, and whether it opts out. Rolls the same whatever the script.
-    fn key(&mut self) -> Option<(char, bool)> {
+    /// The agent reports what it heard until the call ended; nothing if the call did not come to it.
+    fn agent_reports(&mut self, answered: u32, talk: u32) {
+        let Some((_, post)) = &mut self.post else { return };
+        if !agent::cut(&mut post.result, talk) {
+            self.post = None;
+            return;
+        }
+        let wraps_up = 1 + self.extras.below(5);
+        let at = self.placed_at + seconds((answered + talk).saturating_add(wraps_up));
+        self.post = self.post.take().map(|(_, post)| (at, post));
+    }
+
+    /// The key the person presses, and what it does. Rolls the same whatever the script.
+    fn key(&mut self) -> Option<(char, Pressed)> {
         let (opts_out, tags) =
             (self.dice.hit(self.model.opt_out), self.dice.hit(self.model.key_press));
         let which = self.dice.roll();
-        let wanted: Vec<char> = self
-            .dial
-            .keys
-            .iter()
-            .filter(|(_, action)| match action {
-                KeyAction::OptOut => opts_out,
-                KeyAction::Tag(_) => tags && !opts_out,
-            })
-            .filter_map(|(key, _)| String::from(*key).chars().next())
-            .collect();
-        let place = usize::try_from(which % wanted.len().max(1) as u64).ok()?;
-        wanted.get(place).map(|digit| (*digit, opts_out))
+        let keys = |wanted: fn(&KeyAction) -> bool| -> Vec<char> {
+            let keys = self.dial.keys.iter().filter(|(_, action)| wanted(action));
+            keys.map(|(key, _)| key.digit()).collect()
+        };
+        let pick = |keys: &[char]| {
+            let place = usize::try_from(which % keys.len().max(1) as u64).ok()?;
+            keys.get(place).copied()
+        };
+        if opts_out {
+            let key = pick(&keys(|action| *action == KeyAction::OptOut));
+            return key.map(|key| (key, Pressed::OptOut));
+        }
+        let transfers = keys(|action| matches!(action, KeyAction::Transfer(_)));
+        if !transfers.is_empty() && self.extras.hit(self.model.transfer) {
+            return pick(&transfers).map(|key| (key, Pressed::Transfer));
+        }
+        let tagging = keys(|action| matches!(action, KeyAction::Tag(_)));
+        pick(&tagging).filter(|_| tags).map(|key| (key, Pressed::Tag))
     }
 
     fn say(&mut self, answered: u32, index: u32, offset: u32, speaker: Speaker, text: &str) {
@@ -223,28 +286,34 @@ impl Life<'_> {
     }
 }
 
-fn call_back(dial: &SimDial, at: DateTime<Utc>, dice: &mut Dice) -> Vec<Report> {
+/// The key somebody presses who calls back, if the campaign has a script for callers.
+fn pressed_by_caller(model: &SimModel, dial: &SimDial, extras: &mut Dice) -> Option<char> {
+    let (opts_out, tags) = (extras.hit(model.opt_out), extras.hit(model.key_press));
+    let keys = &dial.inbound.as_ref()?.keys;
+    let mut wanted = keys.iter().filter(|(_, action)| match action {
+        KeyAction::OptOut => opts_out,
+        KeyAction::Tag(_) => tags && !opts_out,
+        KeyAction::Transfer(_) => false,
+    });
+    wanted.next().map(|(key, _)| key.digit())
+}
+
+fn call_back(
+    dial: &SimDial,
+    at: DateTime<Utc>,
+    dice: &mut Dice,
+    pressed: Option<char>,
+) -> Vec<Report> {
     let new_id = CallId::new(at, &SeededEntropy::new(dice.roll()));
     let carrier_call_id = format!("sim-in-{}", new_id.uuid().simple());
     let ring = InboundRing { carrier_call_id, from: Some(dial.to), new_id };
     let talk = 8 + dice.below(40);
-    let line = |index, speaker, offset_seconds, text: &str| EventKind::Line {
-        index,
-        speaker,
-        offset_seconds,
-        text: text.to_owned(),
-    };
     let asks = dice.pick(&CALL_BACKS).copied().unwrap_or_default();
     let thanks = dice.pick(&ANSWERS).copied().unwrap_or_default();
-    let told = [
-        (0, EventKind::Ringing),
-        (2, EventKind::Answered),
-        (2, line(0, Speaker::Agent, 0, "Hello, thank you for calling back.")),
-        (4, line(1, Speaker::Client, 2, asks)),
-        (2 + talk.min(7), line(2, Speaker::Agent, talk.min(7), "We will call you again.")),
-        (2 + talk, line(3, Speaker::Client, talk, thanks)),
-        (2 + talk, EventKind::Ended { ending: Ending::Completed, talk_seconds: talk }),
-    ];
+    let told = match &dial.inbound {
+        Some(inbound) => script_for_caller(inbound, talk, asks, pressed),
+        None => talk_with_caller(talk, asks, thanks),
+    };
     told.into_iter()
         .map(|(second, kind)| Report {
             call: CallRef::Inbound(ring.clone()),
@@ -253,7 +322,47 @@ fn call_back(dial: &SimDial, at: DateTime<Utc>, dice: &mut Dice) -> Vec<Report> 
         .collect()
 }
 
-fn spoken_seconds(text: &str) -> u32 {
+/// Somebody calls back and hears the campaign's script for callers.
+fn script_for_caller(
+    inbound: &SimInbound,
+    talk: u32,
+    asks: &str,
+    pressed: Option<char>,
+) -> Vec<(u32, EventKind)> {
+    let mut told = vec![
+        (0, EventKind::Ringing),
+        (2, EventKind::Answered),
+        (2, line(0, Speaker::Client, 0, asks)),
+    ];
+    let mut offset = spoken_seconds(asks);
+    for (index, text) in (1..).zip(&inbound.lines) {
+        told.push((2 + offset, line(index, Speaker::Agent, offset, text)));
+        offset += spoken_seconds(text);
+    }
+    told.extend(pressed.map(|digit| (2 + offset, EventKind::Key { digit, press: 0 })));
+    let talk_seconds = talk.max(offset + 1);
+    told.push((2 + talk_seconds, EventKind::Ended { ending: Ending::Completed, talk_seconds }));
+    told
+}
+
+/// Somebody calls back a campaign that has no script for callers.
+fn talk_with_caller(talk: u32, asks: &str, thanks: &str) -> Vec<(u32, EventKind)> {
+    vec![
+        (0, EventKind::Ringing),
+        (2, EventKind::Answered),
+        (2, line(0, Speaker::Agent, 0, "Hello, thank you for calling back.")),
+        (4, line(1, Speaker::Client, 2, asks)),
+        (2 + talk.min(7), line(2, Speaker::Agent, talk.min(7), "We will call you again.")),
+        (2 + talk, line(3, Speaker::Client, talk, thanks)),
+        (2 + talk, EventKind::Ended { ending: Ending::Completed, talk_seconds: talk }),
+    ]
+}
+
+fn line(index: u32, speaker: Speaker, offset_seconds: u32, text: &str) -> EventKind {
+    EventKind::Line { index, speaker, offset_seconds, text: text.to_owned() }
+}
+
+pub(super) fn spoken_seconds(text: &str) -> u32 {
     1 + u32::try_from(text.chars().count()).unwrap_or(u32::MAX) / PACE
 }
 

@@ -1,16 +1,18 @@
 //! The port in front of a simulated carrier in the same process.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::carrier::{SimCarrier, SimDial};
+use super::carrier::SimCarrier;
+use super::dial::{AgentPost, Playing, SimDial};
 use super::model::SimModel;
 use crate::call::{Direction, InboundRing, Report};
-use crate::campaign::VoicemailPolicy;
-use crate::engine::{Ticket, client_field};
-use crate::id::CallId;
+use crate::campaign::Settings;
+use crate::engine::{Person, Ticket, fill};
+use crate::id::{AudioId, CallId, ClientId};
 use crate::port::{
     Audio, Found, OpenCall, Placement, Store, StoreError, Telephony, TelephonyError,
 };
@@ -42,6 +44,13 @@ impl SimTelephony {
     pub fn advance(&self) -> Vec<Report> {
         let now = self.clock.now();
         self.carrier().advance(now)
+    }
+
+    /// What voice agents report of their calls, as far as [`advance`](Self::advance) came. Whoever
+    /// takes it must see to it that it arrives: it comes once.
+    #[must_use]
+    pub fn take_posts(&self) -> Vec<AgentPost> {
+        self.carrier().take_posts()
     }
 
     /// When the next event is delivered, on the campaign clock.
@@ -93,28 +102,47 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
             Origin::RangIn(InboundRing { carrier_call_id, from: call.phone, new_id: call.id })
         }));
     }
-    let (Some(campaign), Some(client), Some(phone)) = (call.campaign, call.client, call.phone)
-    else {
-        return Ok(None);
-    };
+    let (Some(campaign), Some(phone)) = (call.campaign, call.phone) else { return Ok(None) };
     let Some(campaign) = store.campaign(campaign).await? else { return Ok(None) };
-    let Some(client) = store.client(client).await?.map(|view| view.client) else {
-        return Ok(None);
-    };
-    let columns = store.import(client.import).await?.map(|import| import.columns);
-    let fields: Vec<(String, String)> =
-        columns.unwrap_or_default().into_iter().zip(client.fields).collect();
-    let field = |name: &str| client_field(&fields, &client.name, name);
     let settings = &campaign.campaign.settings;
-    let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
-    let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
-    Ok(Some(Origin::Dialled(SimDial {
-        attempt: call.attempt,
-        lines: settings.script.spoken(field),
-        keys: settings.script.keys.clone(),
-        voicemail_message: message.map(|message| message.fill(field)),
-        ..SimDial::new(open.call, phone)
-    })))
+    let person = match call.client.or(call.sample) {
+        Some(client) => person(store, client).await?,
+        None => Person::default(),
+    };
+    let audio = audio_names(store, settings).await?;
+    let is_client = call.client.is_some();
+    let playing = Playing {
+        settings,
+        fill: &|template| fill(template, &person, phone, &settings.name, is_client),
+        audio: &|wanted| audio.get(&wanted).cloned(),
+        // The token of then is gone with the ticket.
+        token: None,
+    };
+    let dial = SimDial { attempt: call.attempt, ..SimDial::new(open.call, phone) };
+    Ok(Some(Origin::Dialled(dial.playing(&playing))))
+}
+
+async fn person(store: &dyn Store, client: ClientId) -> Result<Person, StoreError> {
+    let Some(view) = store.client(client).await? else { return Ok(Person::default()) };
+    let client = view.client;
+    let columns = store.import(client.import).await?.map(|import| import.columns);
+    Ok(Person {
+        name: client.name,
+        email: client.email,
+        external_id: client.external_id,
+        columns: columns.unwrap_or_default().into_iter().zip(client.fields).collect(),
+    })
+}
+
+async fn audio_names(
+    store: &dyn Store,
+    settings: &Settings,
+) -> Result<BTreeMap<AudioId, String>, StoreError> {
+    let mut names = BTreeMap::new();
+    for (_, id) in settings.audio() {
+        names.extend(store.audio(id).await?.map(|audio| (id, audio.name)));
+    }
+    Ok(names)
 }
 
 #[async_trait]
@@ -149,6 +177,11 @@ impl Telephony for SimTelephony {
     }
 
     async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError> {
-        Ok(super::audio::recording(reference))
+        Ok(self.carrier().recording(reference))
+    }
+
+    async fn delete_recording(&self, reference: &str) -> Result<(), TelephonyError> {
+        self.carrier().delete_recording(reference);
+        Ok(())
     }
 }

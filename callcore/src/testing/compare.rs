@@ -12,15 +12,17 @@ use super::recount;
 use super::recount::{PAGE, campaigns, clients, history, pages};
 use crate::actor::Actor;
 use crate::call::{
-    AnsweredBy, CallEvent, CallRef, Ending, EventKind, InboundRing, Report, Skip, SkipReason,
+    AnsweredBy, CallEvent, CallRef, Ending, EventKind, InboundRing, Report, Review, Skip,
+    SkipReason,
 };
 use crate::campaign::{Settings, Transition};
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{Command, Facts, Permit, Settlement, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId, splitmix};
+use crate::import::{Dedupe, DuplicatePolicy, OnDuplicate};
 use crate::port::{
-    BeginImport, By, CallQuery, ClaimRequest, DncQuery, HistoryOrder, NewCall, NewCampaign,
-    NewClient, NoticeKind, SkipThen, Store, TakeBack,
+    AuditQuery, BeginImport, By, CallAct, CallOrder, CallQuery, CallSort, ClaimRequest,
+    ClientChange, DncQuery, NewCall, NewCampaign, NewClient, NoticeKind, SkipThen, Store, TakeBack,
 };
 use crate::time::SeededEntropy;
 
@@ -182,12 +184,18 @@ impl<'a> History<'a> {
 
     async fn import_into(&mut self, campaign: CampaignId) {
         let (now, id) = (self.now, ImportId::new(self.now, &self.entropy));
+        let duplicates = DuplicatePolicy {
+            dedupe: if self.roll(2) == 0 { Dedupe::Phone } else { Dedupe::PhoneAndName },
+            on_duplicate: if self.roll(2) == 0 { OnDuplicate::Skip } else { OnDuplicate::Update },
+            guessed_external_ids: self.roll(2) == 0,
+        };
         let begun = self.both("begin_import", |store| {
             let new = BeginImport {
                 id,
                 campaign,
                 file_name: "clients.csv".to_owned(),
                 columns: vec!["Phone".to_owned()],
+                duplicates,
             };
             store.begin_import(By::new(&SYSTEM, now), new)
         });
@@ -211,13 +219,14 @@ impl<'a> History<'a> {
             line,
             phone,
             name: format!("Person {}", self.roll(50)),
-            external_id: None,
+            external_id: (self.roll(3) == 0).then(|| format!("E-{}", self.roll(20))),
             email: None,
             zones: Vec::new(),
             fields: vec![phone.to_string()],
             tags: (0..self.roll(3)).map(|tag| format!("tag {tag}")).collect(),
             note: (self.roll(4) == 0).then(|| "a note".to_owned()),
             consent: None,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         }
@@ -407,7 +416,8 @@ impl<'a> History<'a> {
         let new = NewCall { id: CallId::new(self.now, &self.entropy), due_at: self.now + LEASE };
         let actor = Actor::Token("crm".to_owned());
         let by = By::new(&actor, self.now);
-        match self.roll(5) {
+        match self.roll(10) {
+            5.. => self.change(by, id).await,
             0 => drop(self.both("call_now", |store| store.call_now(by, id)).await),
             1 => {
                 drop(self.both("reschedule", |store| store.reschedule(by, id, new.due_at)).await);
@@ -423,6 +433,48 @@ impl<'a> History<'a> {
                 self.calls.push(new.id);
             }
         }
+    }
+
+    /// What people change about a call, its client, or many calls.
+    async fn change(&mut self, by: By<'_>, id: CallId) {
+        let client = self.a.call(id).await.ok().flatten().and_then(|view| view.call.client);
+        let resumed = CallId::new(self.now, &self.entropy);
+        match (self.roll(5), client) {
+            (0, _) => drop(self.both("add_note", |store| store.add_note(by, id, "a note")).await),
+            (1, _) => {
+                let review = [Review::Reviewed, Review::NeedsFollowUp][self.roll(2) as usize];
+                let label = Some(Some("sold".to_owned()));
+                drop(
+                    self.both("review", |store| store.review(by, id, review, label.clone())).await,
+                );
+            }
+            (2, Some(client)) => {
+                let new = NewCall { id: resumed, due_at: self.now };
+                drop(self.both("call_client", |store| store.call_client(by, client, new)).await);
+            }
+            (3, Some(client)) => {
+                let mut change = ClientChange::new(resumed);
+                match self.roll(4) {
+                    0 => change.consent = Some(None),
+                    1 => change.tags = Some(["tag 1".to_owned()].into()),
+                    off => change.active = Some(off == 2),
+                }
+                let change =
+                    self.both("change_client", |store| store.change_client(by, client, &change));
+                drop(change.await);
+            }
+            _ => {
+                let others: Vec<CallId> =
+                    (0..3).filter_map(|_| self.pick(&self.calls.clone())).collect();
+                let at = self.now + LEASE;
+                let acts: Vec<_> = std::collections::BTreeSet::from_iter(others)
+                    .into_iter()
+                    .map(|id| (id, Ok(CallAct::Reschedule(at))))
+                    .collect();
+                drop(self.both("change_calls", |store| store.change_calls(by, &acts)).await);
+            }
+        }
+        self.calls.push(resumed);
     }
 
     async fn look(&self) {
@@ -456,6 +508,18 @@ impl<'a> History<'a> {
             self.same(clients(a, id).await, clients(b, id).await, "clients");
             self.both("imports", |store| store.imports(id)).await;
             self.both("tallies", |store| store.tallies(Some(id), None, None)).await;
+            // An hour and a bit: bounds that cut quarters.
+            let (from, to) = (Some(self.now - TimeDelta::seconds(4_321)), Some(self.now));
+            self.both("tallies of late", |store| store.tallies(Some(id), from, to)).await;
+            let tags = ["tag 0".to_owned(), "tag 1".to_owned()];
+            self.both("tagged", |store| store.tagged(id, &tags, None, None)).await;
+            self.both("tagged of late", |store| store.tagged(id, &tags[..1], from, to)).await;
+            self.both("waiting", async |store: &'a dyn Store| {
+                let waiting = store.waiting(id, None, 1_000).await;
+                let relevant = |facts: Facts| relevant(facts, self.now);
+                waiting.map(|part| part.facts.into_iter().map(relevant).collect::<Vec<_>>())
+            })
+            .await;
             self.both("export_clients", |store| store.export_clients(id, None, 1000)).await;
         }
         let ended = self.same(history(a).await, history(b).await, "history");
@@ -469,11 +533,25 @@ impl<'a> History<'a> {
         for q in ["per", "Person 1", "5550", "12", "p"] {
             let query = CallQuery {
                 q: Some(q.to_owned()),
-                order: HistoryOrder::OldestFirst,
+                order: Some(CallOrder::OLDEST_FIRST),
                 limit: 50,
                 ..CallQuery::default()
             };
             self.both("search", |store| store.history(&query)).await;
+        }
+        for by in [CallSort::Date, CallSort::Name, CallSort::Duration] {
+            for descending in [false, true] {
+                let order = Some(CallOrder { by, descending });
+                let tags = if descending { vec!["tag 1".to_owned()] } else { Vec::new() };
+                let query = CallQuery { order, tags, limit: PAGE, ..CallQuery::default() };
+                self.both("sorted history", async |store: &'a dyn Store| {
+                    let pages = pages(async |after| {
+                        store.history(&CallQuery { after, ..query.clone() }).await
+                    });
+                    Ok::<_, ()>(pages.await)
+                })
+                .await;
+            }
         }
         self.both("live", async |store: &'a dyn Store| {
             let live = store.live(1000).await;
@@ -493,10 +571,13 @@ impl<'a> History<'a> {
         })
         .await;
         self.both("audit", async |store: &'a dyn Store| {
-            let rows = store.audit(None, 200).await;
+            let rows = store.audit(&AuditQuery::newest(200)).await;
             rows.map(|page| {
                 let row = |row: crate::port::AuditRow| (row.at, row.actor, row.action, row.object);
-                page.items.into_iter().map(row).collect::<Vec<_>>()
+                let mut rows: Vec<_> = page.items.into_iter().map(row).collect();
+                // Of one act on many calls, the rows have no order among themselves.
+                rows.sort();
+                rows
             })
         })
         .await;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use crate::account::AccountSettings;
 use crate::actor::Actor;
 use crate::call::{AnsweredBy, Ending, EventKind, Report};
 use crate::campaign::{Settings, Transition};
@@ -16,6 +17,7 @@ use crate::client::ClientStatus;
 use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::engine::{BeginRefusal, Command, Facts, Permit, decide};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, Added, BeginImport, By, CallQuery, CallView, CampaignView, ClaimRequest, ClientView,
@@ -189,6 +191,7 @@ impl<'a> Scene<'a> {
             tags: BTreeSet::new(),
             note: None,
             consent: None,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         }
@@ -210,6 +213,7 @@ impl<'a> Scene<'a> {
             campaign,
             file_name: "clients.csv".to_owned(),
             columns: vec!["Name".to_owned(), "Phone".to_owned()],
+            duplicates: DuplicatePolicy::default(),
         };
         self.store.begin_import(self.by(), new).await.expect("an import begins").id
     }
@@ -250,6 +254,18 @@ impl<'a> Scene<'a> {
         let seeds = self.import(campaign, phones).await;
         self.change(campaign, Transition::Start).await;
         (campaign, seeds)
+    }
+
+    /// Puts settings of the account in force.
+    ///
+    /// # Panics
+    ///
+    /// The document is not valid.
+    pub async fn limit_account(&self, document: &Value) {
+        let version = self.store.account().await.expect("read").settings_version;
+        let settings = AccountSettings::from_json(document).expect("valid settings");
+        let change = self.store.change_account(self.by(), version, Arc::new(settings));
+        change.await.expect("the account changes");
     }
 
     /// Changes a campaign's run state.

@@ -94,8 +94,12 @@ pub struct Stats {
     pub stalls: u64,
     /// Things people did that were done.
     pub acts: u64,
+    /// Campaigns that paused themselves.
+    pub tripped: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
+    /// Results that voice agents reported, repeats included.
+    pub results: u64,
     /// A hash of everything that happened, in order.
     pub trace_hash: u64,
 }
@@ -115,7 +119,9 @@ impl AddAssign<&Self> for Stats {
         self.deaths += run.deaths;
         self.stalls += run.stalls;
         self.acts += run.acts;
+        self.tripped += run.tripped;
         self.given_up += run.given_up;
+        self.results += run.results;
         self.trace_hash ^= run.trace_hash;
     }
 }

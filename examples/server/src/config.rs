@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use callcore::time::Zone;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::mail::{MailArgs, MailConfig, MailError};
+
 /// The shortest bearer token: below this, guessing is a matter of patience.
 const MIN_TOKEN_CHARS: usize = 16;
 /// The shortest password.
@@ -72,6 +74,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "CALLCORE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
     time_zone: Zone,
     #[command(flatten)]
+    mail: MailArgs,
+    /// Where people reach this server, for the links in mails [default: where it listens]
+    #[arg(long, env = "CALLCORE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
+    /// What lets a scheduler in to /api/cron/*; without it there is no such path.
+    #[arg(long, env = "CRON_SECRET", hide_env_values = true, value_name = "SECRET")]
+    cron_secret: Option<Secret>,
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -120,7 +130,13 @@ pub(crate) enum LogFormat {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Switch(bool);
+pub(crate) struct Switch(bool);
+
+impl Switch {
+    pub(crate) const fn is_on(self) -> bool {
+        self.0
+    }
+}
 
 impl std::str::FromStr for Switch {
     type Err = &'static str;
@@ -168,6 +184,10 @@ pub(crate) struct Config {
     pub(crate) sim_speed: u32,
     pub(crate) carrier: Carrier,
     pub(crate) time_zone: Zone,
+    pub(crate) mail: Option<MailConfig>,
+    /// Without a slash at its end.
+    pub(crate) public_url: Option<String>,
+    pub(crate) cron_secret: Option<Secret>,
 }
 
 /// Which carrier calls.
@@ -210,6 +230,14 @@ pub(crate) enum ConfigError {
          CALLCORE_SIM_CARRIER_URL give it to the carrier's process instead"
     )]
     SeedElsewhere,
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error("CALLCORE_PUBLIC_URL must be http://HOST or https://HOST, with nothing behind it")]
+    PublicUrl,
+    #[error(
+        "CRON_SECRET must have at least {MIN_TOKEN_CHARS} characters, printable ASCII without spaces"
+    )]
+    CronSecret,
     #[error("there is no setting {0}: see --help for those there are")]
     UnknownVariable(String),
     #[error("{0} is set, but this version has the simulated carrier only: unset it")]
@@ -239,6 +267,9 @@ impl Config {
             sim_speed: args.sim_speed,
             carrier: carrier(args.sim_carrier_url, args.sim_carrier_secret, args.sim_seed)?,
             time_zone: args.time_zone,
+            mail: MailConfig::new(args.mail)?,
+            public_url: args.public_url.map(|url| public_url(&url)).transpose()?,
+            cron_secret: args.cron_secret.map(cron_secret).transpose()?,
         })
     }
 }
@@ -255,6 +286,27 @@ fn carrier(
         (Some(url), Some(secret)) => Ok(Carrier::Process { url, secret }),
         _ => Err(ConfigError::HalfACarrier),
     }
+}
+
+/// The address as links begin with it.
+fn public_url(url: &str) -> Result<String, ConfigError> {
+    let parsed = reqwest::Url::parse(url).map_err(|_| ConfigError::PublicUrl)?;
+    let is_plain = matches!(parsed.scheme(), "http" | "https")
+        && parsed.has_host()
+        && parsed.username().is_empty()
+        && parsed.password().is_none()
+        && parsed.path() == "/"
+        && parsed.query().is_none()
+        && parsed.fragment().is_none();
+    if is_plain { Ok(parsed.origin().ascii_serialization()) } else { Err(ConfigError::PublicUrl) }
+}
+
+fn cron_secret(secret: Secret) -> Result<Secret, ConfigError> {
+    let is_sendable = secret.0.chars().all(|c| c.is_ascii_graphic());
+    if secret.0.len() < MIN_TOKEN_CHARS || !is_sendable {
+        return Err(ConfigError::CronSecret);
+    }
+    Ok(secret)
 }
 
 fn sqlite_url(url: String) -> Result<String, ConfigError> {
@@ -361,6 +413,22 @@ mod tests {
         assert_eq!(check(&typo), Err(ConfigError::UnknownVariable(typo)));
         let sid = "TWILIO_ACCOUNT_SID".to_owned();
         assert_eq!(check(&sid), Err(ConfigError::NoRealCarrier(sid)));
+    }
+
+    #[test]
+    fn links_and_schedulers_have_settings_that_can_be_used() {
+        let public = |url: &str| config(&["--public-url", url]).map(|it| it.public_url);
+        for url in ["https://calls.example.com", "https://CALLS.example.com/"] {
+            assert_eq!(public(url).unwrap().as_deref(), Some("https://calls.example.com"));
+        }
+        for url in ["calls.example.com", "ftp://a", "https://a/b", "https://a?b", "https://u:p@a"] {
+            assert_eq!(public(url).unwrap_err(), ConfigError::PublicUrl, "{url}");
+        }
+        assert!(config(&["--cron-secret", "0123456789abcdef"]).is_ok());
+        for secret in ["short", "0123456789 abcdef", "0123456789abcdé f"] {
+            let refused = config(&["--cron-secret", secret]).unwrap_err();
+            assert_eq!(refused, ConfigError::CronSecret);
+        }
     }
 
     #[test]

@@ -79,7 +79,16 @@ fn settings() -> Value {
             "steps": [
                 {"say": "Hello {{name|there}}, this is the Harbor Street practice."},
                 {"say": "We look forward to seeing you tomorrow at {{Appointment|your usual time}}."},
-                {"say": "Press 1 to confirm, or 9 if you do not want such calls."}
+                {"say": "Press 1 to confirm, 0 to talk to us, or 9 if you do not want such calls."}
+            ],
+            "keys": {
+                "1": {"tag": "confirmed"}, "0": {"transfer": "+12125550100"}, "9": "opt_out"
+            }
+        },
+        "inbound": {
+            "steps": [
+                {"say": "Thank you for calling the Harbor Street practice back."},
+                {"say": "Press 1 to confirm your appointment, or 9 if you do not want such calls."}
             ],
             "keys": {"1": {"tag": "confirmed"}, "9": "opt_out"}
         }

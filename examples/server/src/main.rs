@@ -1,12 +1,15 @@
 //! The bundled callcore server: one binary, SQLite, web pages.
 
+mod agents;
 mod carrier;
 mod carrier_process;
 mod clock;
 mod config;
 mod demo;
 mod dialler;
+mod http_client;
 mod log;
+mod mail;
 mod serve;
 mod signal;
 

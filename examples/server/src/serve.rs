@@ -21,6 +21,7 @@ use callcore_sqlx::sqlite::{OpenOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::HttpAgents;
 use crate::config::{Config, Secret};
 use crate::dialler::Dialler;
 use crate::{chain, clock, demo, signal};
@@ -38,7 +39,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 /// # Errors
 ///
 /// The database, the address or the carrier is not to be had, or contradicts the settings.
-pub(crate) async fn run(config: Config) -> Result<(), Failure> {
+pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let drain = signal::drain_token()?;
     // Before the database is touched: of two servers started by mistake, the second ends here.
     let listener = TcpListener::bind(config.bind).await.map_err(|error| {
@@ -59,6 +60,11 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
     let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
+    store.finish_undos(By::new(&Actor::System, clock.now())).await?;
+    store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
+    store.keep_server_zone(&config.time_zone).await?;
+    // The lock says that nobody else lives who could hold one.
+    store.release_mails().await?;
 
     let ports = Ports {
         store: Arc::clone(&store),
@@ -79,13 +85,34 @@ pub(crate) async fn run(config: Config) -> Result<(), Failure> {
         demo::create(&store, state.desk(), &*entropy, clock.now()).await?;
     }
     dialler.take_up(&store).await?;
-    let loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall);
+    let base =
+        config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
+    let mailer = config.mail.take().map(|mail| {
+        let clocks = (Arc::clone(&clock), Arc::clone(&wall));
+        let (store, zone) = (Arc::clone(&store), config.time_zone.clone());
+        Arc::new(mail.mailer(store, clocks, Arc::clone(&entropy), &base, zone))
+    });
+    let agents = HttpAgents::new(&format!("http://{}", reachable(address)))?;
+    let mut loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall)
+        .sealer(state.sealer().await?.clone())
+        .agents(Arc::new(agents));
+    if let Some(mailer) = mailer {
+        state = state.with_mailer(Arc::clone(&mailer));
+        loops = loops.mailer(mailer);
+    }
     let loops = dialler.join(loops).start();
-    let (waker, draining) = (loops.handle(), drain.clone());
+    if let Some(secret) = &config.cron_secret {
+        state = state.with_cron(secret.reveal(), loops.handle().driver());
+    }
+    if let Some(url) = &config.public_url {
+        state = state.with_origin(url);
+    }
+    let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
         .webhooks(state)
         .with_wake(move || waker.wake())
         .with_draining(move || draining.is_cancelled())
+        .with_loops(move || health.health())
         .with_events(Arc::new(GroupedCommits(loops.handle().recorder().clone())));
 
     let admin = admin(&store, config.admin_password.as_ref(), &*entropy, state.now()).await?;
@@ -107,8 +134,10 @@ async fn serve_until_drained(
         drop(connection.set_nodelay(true));
     });
     let stop = CancellationToken::new();
+    // Passwords are guessed from somewhere: the router asks from where.
+    let router = router(state).into_make_service_with_connect_info::<SocketAddr>();
     let served =
-        axum::serve(listener, router(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let mut http = tokio::spawn(served.into_future());
     tokio::select! {
         () = drain.cancelled() => {}
@@ -176,7 +205,8 @@ async fn admin(
         None => None,
     };
     let id = known.map_or_else(|| UserId::new(now, entropy), |user| user.id);
-    let user = User { id, name: ADMIN.to_owned(), role: Role::Admin, password_hash };
+    let name = ADMIN.to_owned();
+    let user = User { id, name, role: Role::Admin, password_hash, disabled: false };
     Ok(store.save_user(By::new(&Actor::System, now), user).await?)
 }
 

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::call::{Direction, Outcome, Review};
-use callcore::port::{CallQuery, HistoryOrder};
+use callcore::port::{CallQuery, CallSort};
 
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, ListDto};
@@ -29,23 +29,21 @@ pub(crate) async fn handle(
 pub(crate) fn wanted(query: &mut Query, state: &ApiState) -> CallQuery {
     let zone = query.zone(state.zone());
     let Instants { from, to } = query.instants(&zone);
-    let order = query.one("sort", |text| match text {
-        "date" => Some(HistoryOrder::OldestFirst),
-        "-date" => Some(HistoryOrder::NewestFirst),
-        _ => None,
-    });
+    let sorts = [CallSort::Date, CallSort::Name, CallSort::Duration];
+    let (order, after) = query.call_order(&sorts);
     CallQuery {
         q: query.q(),
         campaigns: query.many("campaign", |text| text.parse().ok()),
-        client: None,
         outcomes: query.many("outcome", Outcome::parse),
         reviews: query.many("review", Review::parse),
         directions: query.many("direction", Direction::parse),
         from,
         to,
-        order: order.unwrap_or_default(),
-        after: query.cursor(),
+        tags: query.texts("tag"),
+        order,
+        after,
         limit: query.limit(),
+        ..CallQuery::default()
     }
 }
 
@@ -79,7 +77,7 @@ mod tests {
         world.talked().await;
         let answer = world.get("/api/calls/history").await;
         assert!(answer.json["items"][0]["transcript"].is_null());
-        let path = "/api/calls/history?sort=name&outcome=great&campaign=x&from=soon&page=2";
+        let path = "/api/calls/history?sort=phone&outcome=great&campaign=x&from=soon&page=2";
         let bad = world.get(path).await;
         assert_eq!(bad.status, StatusCode::BAD_REQUEST);
         let nul = world.get("/api/calls/history?q=a%00b").await;

@@ -7,15 +7,13 @@ use callcore::call::{Skip, SkipReason};
 use callcore::desk::AfterSkip;
 use callcore::id::CallId;
 use callcore::port::Effect;
+use callcore::text::MAX_NOTE;
 
 use crate::act::{Act, Early};
 use crate::auth::Operator;
 use crate::problem::Problem;
-use crate::request::{Change, Id};
+use crate::request::{Change, Fields, Id};
 use crate::state::ApiState;
-
-/// The longest note, in characters.
-const MAX_NOTE_CHARS: usize = 10_000;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -31,15 +29,7 @@ pub(crate) async fn handle(
 
 fn read(change: &Change) -> Result<(Skip, AfterSkip), Problem> {
     let mut fields = change.fields()?;
-    let reason: Option<SkipReason> = fields.required("reason");
-    let note: Option<String> = fields.optional("note");
-    let note = note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
-    if reason == Some(SkipReason::Other) && note.is_none() {
-        fields.refuse("note", "required", "is required with the reason other");
-    }
-    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE_CHARS) {
-        fields.refuse("note", "too_long", format!("at most {MAX_NOTE_CHARS} characters"));
-    }
+    let why = reason(&mut fields);
     let then: Option<String> = fields.optional("then");
     let after = match then.as_deref() {
         None | Some("end") => AfterSkip::End,
@@ -50,8 +40,18 @@ fn read(change: &Change) -> Result<(Skip, AfterSkip), Problem> {
         }
     };
     fields.finish()?;
-    let reason = reason.ok_or_else(|| Problem::field("reason", "required", "is required"))?;
+    let (reason, note) = why.ok_or_else(|| Problem::field("reason", "required", "is required"))?;
     Ok((Skip { reason, note }, after))
+}
+
+/// Why a call is skipped, under `reason` and `note`.
+pub(crate) fn reason(fields: &mut Fields) -> Option<(SkipReason, Option<String>)> {
+    let reason: Option<SkipReason> = fields.required("reason");
+    let note = fields.lines("note", MAX_NOTE);
+    if reason == Some(SkipReason::Other) && note.is_none() && !fields.is_refused("note") {
+        fields.refuse("note", "required", "is required with the reason other");
+    }
+    Some((reason?, note))
 }
 
 #[cfg(test)]

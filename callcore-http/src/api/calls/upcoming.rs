@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use callcore::port::CallQuery;
+use callcore::port::{CallQuery, CallSort};
 
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, ListDto};
@@ -16,10 +16,12 @@ pub(crate) async fn handle(
     Viewer(_): Viewer,
     mut query: Query,
 ) -> Result<Response, Problem> {
+    let (order, after) = query.call_order(&[CallSort::Date]);
     let wanted = CallQuery {
         q: query.q(),
         campaigns: query.many("campaign", |text| text.parse().ok()),
-        after: query.cursor(),
+        order,
+        after,
         limit: query.limit(),
         ..CallQuery::default()
     };

@@ -4,14 +4,12 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use callcore::campaign::{FieldError, Settings};
+use callcore::campaign::Settings;
 use callcore::id::CampaignId;
 use callcore::port::{By, Refused};
-use serde_json::Value;
 
-use super::{existing, tagged};
+use super::{check_audio, existing, tagged};
 use crate::auth::Admin;
 use crate::problem::Problem;
 use crate::request::{Change, Id};
@@ -24,40 +22,22 @@ pub(crate) async fn handle(
     change: Change,
 ) -> Result<Response, Problem> {
     let view = existing(&state, id).await?;
-    let version = version(&change.headers)?;
+    let version = change.settings_version()?;
     let current = view.campaign.settings_version;
     if version != current {
         return Err(Refused::Stale { current }.into());
     }
     let old = &view.campaign.settings;
-    let settings = Settings::from_json(&overlaid(old.to_json(), change.json()?)?)?;
+    let settings = Settings::from_json(&change.over(old.to_json())?)?;
     // A campaign that is over may still get another name.
     if settings.hours != old.hours || settings.time_zone != old.time_zone {
         settings.opens_after(state.now())?;
     }
+    check_audio(&state, &settings).await?;
     let by = By::new(&principal.actor, state.now());
     let changed = state.store().change_settings(by, id, version, Arc::new(settings)).await?;
     state.wake();
     Ok(tagged(&changed))
-}
-
-fn version(headers: &HeaderMap) -> Result<u32, Problem> {
-    let Some(tag) = headers.get(header::IF_MATCH) else {
-        let detail = "send the settings_version you changed as If-Match";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_required", detail));
-    };
-    let tag = tag.to_str().unwrap_or_default().trim_start_matches("W/").trim_matches('"');
-    tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
-}
-
-fn overlaid(mut document: Value, change: Value) -> Result<Value, Problem> {
-    let (Value::Object(document_fields), Value::Object(change)) = (&mut document, change) else {
-        return Err(Problem::fields(vec![FieldError::new("", "invalid", "must be an object")]));
-    };
-    for (field, value) in change {
-        document_fields.insert(field, value);
-    }
-    Ok(document)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use callcore::campaign::Settings;
 use callcore::id::CampaignId;
 use callcore::port::{Effect, NewCampaign};
 
+use super::check_audio;
 use crate::act::{Act, Early};
 use crate::auth::Admin;
 use crate::request::Change;
@@ -22,6 +23,7 @@ pub(crate) async fn handle(
     let act = Act::begin(&state, principal, &change, StatusCode::CREATED).await?;
     let settings = Settings::from_json(&change.json()?)?;
     settings.opens_after(act.now())?;
+    check_audio(&state, &settings).await?;
     let id = CampaignId::new(act.now(), state.entropy());
     let new = NewCampaign { id, settings: Arc::new(settings) };
     let created = state.store().create_campaign(act.by(), new).await;
@@ -61,6 +63,35 @@ mod tests {
         let greedy = refused(greedy).await;
         assert_eq!(greedy.status, StatusCode::UNPROCESSABLE_ENTITY);
         assert_eq!(greedy.fields(), ["retry.max_attempts"]);
+    }
+
+    #[tokio::test]
+    async fn every_bad_part_of_a_script_is_named() {
+        let world = World::new();
+        let mut document = settings();
+        let nowhere = "0199aaaa-0000-7000-8000-000000000000";
+        document["script"] = json!({"steps": [{"say": "Hi."}, {"say": "{{"}, {"play": "x"}]});
+        document["inbound"] = json!({"keys": {"1": {"transfer": "911"}}});
+        document["voicemail"] = json!({"policy": "leave_message", "message": "}}"});
+        let refused = world.post("/api/campaigns", document.clone()).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+        let mut fields = refused.fields();
+        fields.sort_unstable();
+        assert_eq!(
+            fields,
+            [
+                "inbound.keys.1.transfer",
+                "script.steps[1].say",
+                "script.steps[2].play",
+                "voicemail.message"
+            ]
+        );
+        let steps = json!({"steps": [{"say": "Hi."}, {"say": "Ho."}, {"play": nowhere}]});
+        (document["script"], document["inbound"]) = (steps, json!({"steps": [{"play": nowhere}]}));
+        document["voicemail"] = json!(null);
+        let refused = world.post("/api/campaigns", document).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(refused.fields(), ["script.steps[2].play", "inbound.steps[0].play"]);
     }
 
     #[tokio::test]

@@ -1,24 +1,19 @@
-//! `GET /api/campaigns/{id}/export`: all clients as CSV, a page of rows at a time.
+//! `GET /api/campaigns/{id}/export`: all clients as CSV, in the order they came in.
 
-use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use callcore::export::ClientExport;
 use callcore::id::CampaignId;
 use callcore::port::{AuditEntry, By, ExportRow, StoreError};
-use futures_util::stream;
 use serde_json::json;
 
 use super::existing;
 use crate::auth::Viewer;
+use crate::download::{self, PAGE};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::request::Id;
 use crate::state::ApiState;
-
-/// Rows read at once: what a reader who is slow keeps in memory.
-const PAGE: u32 = 200;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -30,7 +25,6 @@ pub(crate) async fn handle(
     query.finish()?;
     existing(&state, id).await?;
     let export = ClientExport::new(&state.store().imports(id).await?);
-    let first = state.store().export_clients(id, None, PAGE).await?;
     let entry = AuditEntry {
         action: "campaign.export",
         object: id.to_string(),
@@ -38,13 +32,9 @@ pub(crate) async fn handle(
         new: (!tags.is_empty()).then(|| json!({"tags": tags})),
     };
     state.store().append_audit(By::new(&principal.actor, state.now()), entry).await?;
-    let pages = Pages { state, id, export, tags, rows: Some(first), header: true };
-    let body = Body::from_stream(stream::try_unfold(pages, Pages::next));
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"clients-{id}.csv\"")),
-    ];
-    Ok((headers, body).into_response())
+    let header = export.header();
+    let pages = Pages { state, id, export, tags, after: None };
+    Ok(download::csv(&format!("clients-{id}.csv"), header, pages).await?)
 }
 
 struct Pages {
@@ -52,29 +42,21 @@ struct Pages {
     id: CampaignId,
     export: ClientExport,
     tags: Vec<String>,
-    /// Read, and not yet handed out; none after the last.
-    rows: Option<Vec<ExportRow>>,
-    header: bool,
+    /// The place of the last row read.
+    after: Option<u64>,
+}
+
+impl download::Pages for Pages {
+    async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        let rows = self.state.store().export_clients(self.id, self.after, PAGE).await?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        self.after = Some(last.place);
+        let wanted = rows.iter().filter(|row| self.wants(row));
+        Ok(Some(wanted.filter_map(|row| self.export.row(row)).collect()))
+    }
 }
 
 impl Pages {
-    /// The text of the next page. A store that fails now breaks the answer off, so that half a list
-    /// does not look like a whole one.
-    async fn next(mut self) -> Result<Option<(Bytes, Self)>, StoreError> {
-        let Some(rows) = self.rows.take() else { return Ok(None) };
-        let mut text = if self.header { self.export.header() } else { String::new() };
-        self.header = false;
-        for row in rows.iter().filter(|row| self.wants(row)) {
-            text.push_str(&self.export.row(row));
-        }
-        if let Some(last) = rows.last() {
-            let next = self.state.store().export_clients(self.id, Some(last.place), PAGE).await;
-            let next = next.inspect_err(|error| tracing::error!(%error, "an export broke off"))?;
-            self.rows = (!next.is_empty()).then_some(next);
-        }
-        Ok(Some((text.into(), self)))
-    }
-
     fn wants(&self, row: &ExportRow) -> bool {
         self.tags.is_empty() || self.tags.iter().any(|tag| row.client.tags.contains(tag))
     }

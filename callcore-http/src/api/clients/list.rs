@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::client::ClientStatus;
 use callcore::id::CampaignId;
-use callcore::port::ClientQuery;
+use callcore::port::{ClientQuery, SortKey};
 
 use crate::api::campaigns::existing;
 use crate::auth::Viewer;
@@ -29,7 +29,7 @@ pub(crate) async fn handle(
         statuses: query.many("status", ClientStatus::parse),
         tags: query.texts("tag"),
         limit: query.limit(),
-        after: query.cursor(),
+        after: query.cursor_by(|key| matches!(key, SortKey::Number(_))),
     };
     query.finish()?;
     existing(&state, campaign).await?;

@@ -3,19 +3,16 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use callcore::dnc::{DncEntry, DncScope, DncSource};
+use callcore::dnc::DncScope;
 use callcore::id::CampaignId;
 use callcore::port::Effect;
 
-use super::number;
+use super::{entry, number, reason};
 use crate::act::{Act, Early};
 use crate::auth::Operator;
 use crate::problem::Problem;
 use crate::request::Change;
 use crate::state::ApiState;
-
-/// The longest reason, in characters.
-const MAX_REASON_CHARS: usize = 1_000;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -31,10 +28,7 @@ pub(crate) async fn handle(
         }
         phone
     });
-    let reason: String = fields.optional("reason").unwrap_or_default();
-    if reason.chars().count() > MAX_REASON_CHARS {
-        fields.refuse("reason", "too_long", format!("at most {MAX_REASON_CHARS} characters"));
-    }
+    let reason = reason(&mut fields);
     let scope: Option<String> = fields.optional("scope");
     let campaign: Option<CampaignId> = fields.optional("campaign_id");
     let scope = match (scope.as_deref().unwrap_or("global"), campaign) {
@@ -59,14 +53,7 @@ pub(crate) async fn handle(
     let (Some(phone), Some(scope)) = (phone, scope) else {
         return Err(Problem::not_found().into());
     };
-    let entry = DncEntry {
-        phone,
-        scope,
-        reason: reason.trim().to_owned(),
-        source: DncSource::Manual,
-        added_by: act.by().actor.clone(),
-        created_at: act.now(),
-    };
+    let entry = entry(&act, phone, scope, reason);
     let added = state.desk().add_dnc(act.by(), entry).await;
     act.finish(added.map(Effect::DncAdded)).await
 }

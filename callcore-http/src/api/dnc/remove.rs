@@ -6,7 +6,7 @@ use callcore::dnc::DncScope;
 use callcore::id::CampaignId;
 use callcore::port::By;
 
-use super::number;
+use super::{MAX_REASON_CHARS, number};
 use crate::auth::Admin;
 use crate::problem::Problem;
 use crate::query::Query;
@@ -22,6 +22,9 @@ pub(crate) async fn handle(
     let campaign: Option<CampaignId> = query.one("campaign_id", |text| text.parse().ok());
     let scope = query.text("scope");
     let reason = query.text("reason").unwrap_or_default();
+    if reason.chars().count() > MAX_REASON_CHARS {
+        query.refuse("reason", format!("at most {MAX_REASON_CHARS} characters"));
+    }
     let scope = match (scope.as_deref().unwrap_or("global"), campaign) {
         ("global", None) => DncScope::Global,
         ("campaign", Some(id)) => DncScope::Campaign(id),

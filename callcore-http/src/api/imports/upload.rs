@@ -4,19 +4,17 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::CampaignId;
-use callcore::port::{Refused, SavedReply};
-use serde_json::Value;
+use callcore::port::Refused;
 
-use super::answer;
+use super::{replayed, take};
 use crate::act::{Act, Early};
 use crate::api::campaigns::existing;
 use crate::auth::Operator;
-use crate::importing::import;
-use crate::problem::Problem;
+use crate::importing::List;
 use crate::query::Query;
 use crate::request::{Id, path_of};
 use crate::state::ApiState;
-use crate::upload::receive;
+use crate::upload::{OPTIONS, receive};
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -33,26 +31,21 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     let scope = format!("{} {} {}", principal.actor, parts.method, path_of(&parts));
     let headers = parts.headers.clone();
-    let upload = receive(&state, Request::from_parts(parts, body), &[]).await?;
+    let upload = receive(&state, Request::from_parts(parts, body), &OPTIONS, &[]).await?;
     let print = &upload.fingerprint;
     let act = Act::under(&state, principal, scope, &headers, print, StatusCode::ACCEPTED).await;
-    let imported = match act {
-        Ok(act) => import(&state, act, &campaign, upload).await,
+    let taken = match act {
+        Ok(act) => {
+            let dry_run = upload.dry_run;
+            let list = List::open(upload, &campaign.campaign.settings).await?;
+            take(&state, act, &campaign, list, dry_run).await
+        }
         Err(early) => Err(early),
     };
-    match imported {
-        Ok(imported) => Ok(answer(&imported)?),
-        Err(Early::Replay(reply)) => Ok(replay(&state, &reply).await?),
-        Err(early) => Err(early),
+    match taken {
+        Ok(answer) => Ok(answer),
+        Err(early) => replayed(&state, early).await,
     }
-}
-
-/// The import of the first request, as far as it is now.
-async fn replay(state: &ApiState, reply: &SavedReply) -> Result<Response, Problem> {
-    let body: Value = serde_json::from_str(&reply.body).unwrap_or_default();
-    let id = body["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(Problem::not_found)?;
-    let import = state.store().import(id).await?.ok_or_else(Problem::not_found)?;
-    answer(&import)
 }
 
 #[cfg(test)]
@@ -98,7 +91,14 @@ mod tests {
             assert_eq!(sent(&world, &parts).await.json["accepted"], 1);
         }
         let unknown = sent(&world, &[file, ("mapping", br#"{"phone": "C"}"#)]).await;
-        assert_eq!((unknown.code(), unknown.fields()), ("unknown_column", vec!["mapping"]));
+        assert_eq!((unknown.code(), unknown.fields()), ("unknown_column", vec!["mapping.phone"]));
+        let bad: (&str, &[u8]) = ("mapping", br#"{"phone": "C", "name": "D", "tags": "A"}"#);
+        let unknown = sent(&world, &[file, bad]).await;
+        assert_eq!(unknown.fields(), ["mapping.phone", "mapping.name"]);
+        let bad: (&str, &[u8]) = ("mapping", br#"{"fone": "A", "tags": 1}"#);
+        let malformed = sent(&world, &[bad, file]).await;
+        assert_eq!(malformed.status, StatusCode::BAD_REQUEST);
+        assert_eq!(malformed.fields(), ["mapping.fone", "mapping.tags"]);
     }
 
     #[tokio::test]
@@ -149,15 +149,20 @@ mod tests {
     #[tokio::test]
     async fn fields_that_are_not_known_are_refused_by_name_and_all_at_once() {
         let world = World::new();
-        let parts: [(&str, &[u8]); 4] = [
-            ("dry_run", b"true"),
-            ("dedupe", b"phone"),
-            ("on_duplicate", b"skip"),
+        let parts: [(&str, &[u8]); 6] = [
+            ("dry_run", b"yes"),
+            ("dedupe", b"name"),
+            ("on_duplicate", b"replace"),
             ("mapping", b"{"),
+            ("dedup", b"phone"),
+            ("dry_run", b"true"),
         ];
         let answer = sent(&world, &parts).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-        assert_eq!(answer.fields(), ["dry_run", "dedupe", "on_duplicate", "mapping", "file"]);
+        assert_eq!(
+            answer.fields(),
+            ["dry_run", "dedupe", "on_duplicate", "mapping", "dedup", "dry_run", "file"]
+        );
     }
 
     #[tokio::test]
@@ -209,5 +214,95 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(world.get(&path).await.json["accepted"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_reports_the_whole_and_changes_nothing() {
+        let world = World::new();
+        let id = world.draft().await;
+        world.upload(&id, b"Name,Phone\nAda,2125550100\n").await;
+        world.post("/api/dnc", json!({"phone": "+12125550101"})).await;
+        let list =
+            b"Name,Phone\nAda,2125550100\nBob,2125550101\nBob,2125550101\nCy,x\nDee,2125550102\n";
+        let dry = [("file", &list[..]), ("dry_run", b"true")];
+        let before = world.get(&format!("/api/campaigns/{id}/clients")).await.text();
+        let told = world.upload_parts(&id, &dry).await;
+        assert_eq!((told.status, &told.json["id"]), (StatusCode::OK, &json!(null)));
+        assert_eq!((&told.json["dry_run"], &told.json["status"]), (&json!(true), &json!("done")));
+        assert_eq!(world.get(&format!("/api/campaigns/{id}/clients")).await.text(), before);
+        let imports = world.get(&format!("/api/campaigns/{id}/imports")).await;
+        assert_eq!(imports.json["items"].as_array().unwrap().len(), 1);
+        let mut done = world.upload(&id, list).await.json;
+        let mut told = told.json;
+        for report in [&mut told, &mut done] {
+            report.as_object_mut().unwrap().retain(|key, _| key != "id" && key != "dry_run");
+        }
+        assert_eq!(told, done, "it is what the import then comes to");
+        assert_eq!(
+            done["duplicate_of"],
+            json!([{"line": 2, "of_line": 2}, {"line": 4, "of_line": 3}])
+        );
+        assert_eq!((&done["accepted"], &done["on_dnc"]), (&json!(2), &json!(1)));
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_of_an_update_tells_what_would_be_updated() {
+        let world = World::new();
+        let id = world.draft().await;
+        world.upload(&id, b"Name,Phone,External id\nAda,2125550100,A\n").await;
+        let list =
+            b"Name,Phone,External id\nAda B,2125550100,B\nBob,2125550101,B\nCy,2125550102,A\n";
+        let mapping: (&str, &[u8]) = ("mapping", br#"{"external_id": "External id"}"#);
+        let update: (&str, &[u8]) = ("on_duplicate", b"update");
+        let dry: (&str, &[u8]) = ("dry_run", b"true");
+        for parts in
+            [vec![("file", &list[..]), mapping, update, dry], vec![("file", list), mapping, update]]
+        {
+            let report = world.upload_parts(&id, &parts).await.json;
+            let counts = ["accepted", "updated", "duplicates", "rejected"].map(|key| &report[key]);
+            assert_eq!(counts, [&json!(1), &json!(1), &json!(0), &json!(1)], "{report}");
+            assert_eq!(report["rejections"][0]["code"], "external_id_taken");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_household_comes_in_whole_and_an_update_follows_the_row() {
+        let world = World::new();
+        let id = world.draft().await;
+        let list =
+            b"Name,Phone,City\nAda,2125550100,Rome\nBob,2125550100,Oslo\nada,2125550100,Bern\n";
+        let by_name: (&str, &[u8]) = ("dedupe", b"phone_and_name");
+        let report = world.upload_parts(&id, &[("file", list), by_name]).await.json;
+        assert_eq!((&report["accepted"], &report["duplicates"]), (&json!(2), &json!(1)));
+        world.clock.advance(chrono::TimeDelta::seconds(1));
+        let list = b"Phone,Town,Name,Tags\n2125550100,Paris,BOB,vip\n";
+        let update: (&str, &[u8]) = ("on_duplicate", b"update");
+        let report = world.upload_parts(&id, &[by_name, ("file", list), update]).await.json;
+        assert_eq!((&report["updated"], &report["rows_read"]), (&json!(1), &json!(1)));
+        let clients = world.get(&format!("/api/campaigns/{id}/clients")).await.json;
+        assert_eq!(clients["items"][0]["fields"]["City"], "Rome");
+        let bob = &clients["items"][1];
+        assert_eq!((&bob["name"], &bob["tags"]), (&json!("BOB"), &json!(["vip"])));
+        assert_eq!(
+            bob["fields"],
+            json!({"Phone": "2125550100", "Town": "Paris", "Name": "BOB", "Tags": "vip"})
+        );
+        let export = world.get(&format!("/api/campaigns/{id}/export")).await.text();
+        assert!(export.starts_with("Name,Phone,City,Town,Tags,"), "{export}");
+        assert!(export.contains("BOB,2125550100,,Paris,vip,"), "{export}");
+    }
+
+    #[tokio::test]
+    async fn what_misleads_is_taken_out_of_cells_and_told() {
+        let world = World::new();
+        let list = "Name,Phone,Note\nA\u{202e}da,2125550100,a\u{7}b\nBob,2125550101,x\n";
+        let id = world.draft().await;
+        let report = world.upload(&id, list.as_bytes()).await.json;
+        assert_eq!((&report["accepted"], &report["cleaned"]), (&json!(2), &json!(2)));
+        let first = json!([{"line": 2, "column": "Name"}, {"line": 2, "column": "Note"}]);
+        assert_eq!(report["cleanings"], first);
+        let clients = world.get(&format!("/api/campaigns/{id}/clients")).await.json;
+        assert_eq!(clients["items"][0]["name"], "Ada");
+        assert_eq!(clients["items"][0]["fields"]["Note"], "ab");
     }
 }

@@ -4,16 +4,18 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::call::{CancelReason, Intent};
+use crate::account::{AccountSettings, Day, Meter};
+use crate::call::{CancelReason, Intent, Outcome};
 use crate::campaign::{RunState, Settings};
 use crate::client::{ClientZone, ZoneSource};
 use crate::dnc::DncScope;
 use crate::engine::{
-    AdmitFacts, BeginRefusal, Command, Defer, Facts, Lease, Permit, Rule, Verdict, admit, decide,
-    explain,
+    AccountFacts, AdmitFacts, BeginRefusal, Command, Defer, Facts, Lease, Permit, Person, Rule,
+    Verdict, admit, decide, explain,
 };
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
+use crate::rules::cool_downs::NumberEnd;
 use crate::time::SeededEntropy;
 
 /// A Monday, inside the hours.
@@ -39,7 +41,7 @@ fn facts(changes: &Value) -> Facts {
     Facts {
         call: CallId::new(now, &entropy),
         campaign: CampaignId::new(now, &entropy),
-        client: ClientId::new(now, &entropy),
+        client: Some(ClientId::new(now, &entropy)),
         phone: PhoneNumber::from_digits(12_125_550_123).unwrap(),
         attempt: 1,
         intent: Intent::Plan,
@@ -54,10 +56,35 @@ fn facts(changes: &Value) -> Facts {
         dnc: None,
         number_live: false,
         number_dials: Vec::new(),
+        number_ends: Vec::new(),
+        campaign_day: Day::default(),
+        account: Arc::new(account()),
         client_dials: 0,
-        name: "Ada".to_owned(),
-        fields: Vec::new(),
+        person: Person::default(),
+        audio: Vec::new(),
     }
+}
+
+/// An account that sets no limit.
+fn account() -> AccountFacts {
+    AccountFacts {
+        stopped: false,
+        settings: Arc::default(),
+        today: Day::default(),
+        in_flight: 0,
+        next_dial_at: at(NOW),
+    }
+}
+
+/// An account with limits.
+fn limited(document: &Value) -> AccountFacts {
+    let settings = AccountSettings::from_json(document).unwrap();
+    AccountFacts { settings: Arc::new(settings), ..account() }
+}
+
+/// The dials of a day that ends in the night after `NOW`.
+fn day(begun: u64, live: u64, minutes: u64) -> Day {
+    Day { ends: at("2026-03-03T00:00:00Z"), dials: Meter { begun, live, minutes } }
 }
 
 fn plain() -> Facts {
@@ -103,6 +130,7 @@ fn when_every_rule_says_yes_a_permit_is_issued_until_the_window_closes() {
     assert_eq!((permit.decided_at(), permit.window_end()), (at(NOW), Some(at(UNTIL_FIVE))));
     let heard: Vec<Rule> = permit.decision().iter().map(|heard| heard.rule).collect();
     let all = [
+        Rule::StopAll,
         Rule::RunState,
         Rule::Dnc,
         Rule::Active,
@@ -256,6 +284,112 @@ fn the_latest_instant_wins_and_is_put_into_an_open_window() {
 }
 
 #[test]
+fn stop_all_gives_every_call_back_as_it_was() {
+    let stopped = Arc::new(AccountFacts { stopped: true, ..account() });
+    let facts = Facts { account: stopped, ..plain() };
+    check(facts.clone(), defer(NOW, Rule::StopAll));
+    check(by_person(facts), defer(NOW, Rule::StopAll));
+    let permit = permit(by_person(plain()));
+    let admitted =
+        AdmitFacts { account: AccountFacts { stopped: true, ..account() }, ..admitted() };
+    assert_eq!(admit(&permit, &admitted, at(NOW)), Err(BeginRefusal::DecideAgain));
+}
+
+#[test]
+fn cool_downs_bind_people_too_and_are_asked_again_at_begin() {
+    let rest = facts(&json!({"cool_downs": [{"after": "answered", "for": "P7D"}]}));
+    let end = |outcome| vec![NumberEnd { at: at("2026-03-01T12:00:00Z"), outcome }];
+    let answered = Facts { number_ends: end(Outcome::Answered), ..rest.clone() };
+    // Seven days later is a Sunday.
+    check(answered.clone(), defer("2026-03-09T09:00:00Z", Rule::Hours));
+    let person = verdict(by_person(answered), at(NOW));
+    assert!(matches!(person, Verdict::Defer(_)), "{person:?}");
+    check(Facts { number_ends: end(Outcome::Busy), ..rest.clone() }, dial());
+    let permit = permit(rest);
+    let now_answered = AdmitFacts { number_ends: end(Outcome::Answered), ..admitted() };
+    assert_eq!(admit(&permit, &now_answered, at(NOW)), Err(BeginRefusal::DecideAgain));
+}
+
+#[test]
+fn a_campaigns_budget_lasts_to_the_end_of_its_day() {
+    let budget = facts(&json!({"budget": {"calls_per_day": 3}}));
+    check(Facts { campaign_day: day(2, 0, 0), ..budget.clone() }, dial());
+    let full = Facts { campaign_day: day(3, 0, 0), ..budget.clone() };
+    check(full.clone(), defer("2026-03-03T09:00:00Z", Rule::Hours));
+    let person = verdict(by_person(full), at(NOW));
+    assert!(matches!(person, Verdict::Defer(_)), "{person:?}");
+    let yesterday = Day { ends: at(NOW), ..day(3, 0, 0) };
+    check(Facts { campaign_day: yesterday, ..budget.clone() }, dial());
+    let permit = permit(budget);
+    let full = AdmitFacts { campaign_day: day(3, 1, 0), ..admitted() };
+    assert_eq!(admit(&permit, &full, at(NOW)), Err(BeginRefusal::DecideAgain));
+}
+
+#[test]
+fn money_that_is_spent_waits_for_the_next_day_and_reserved_money_for_calls_to_end() {
+    let spend = json!({"spend_per_day": {"amount": "1.00", "per_call": "0.10"}});
+    let with = |today| AccountFacts { today, ..limited(&spend) };
+    let facts = |today| Facts { account: Arc::new(with(today)), ..plain() };
+    check(facts(day(9, 0, 0)), dial());
+    check(facts(day(10, 1, 0)), defer(NOW, Rule::Spend));
+    check(facts(day(10, 0, 0)), defer("2026-03-03T09:00:00Z", Rule::Hours));
+    let (_, heard) = explain(&facts(day(10, 0, 0)), at(NOW));
+    let said = heard.iter().find(|heard| heard.rule == Rule::Spend).unwrap();
+    assert!(!said.passed && said.words.contains("1.00"), "{}", said.words);
+
+    let permit = permit(facts(day(0, 0, 0)));
+    for (today, answer) in [
+        (day(9, 0, 0), Ok(())),
+        (day(10, 1, 0), Err(BeginRefusal::NoCapacity)),
+        (day(10, 0, 0), Err(BeginRefusal::DecideAgain)),
+    ] {
+        let facts = AdmitFacts { account: with(today), ..admitted() };
+        assert_eq!(admit(&permit, &facts, at(NOW)), answer, "{today:?}");
+    }
+}
+
+#[test]
+fn the_accounts_slots_and_pace_bind_people_too() {
+    let limits = limited(&json!({"calls_at_once": 2, "calls_per_second": 1}));
+    let permits = [permit(plain()), permit(by_person(plain()))];
+    let until = at(NOW) + TimeDelta::milliseconds(1);
+    for permit in &permits {
+        let with = |account| AdmitFacts { account, ..admitted() };
+        assert_eq!(
+            admit(permit, &with(AccountFacts { in_flight: 1, ..limits.clone() }), at(NOW)),
+            Ok(())
+        );
+        let full = with(AccountFacts { in_flight: 2, ..limits.clone() });
+        assert_eq!(admit(permit, &full, at(NOW)), Err(BeginRefusal::NoCapacity));
+        let fast = with(AccountFacts { next_dial_at: until, ..limits.clone() });
+        assert_eq!(admit(permit, &fast, at(NOW)), Err(BeginRefusal::TooFast { until }));
+    }
+}
+
+#[test]
+fn a_claim_brings_what_the_account_has_free() {
+    let now = at(NOW);
+    let free = |account: &AccountFacts, leased| account.dials_free(now, leased);
+    assert_eq!(free(&account(), 7), u32::MAX);
+    assert_eq!(free(&AccountFacts { stopped: true, ..account() }, 0), 0);
+    let slots = AccountFacts { in_flight: 3, ..limited(&json!({"calls_at_once": 10})) };
+    assert_eq!((free(&slots, 0), free(&slots, 5), free(&slots, 9)), (7, 2, 0));
+    let pace = limited(&json!({"calls_per_second": 4}));
+    assert_eq!(
+        free(&AccountFacts { next_dial_at: now - TimeDelta::hours(1), ..pace.clone() }, 0),
+        4
+    );
+    assert_eq!(free(&AccountFacts { next_dial_at: now + TimeDelta::seconds(1), ..pace }, 0), 0);
+    let spend = limited(&json!({"spend_per_day": {"amount": "1.00", "per_call": "0.10"}}));
+    let some = AccountFacts { today: day(6, 0, 0), ..spend.clone() };
+    assert_eq!((free(&some, 1), some.opens_at(now)), (3, Some(DateTime::UNIX_EPOCH)));
+    let spent = AccountFacts { today: day(10, 0, 0), ..spend.clone() };
+    assert_eq!((free(&spent, 0), spent.opens_at(now)), (0, Some(day(0, 0, 0).ends)));
+    let reserved = AccountFacts { today: day(10, 10, 0), ..spend };
+    assert_eq!((free(&reserved, 0), reserved.opens_at(now)), (0, None));
+}
+
+#[test]
 fn never_outweighs_not_now_and_the_first_never_is_the_reason() {
     let facts = Facts { number_live: true, active: false, ..plain() };
     check(facts.clone(), Verdict::Retire(CancelReason::Inactive));
@@ -283,6 +417,9 @@ fn admitted() -> AdmitFacts {
         number_dials: Vec::new(),
         in_flight: 0,
         next_dial_at: at(NOW),
+        number_ends: Vec::new(),
+        campaign_day: Day::default(),
+        account: account(),
     }
 }
 
@@ -392,11 +529,13 @@ proptest! {
     #[test]
     fn a_dial_is_what_every_rule_allows((facts, now) in some_facts()) {
         let settings = &facts.settings;
-        let person = facts.intent == Intent::Person;
+        let test = facts.intent == Intent::Test;
+        let person = facts.intent == Intent::Person || test;
         let runs = match facts.run_state {
             RunState::Running => true,
             RunState::Paused | RunState::Finished => person,
-            RunState::Draft | RunState::Stopped => false,
+            RunState::Draft => test,
+            RunState::Stopped => false,
         };
         let zones = settings.zones_of(&facts.zones);
         let caps = settings.caps.as_slice().iter().all(|cap| {
@@ -406,7 +545,7 @@ proptest! {
         let allowed = runs
             && facts.dnc.is_none()
             && facts.active
-            && (facts.consent || !settings.consent_required)
+            && (facts.consent || test || !settings.consent_required)
             && (person || facts.client_dials < settings.retry.max_attempts())
             && !facts.number_live
             && caps
@@ -424,7 +563,8 @@ proptest! {
             let zones = facts.settings.zones_of(&facts.zones);
             let open = facts.settings.hours.allowed(until, &zones);
             let soon = until <= now + TimeDelta::minutes(2);
-            prop_assert!(open || (facts.intent == Intent::Person && soon), "{until}");
+            let person = matches!(facts.intent, Intent::Person | Intent::Test);
+            prop_assert!(open || (person && soon), "{until}");
         }
     }
 

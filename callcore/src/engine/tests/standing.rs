@@ -26,7 +26,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 fn case<'a>(calls: &'a [CallBrief], settings: &'a Settings) -> Case<'a> {
     let (active, on_dnc, run_state) = (true, false, RunState::Running);
-    Case { calls, zones: &[], active, on_dnc, run_state, settings }
+    Case { calls, zones: &[], active, erased: false, on_dnc, run_state, settings }
 }
 
 fn first(stage: Stage) -> CallBrief {
@@ -216,7 +216,7 @@ fn some_life() -> impl Strategy<Value = Life> {
             match tail {
                 0 => add(Stage::Live, intent),
                 1 => add(Stage::Scheduled { due_at: later }, intent),
-                2 => add(Stage::Retired { reason, at: later }, intent),
+                2 => add(Stage::Retired { reason, at: later, due_at: later }, intent),
                 _ => {}
             }
             let run_state = if paused { RunState::Paused } else { RunState::Running };
@@ -230,6 +230,7 @@ fn outlook_of(life: &Life, calls: &[CallBrief], settings: &Settings) -> Outlook 
         calls,
         zones: &[],
         active: life.active,
+        erased: false,
         on_dnc: life.on_dnc,
         run_state: life.run_state,
         settings,

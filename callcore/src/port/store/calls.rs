@@ -5,16 +5,18 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{By, Cursor, Page};
-use crate::call::{Call, CallEvent, Direction, Outcome, Review, Skip};
+use crate::call::{AgentResult, Call, CallEvent, Direction, Outcome, Review, Skip};
 use crate::client::ClientZone;
 use crate::engine::Facts;
 use crate::id::{CallId, CampaignId, ClientId};
-use crate::port::{ActError, StoreError};
+use crate::phone::PhoneNumber;
+use crate::port::{ActError, Refused, StoreError};
 use crate::time::Zone;
 
 /// The calls' side: reading them, and what people do to scheduled and ended ones.
 ///
-/// - **L1** A call is read under its one id in every state.
+/// - **L1** A call is read under its one id in every state. `calls` reads many in the order asked for,
+///   and leaves out what is no call.
 /// - **L2** `history` has every ended call, skips included, and inbound ones; `upcoming` every
 ///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
 ///   neither repeated nor lost.
@@ -22,6 +24,17 @@ use crate::time::Zone;
 ///   one of a stopped campaign; `call_now` refuses one of a draft too.
 /// - **L4** A client has at most one call to come: `retry` refuses while there is one, or one is live.
 /// - **L5** A call that `retry` adds to a finished campaign makes it run again.
+/// - **L6** `add_note` appends to a call in whatever state; no entry is ever changed. `review` takes
+///   an ended call only. A call given up as unknown needs follow-up by itself, until a late word
+///   settles it or a person looked.
+/// - **L7** `change_calls` does each act as its single method would, in order, in one transaction:
+///   what is refused changes nothing and leaves no audit row, and the others are done.
+/// - **X1** A test call passes the same gate as every dial, on a draft too; none is made on a stopped
+///   campaign or to a number that a DNC entry covers, and an entry or a stop cancels one that waits.
+/// - **X2** A test call is in no count: neither its client's nor its campaign's, and no cap sees it.
+///   While it is live it holds a slot and its number. It stands in the history, not in `upcoming`.
+/// - **R1** `report_result` records what a voice agent reports in one transaction with all that
+///   follows, as events of its call: repeats change nothing. A call that never began has no result.
 #[async_trait]
 pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// A call.
@@ -30,6 +43,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// The store failed.
     async fn call(&self, id: CallId) -> Result<Option<CallView>, StoreError>;
+
+    /// Calls, in the order asked for; what is no call is left out.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError>;
 
     /// Every event of a call, in order.
     ///
@@ -96,8 +116,84 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// There is no such call, it has not ended, it has no client, a DNC entry covers the number,
-    /// the client has a call to come, or the campaign is a draft or stopped.
+    /// the client is switched off, lacks a consent that is required or has a call to come, or the
+    /// campaign is a draft or stopped.
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError>;
+
+    /// Schedules a call to a person's own number, due at once, that plays the campaign's script.
+    ///
+    /// # Errors
+    ///
+    /// There is no such campaign or client of it, the campaign is stopped, or a DNC entry covers the
+    /// number.
+    async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError>;
+
+    /// Records what the voice agent of a call reports.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or it never began.
+    async fn report_result(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        result: &AgentResult,
+    ) -> Result<CallView, ActError>;
+
+    /// Writes something down about a call.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call.
+    async fn add_note(&self, by: By<'_>, id: CallId, text: &str) -> Result<CallView, ActError>;
+
+    /// Says what a person made of an ended call. A disposition that is given takes the place of the
+    /// one there is; none in it takes it away.
+    ///
+    /// # Errors
+    ///
+    /// There is no such call, or it has not ended.
+    async fn review(
+        &self,
+        by: By<'_>,
+        id: CallId,
+        review: Review,
+        disposition: Option<Option<String>>,
+    ) -> Result<CallView, ActError>;
+
+    /// Does something to each of many calls, or keeps the refusal it comes with.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, or the idempotency key is taken. What one call does not allow is in its
+    /// own answer.
+    async fn change_calls(
+        &self,
+        by: By<'_>,
+        acts: &[(CallId, Result<CallAct, Refused>)],
+    ) -> Result<Vec<Acted>, ActError>;
+}
+
+/// What is done to one of many calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallAct {
+    /// Take it out of the queue, as [`Calls::skip`] does.
+    Skip(Skip),
+    /// Move it, as [`Calls::reschedule`] does.
+    Reschedule(DateTime<Utc>),
+    /// Say what a person made of it, as [`Calls::review`] does; its disposition stays.
+    Review(Review),
+    /// Add tags to its client.
+    Tag(BTreeSet<String>),
+}
+
+/// What became of one of many calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acted {
+    /// The call.
+    pub call: CallId,
+    /// It as it now is, or why nothing was done to it.
+    pub done: Result<Box<CallView>, Refused>,
 }
 
 /// A call with what pages show beside it.
@@ -137,6 +233,20 @@ pub struct NewCall {
     pub due_at: DateTime<Utc>,
 }
 
+/// A test call to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTestCall {
+    /// Its id.
+    pub id: CallId,
+    /// The campaign whose script is played.
+    pub campaign: CampaignId,
+    /// The number.
+    pub phone: PhoneNumber,
+    /// The client whose fields the script is filled with; without one the names of the fields are
+    /// heard.
+    pub sample: Option<ClientId>,
+}
+
 /// What follows a skipped call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipThen {
@@ -155,6 +265,10 @@ pub struct CallQuery {
     pub campaigns: Vec<CampaignId>,
     /// Of this client.
     pub client: Option<ClientId>,
+    /// With this number, in whatever campaign, inbound ones included.
+    pub phone: Option<PhoneNumber>,
+    /// Whose clients have one of these tags.
+    pub tags: Vec<String>,
     /// With these outcomes.
     pub outcomes: Vec<Outcome>,
     /// With these review statuses.
@@ -165,20 +279,44 @@ pub struct CallQuery {
     pub from: Option<DateTime<Utc>>,
     /// Before this instant.
     pub to: Option<DateTime<Utc>>,
-    /// Of a history: which end first.
-    pub order: HistoryOrder,
+    /// In which order; none is the list's own: a history's latest first, of calls to come the
+    /// earliest.
+    pub order: Option<CallOrder>,
     /// After this place.
     pub after: Option<Cursor>,
     /// At most so many; 0 gives none.
     pub limit: u32,
 }
 
-/// How a history is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HistoryOrder {
+/// How a list of calls is sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallOrder {
+    /// By what; calls that are alike in it go by their ids.
+    pub by: CallSort,
+    /// Whether the greatest comes first.
+    pub descending: bool,
+}
+
+impl CallOrder {
     /// The latest first.
-    #[default]
-    NewestFirst,
+    pub const NEWEST_FIRST: Self = Self { by: CallSort::Date, descending: true };
     /// The earliest first.
-    OldestFirst,
+    pub const OLDEST_FIRST: Self = Self { by: CallSort::Date, descending: false };
+}
+
+/// By what a list of calls is sorted. Calls to come are only sorted by their date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallSort {
+    /// When they ended, or are due.
+    Date,
+    /// The [`name_order`] of their clients; calls of strangers come before all.
+    Name,
+    /// How long somebody was on the line.
+    Duration,
+}
+
+/// What a client's name is sorted by: the first hundred characters, in lower case.
+#[must_use]
+pub fn name_order(name: &str) -> String {
+    name.to_lowercase().chars().take(100).collect()
 }

@@ -11,7 +11,7 @@ use crate::call::Outcome;
 use crate::campaign::{Campaign, RunState, Settings, Transition};
 use crate::client::{Client, ClientStatus, ClientZone, Consent};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
-use crate::import::ImportReport;
+use crate::import::{DuplicatePolicy, ImportReport, RejectCode};
 use crate::phone::PhoneNumber;
 use crate::port::{ActError, StoreError};
 
@@ -21,11 +21,12 @@ use crate::port::{ActError, StoreError};
 ///   is refused as stale.
 /// - **C2** `change_state` allows what [`RunState::after`] allows. Starting needs at least one
 ///   client. Stopping cancels every scheduled call, each with a row in the history.
-/// - **C3** A number is in a campaign once. `add_clients` answers for each row, in order, whether it
+/// - **C3** Unless an import says otherwise, a number is in a campaign once. `add_clients` answers for each row, in order, whether it
 ///   was taken or which line it repeats; a taken client has one scheduled call, unless a DNC entry
 ///   covers its number: then it is `on_dnc` and has none.
 /// - **C4** A finished campaign that gets a client runs again; a stopped one takes none.
-/// - **C5** Counters equal a recount of the rows at every commit.
+/// - **C5** Counters equal a recount of the rows at every commit, whatever bounds `tallies` is given:
+///   a part of a quarter counts only the calls that ended within it.
 /// - **C6** A running campaign whose clients are all in a final state is finished, in the
 ///   transaction that made the last one so.
 #[async_trait]
@@ -34,7 +35,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// The store failed, or the idempotency key is taken.
+    /// The settings play an audio that is not there, the idempotency key is taken, or the store
+    /// failed.
     async fn create_campaign(&self, by: By<'_>, new: NewCampaign)
     -> Result<CampaignView, ActError>;
 
@@ -42,7 +44,8 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such campaign, or `version` is not the current one.
+    /// There is no such campaign, `version` is not the current one, or the settings play an audio
+    /// that is not there.
     async fn change_settings(
         &self,
         by: By<'_>,
@@ -239,6 +242,8 @@ pub struct BeginImport {
     pub file_name: String,
     /// The file's headers, in order.
     pub columns: Vec<String>,
+    /// What is done with rows about people who are in already.
+    pub duplicates: DuplicatePolicy,
 }
 
 /// An import with its report.
@@ -252,6 +257,8 @@ pub struct Import {
     pub file_name: String,
     /// The file's headers, in order.
     pub columns: Vec<String>,
+    /// What is done with rows about people who are in already.
+    pub duplicates: DuplicatePolicy,
     /// How far it is.
     pub status: ImportStatus,
     /// What came in and what did not.
@@ -267,6 +274,8 @@ pub enum ImportStatus {
     Done,
     /// It ended before the file did; what came in stays in.
     Failed,
+    /// It was taken back.
+    Undone,
 }
 
 impl ImportStatus {
@@ -277,13 +286,15 @@ impl ImportStatus {
             Self::Running => "running",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::Undone => "undone",
         }
     }
 
     /// Reads the word.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Running, Self::Done, Self::Failed].into_iter().find(|it| it.as_str() == text)
+        let all = [Self::Running, Self::Done, Self::Failed, Self::Undone];
+        all.into_iter().find(|it| it.as_str() == text)
     }
 }
 
@@ -316,6 +327,8 @@ pub struct NewClient {
     pub note: Option<String>,
     /// The recorded consent.
     pub consent: Option<Consent>,
+    /// Whether the row speaks of consent at all: if not, an update leaves it as it is.
+    pub says_consent: bool,
     /// One key for one person with several numbers.
     pub person_key: Option<String>,
     /// One key for one debt.
@@ -330,7 +343,11 @@ pub enum Added {
         /// Whether a DNC entry covers its number: then it will not be called.
         on_dnc: bool,
     },
-    /// The campaign has the number already.
+    /// It changed a client that was in.
+    Updated,
+    /// It can't come in.
+    Refused(RejectCode),
+    /// Its client is in already.
     Duplicate {
         /// The line on which it came in, in its own file, if a file brought it.
         of_line: Option<u64>,

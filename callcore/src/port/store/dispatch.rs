@@ -13,8 +13,9 @@ use crate::port::StoreError;
 /// The dispatcher's side: due calls, intents, events.
 ///
 /// - **D1** `claim_due` returns only due calls of running campaigns (and calls a person asked for,
-///   also of paused and finished ones), in order of priority, a person's wish, due time and id; at most as many per
-///   campaign as its free slots and its pace allow now.
+///   also of paused and finished ones, test calls also of drafts): people's wishes first; then by
+///   priority, the campaigns of one priority taking turns; within a campaign by due time and id. At
+///   most as many per campaign as its free slots and its pace allow now.
 /// - **D2** A claimed call is not claimed again until its lease ends on the wall clock; then with a
 ///   higher epoch. Whoever has an older epoch can't begin or settle.
 /// - **D3** `begin` asks [`admit`](crate::engine::admit()) with what it reads under its locks and stores the
@@ -29,6 +30,10 @@ use crate::port::StoreError;
 ///   A settlement under a lost lease changes nothing.
 /// - **D7** `take_back` undoes a `begin` whose ticket was never placed: the call waits again and the
 ///   attempt does not count.
+/// - **I1** An inbound call is its number's client's: of the client that was dialled last under that
+///   number, else of the one that came in last. A withheld number is nobody's.
+/// - **I2** What a caller presses does what the inbound script says that was in force when the call
+///   came in; who opts out is blocked like everybody.
 /// - **D8** A call begun and not ended is returned by `unsettled` until it has ended, and so is an
 ///   inbound call that should have ended.
 #[async_trait]
@@ -84,8 +89,9 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     /// The store failed. The same events may be recorded again.
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The earliest instant at which a call of a running campaign is due; a campaign that has no
-    /// free slot does not count.
+    /// The earliest instant at which a call of a running campaign is due and the account lets it
+    /// through; a campaign that has no free slot does not count, and nothing does while the account
+    /// has none or is stopped.
     ///
     /// # Errors
     ///
@@ -166,6 +172,17 @@ pub enum Recorded {
     },
     /// There is no such call, or it never began.
     NoSuchCall,
+}
+
+impl Recorded {
+    /// The call the event belongs to, if there is one.
+    #[must_use]
+    pub const fn call(self) -> Option<CallId> {
+        match self {
+            Self::New { call, .. } | Self::Known { call } => Some(call),
+            Self::NoSuchCall => None,
+        }
+    }
 }
 
 /// A live call, for whoever asks the carrier about it.

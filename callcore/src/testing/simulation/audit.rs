@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use super::evidence::End;
-use super::judge::Judge;
+use super::judge::{Judge, Record};
 use super::spec::Spec;
 use super::world::{World, read};
 use crate::actor::Actor;
 use crate::analytics::Totals;
-use crate::call::{CallEvent, Direction, Outcome, Progress, Report};
+use crate::call::{Call, CallEvent, Direction, EventKind, Intent, Outcome, Progress, Report};
 use crate::campaign::RunState;
 use crate::client::{Client, ClientStatus};
 use crate::id::{CallId, CampaignId};
@@ -52,6 +52,7 @@ impl World {
             self.audit_campaign(view, &rows)?;
         }
         self.audit_calls()?;
+        self.audit_tests(&rows)?;
         self.tell_again()?;
         if self.rows()? == rows { Ok(()) } else { Err("telling events again changed rows".into()) }
     }
@@ -94,7 +95,7 @@ impl World {
             let (Some(outcome), Some(at)) = (call.outcome(), call.ended_at()) else {
                 return Err(format!("a call in the history of {name} has not ended"));
             };
-            if call.direction == Direction::Inbound {
+            if call.direction == Direction::Inbound || call.intent == Intent::Test {
                 continue;
             }
             let talk = if outcome.reached() { u64::from(call.progress.talk_seconds) } else { 0 };
@@ -114,7 +115,8 @@ impl World {
         same(&format!("quarters of {name}"), &quarters, &shown)?;
 
         let stage = self.stage.lock();
-        let live = stage.judge.standing().filter(|(_, call, _)| call.campaign == id);
+        let counts = |call: &Record| call.campaign == id && call.intent != Intent::Test;
+        let live = stage.judge.standing().filter(|(_, call, _)| counts(call));
         let live = live.filter(|(_, call, _)| call.end().is_none()).count() as u64;
         same(&format!("live calls of {name}"), &view.progress.live, &live)
     }
@@ -126,12 +128,13 @@ impl World {
         let name = stage.judge.name(id);
         let judge = &stage.judge;
         let to_number = || judge.standing().filter(|(_, call, _)| call.phone == facts.phone);
-        let mut dials: Vec<DateTime<Utc>> = to_number().map(|(.., begun)| begun.at).collect();
+        let counting = to_number().filter(|(_, call, _)| call.intent != Intent::Test);
+        let mut dials: Vec<DateTime<Utc>> = counting.map(|(.., begun)| begun.at).collect();
         dials.sort_unstable();
         same(&format!("dials to the number of call {name}"), &facts.number_dials, &dials)?;
         let live = to_number().any(|(_, call, _)| call.end().is_none());
         same(&format!("a live call to the number of call {name}"), &facts.number_live, &live)?;
-        let dials = judge.dials_of(facts.client).len();
+        let dials = facts.client.map_or(0, |client| judge.dials_of(client).len());
         same(
             &format!("dials to the client of call {name}"),
             &(facts.client_dials as usize),
@@ -183,13 +186,28 @@ impl World {
             let call = view.ok_or(format!("call {name} is gone"))?.call;
             let mut told: Vec<CallEvent> = record.events.iter().cloned().collect();
             let (end, unknown) = (record.end(), record.end().is_some_and(|end| end.unknown));
-            same(&format!("the events of call {name}"), &stored, &told)?;
+            let erased = stage.judge.is_erased(id, record);
+            if erased {
+                check_erased_call(&call, &stored).map_err(|what| format!("call {name}: {what}"))?;
+            } else {
+                same(&format!("the events of call {name}"), &stored, &told)?;
+            }
             same(
                 &format!("the outcome of call {name}"),
                 &call.outcome(),
                 &end.map(|it| it.outcome),
             )?;
             same(&format!("the end of call {name}"), &call.ended_at(), &end.map(|it| it.at))?;
+            let handed_on = told.iter().any(|event| event.kind == EventKind::Transferred);
+            let answered = end.is_some_and(|end| end.outcome == Outcome::Answered);
+            same(
+                &format!("whether call {name} was handed on"),
+                &(call.end_reason() == Some("transferred")),
+                &(handed_on && answered),
+            )?;
+            if erased {
+                continue;
+            }
             told.extend(told.clone());
             stage.dice.shuffle(&mut told);
             stage.stats.given_up += u64::from(unknown);
@@ -199,6 +217,19 @@ impl World {
             let told: BTreeSet<CallEvent> = told.into_iter().collect();
             let fresh = Progress::of(&told, &script.unwrap_or_default());
             same(&format!("the row of call {name}"), &call.progress, &fresh)?;
+        }
+        Ok(())
+    }
+
+    /// A test call has ended, stands in the history, and is nobody's.
+    fn audit_tests(&self, rows: &Rows) -> Result<(), String> {
+        let stage = self.stage.lock();
+        for id in &stage.judge.tests {
+            let name = stage.judge.known_name(*id);
+            let view = rows.history.iter().find(|view| view.call.id == *id);
+            let call = &view.ok_or(format!("test call {name:?} is not in the history"))?.call;
+            same(&format!("the client of test call {name:?}"), &call.client, &None)?;
+            same(&format!("the intent of test call {name:?}"), &call.intent, &Intent::Test)?;
         }
         Ok(())
     }
@@ -225,6 +256,17 @@ impl World {
     }
 }
 
+/// Of a person who was erased nothing is left but how its calls ended.
+fn check_erased_call(call: &Call, events: &[CallEvent]) -> Result<(), String> {
+    let personal = |event: &CallEvent| {
+        matches!(event.kind, EventKind::Key { .. } | EventKind::Line { .. } | EventKind::Tag { .. })
+    };
+    if call.phone.is_some() || events.iter().any(personal) {
+        return Err("its person was erased and is still known".to_owned());
+    }
+    Ok(())
+}
+
 fn audit_client(
     judge: &Judge,
     rows: &Rows,
@@ -232,6 +274,11 @@ fn audit_client(
     state: RunState,
     client: &Client,
 ) -> Result<(), String> {
+    let erased = judge.erased.contains(&client.id);
+    same("being erased", &client.erased.is_some(), &erased)?;
+    if erased && (client.phone.is_some() || !client.name.is_empty() || !client.tags.is_empty()) {
+        return Err("was erased and is still known".to_owned());
+    }
     let standing = &client.standing;
     let dials = judge.dials_of(client.id);
     same("dials", &(standing.attempts as usize), &dials.len())?;
@@ -251,9 +298,14 @@ fn audit_client(
             )),
         };
     }
+    if judge.clients.get(&client.id).is_some_and(|person| !person.active) {
+        let may = [ClientStatus::Inactive, ClientStatus::OnDnc, ClientStatus::OptedOut];
+        let which = format!("is switched off and {}", standing.status.as_str());
+        return if may.contains(&standing.status) { Ok(()) } else { Err(which) };
+    }
     let of_client = |view: &&CallView| view.call.client == Some(client.id);
     let retired = rows.history.iter().filter(of_client).any(|view| view.call.retired.is_some());
-    if retired || judge.ever_on_dnc.contains(&client.phone) {
+    if retired || client.phone.is_none_or(|phone| judge.ever_on_dnc.contains(&phone)) {
         return Ok(());
     }
     let Some((.., last)) = dials.last() else {

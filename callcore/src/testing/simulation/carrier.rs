@@ -10,9 +10,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::dice::Dice;
 use super::stage::Stage;
-use crate::call::{AnsweredBy, CallEvent, Ending, EventKind, Report};
+use crate::call::{
+    AgentResult, AnsweredBy, CallEvent, CallRef, Ending, EventKind, InboundRing, Report, Speaker,
+    Utterance, When,
+};
 use crate::engine::Ticket;
 use crate::id::CallId;
+use crate::phone::PhoneNumber;
 use crate::port::{Audio, Found, Placement, Telephony, TelephonyError};
 
 pub(super) struct UnreliableCarrier {
@@ -25,6 +29,8 @@ struct Line {
     calls: BTreeMap<CallId, Dialled>,
     /// What it will tell, and when it will arrive.
     outbox: Vec<(DateTime<Utc>, Report)>,
+    /// What voice agents will report of their calls, and when.
+    results: Vec<(DateTime<Utc>, CallId, AgentResult)>,
     away: bool,
 }
 
@@ -55,6 +61,11 @@ impl UnreliableCarrier {
         std::mem::take(&mut self.lock().outbox)
     }
 
+    /// What voice agents report since the last time.
+    pub(super) fn results(&self) -> Vec<(DateTime<Utc>, CallId, AgentResult)> {
+        std::mem::take(&mut self.lock().results)
+    }
+
     /// Whether something in the post did happen: a call that was hung up since has another end.
     pub(super) fn stands_by(&self, call: CallId, event: &CallEvent) -> bool {
         self.lock().calls.get(&call).is_some_and(|dialled| dialled.events.contains(event))
@@ -71,7 +82,7 @@ impl UnreliableCarrier {
         stage.stats.unclear += u64::from(*answer == Placement::Unknown);
     }
 
-    fn dial(&self, call: CallId) -> String {
+    fn dial(&self, call: CallId, to: PhoneNumber) -> String {
         let now = self.stage.now();
         let mut stage = self.stage.lock();
         let name = stage.judge.name(call);
@@ -87,9 +98,13 @@ impl UnreliableCarrier {
         let known_from = if stage.dice.chance(trouble) { now + slow } else { now };
         let never = stage.dice.chance(trouble);
         let post = if never { Vec::new() } else { post(&mut stage.dice, trouble, call, &events) };
+        let results = results(&mut stage.dice, &events);
+        let rings = ring_back(&mut stage.dice, call, to, now);
         drop(stage);
         let mut line = self.lock();
         line.outbox.extend(post);
+        line.outbox.extend(rings);
+        line.results.extend(results.into_iter().map(|(at, result)| (at, call, result)));
         line.calls.insert(call, Dialled { known_from, events });
         carrier_call_id
     }
@@ -106,9 +121,9 @@ impl Telephony for UnreliableCarrier {
     }
 
     async fn place_call(&self, ticket: Ticket) -> Placement {
-        let call = ticket.call();
+        let (call, to) = (ticket.call(), ticket.to());
         let (now, wall) = (self.stage.now(), self.stage.wall());
-        self.stage.lock().judge.asked(call, ticket.to(), now, wall);
+        self.stage.lock().judge.asked(call, to, now, wall);
         self.stage.pause().await;
         let away = self.lock().away;
         let (trouble, mood, later) = {
@@ -119,11 +134,11 @@ impl Telephony for UnreliableCarrier {
         let answer = match mood {
             0..=5 if away => Placement::Unknown,
             _ if away => {
-                self.dial(call);
+                self.dial(call, to);
                 Placement::Unknown
             }
             0..=3 if trouble => {
-                self.dial(call);
+                self.dial(call, to);
                 Placement::Unknown
             }
             4 if trouble => Placement::Unknown,
@@ -133,7 +148,7 @@ impl Telephony for UnreliableCarrier {
             }
             7 if trouble => Placement::Refused { reason: "bad_number".to_owned(), permanent: true },
             8 if trouble => Placement::Refused { reason: "limit".to_owned(), permanent: false },
-            _ => Placement::Placed { carrier_call_id: self.dial(call) },
+            _ => Placement::Placed { carrier_call_id: self.dial(call, to) },
         };
         self.say(call, &answer);
         self.stage.pause().await;
@@ -186,6 +201,10 @@ impl Telephony for UnreliableCarrier {
     async fn recording(&self, _: &str) -> Result<Option<Audio>, TelephonyError> {
         Ok(None)
     }
+
+    async fn delete_recording(&self, _: &str) -> Result<(), TelephonyError> {
+        self.check().await
+    }
 }
 
 /// What will happen on the line of a call that is dialled now.
@@ -227,6 +246,10 @@ fn life(dice: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
             let digit = if dice.chance(300) { '9' } else { '1' };
             push(dice.between(1, 20), EventKind::Key { digit, press });
         }
+        if dice.chance(150) {
+            push(dice.between(1, 20), EventKind::Key { digit: '0', press: 9 });
+            push(dice.between(0, 2), EventKind::Transferred);
+        }
     }
     let talk_seconds = dice.between(1, 700);
     push(
@@ -237,6 +260,65 @@ fn life(dice: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
         },
     );
     events
+}
+
+/// What the voice agent of an answered call reports: at its end or long after it, at times twice.
+fn results(dice: &mut Dice, events: &[CallEvent]) -> Vec<(DateTime<Utc>, AgentResult)> {
+    let answered = events.iter().any(|event| event.kind == EventKind::Answered);
+    let Some(ended) = events.iter().map(|event| event.at).max().filter(|_| answered) else {
+        return Vec::new();
+    };
+    if !dice.chance(350) {
+        return Vec::new();
+    }
+    let line = |second: u32| {
+        let text = format!("Line at {second}.");
+        Utterance { speaker: Speaker::Agent, when: When::Offset(second), text }
+    };
+    let last = u32::try_from(dice.below(40)).unwrap_or(0);
+    let result = AgentResult {
+        transcript: vec![line(1), line(2 + last)],
+        disposition: dice.chance(500).then(|| "won".to_owned()),
+        tags: dice.chance(500).then(|| "agent".to_owned()).into_iter().collect(),
+        opt_out: dice.chance(150),
+        note: None,
+    };
+    let wait = if dice.chance(200) { dice.between(60, 20_000) } else { dice.between(0, 20) };
+    let first = (ended + TimeDelta::seconds(wait), result.clone());
+    let again = (first.0 + TimeDelta::seconds(dice.between(1, 90)), result);
+    if dice.chance(250) { vec![first, again] } else { vec![first] }
+}
+
+/// Somebody who was dialled calls back, and may opt out.
+fn ring_back(
+    dice: &mut Dice,
+    call: CallId,
+    from: PhoneNumber,
+    now: DateTime<Utc>,
+) -> Vec<(DateTime<Utc>, Report)> {
+    if !dice.chance(60) {
+        return Vec::new();
+    }
+    let at = now + TimeDelta::seconds(dice.between(600, 90_000));
+    let ring = InboundRing {
+        carrier_call_id: format!("ring-{call}"),
+        from: (!dice.chance(100)).then_some(from),
+        new_id: call.successor(at),
+    };
+    let pressed = if dice.chance(300) { '9' } else { '1' };
+    let told = [
+        (0, EventKind::Ringing),
+        (2, EventKind::Answered),
+        (9, EventKind::Key { digit: pressed, press: 0 }),
+        (20, EventKind::Ended { ending: Ending::Completed, talk_seconds: 18 }),
+    ];
+    let mut post = Vec::new();
+    for (second, kind) in told {
+        let event = CallEvent { at: at + TimeDelta::seconds(second), kind };
+        let late = TimeDelta::seconds(dice.between(0, 40));
+        post.push((event.at + late, Report { call: CallRef::Inbound(ring.clone()), event }));
+    }
+    post
 }
 
 /// When each event arrives: soon, late, twice, or never.

@@ -1,19 +1,22 @@
 //! The judge: sees what was committed, what the carrier was asked and what events came in, and
 //! says when an invariant is broken. It shares no rule with the code it judges.
 
+mod limits;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::evidence::{End, end_of, opted_out_at};
 use super::spec::Spec;
-use crate::call::{CallEvent, Intent, Outcome};
+use crate::call::{CallEvent, InboundRing, Intent, Outcome};
 use crate::campaign::RunState;
 use crate::client::ClientZone;
 use crate::dnc::DncScope;
 use crate::engine::Permit;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
+use crate::port::ClientChange;
 
 /// How long a call that is not heard of holds its slot: 60 s of ringing, 15 min of talk, 1 min.
 const HOLD: TimeDelta = TimeDelta::minutes(17);
@@ -26,13 +29,24 @@ pub(super) struct Judge {
     pub(super) campaigns: BTreeMap<CampaignId, Campaign>,
     pub(super) clients: BTreeMap<ClientId, Person>,
     pub(super) calls: BTreeMap<CallId, Record>,
+    pub(super) account: limits::Account,
+    /// Campaigns that paused themselves, for whoever resumes them.
+    pub(super) tripped: Vec<CampaignId>,
     pub(super) dnc: BTreeSet<(PhoneNumber, DncScope)>,
     /// Numbers that were ever on a list: their clients' calls may have been cancelled.
     pub(super) ever_on_dnc: BTreeSet<PhoneNumber>,
+    /// Clients that were erased: never called again, and nothing is known of them.
+    pub(super) erased: BTreeSet<ClientId>,
+    /// Test calls to the numbers of the erased: nothing is known of them either.
+    erased_tests: BTreeSet<CallId>,
     /// Calls that workers claimed, the latest last: where people meddle.
     pub(super) claims: Vec<CallId>,
     /// Calls that people asked for, and their intents.
     wishes: BTreeMap<CallId, Intent>,
+    /// Test calls that were made.
+    pub(super) tests: BTreeSet<CallId>,
+    /// What happened in calls that came in, by the carrier's id.
+    rings: BTreeMap<String, BTreeSet<CallEvent>>,
     epochs: BTreeMap<CallId, u64>,
     names: BTreeMap<CallId, usize>,
     broken: Option<String>,
@@ -44,6 +58,10 @@ pub(super) struct Campaign {
     pub(super) versions: Vec<Spec>,
     pub(super) changed_at: DateTime<Utc>,
     pub(super) fastest: usize,
+    /// Dials that ended since count for the breaker.
+    pub(super) counted_from: DateTime<Utc>,
+    /// Whether its dials have failed once too often, of which the store has to hear.
+    due_to_pause: bool,
     planned_dials: Vec<DateTime<Utc>>,
 }
 
@@ -53,13 +71,28 @@ pub(super) struct Person {
     pub(super) phone: PhoneNumber,
     pub(super) zones: Vec<ClientZone>,
     pub(super) consent: bool,
+    pub(super) active: bool,
+    /// The call that was to come when somebody switched the client off.
+    canceled: Option<CallId>,
+}
+
+impl Person {
+    pub(super) const fn new(
+        campaign: CampaignId,
+        phone: PhoneNumber,
+        zones: Vec<ClientZone>,
+        consent: bool,
+    ) -> Self {
+        Self { campaign, phone, zones, consent, active: true, canceled: None }
+    }
 }
 
 /// A call from its first `begin` on.
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) campaign: CampaignId,
-    pub(super) client: ClientId,
+    /// None for a test call.
+    pub(super) client: Option<ClientId>,
     pub(super) phone: PhoneNumber,
     pub(super) intent: Intent,
     /// The intent that stands: none once it was taken back.
@@ -103,6 +136,8 @@ impl Judge {
             versions: vec![spec],
             changed_at: now,
             fastest,
+            counted_from: DateTime::UNIX_EPOCH,
+            due_to_pause: false,
             planned_dials: Vec::new(),
         };
         self.campaigns.insert(id, campaign);
@@ -118,6 +153,41 @@ impl Judge {
 
     pub(super) fn wished(&mut self, call: CallId, intent: Intent) {
         self.wishes.insert(call, intent);
+        if intent == Intent::Test {
+            self.tests.insert(call);
+        }
+    }
+
+    /// Somebody changed a client that had one call to come before and has another one now.
+    pub(super) fn client_changed(
+        &mut self,
+        id: ClientId,
+        change: &ClientChange,
+        waited: Option<CallId>,
+        waits: Option<CallId>,
+    ) {
+        let Some(person) = self.clients.get_mut(&id) else { return };
+        if let Some(consent) = &change.consent {
+            person.consent = consent.is_some();
+        }
+        match change.active {
+            Some(false) => {
+                person.canceled = waited.or(person.canceled);
+                person.active = false;
+                if waits.is_some() {
+                    self.accuse("a client that was switched off has a call to come".to_owned());
+                }
+            }
+            Some(true) => {
+                person.active = true;
+                // What a person had asked for is now at a time that was chosen for it.
+                let asked = person.canceled.take().filter(|call| self.wishes.contains_key(call));
+                if let (Some(_), Some(call), None) = (asked, waits, waited) {
+                    self.wished(call, Intent::Rescheduled);
+                }
+            }
+            None => {}
+        }
     }
 
     pub(super) fn claimed(&mut self, call: CallId, epoch: u64) {
@@ -141,8 +211,9 @@ impl Judge {
             let name = self.name(permit.call());
             self.accuse(format!("the intent of call {name} was stored although {what}"));
         }
+        self.account.dials.push(now);
         let Some(campaign) = self.campaigns.get_mut(&permit.campaign()) else { return };
-        if permit.intent() != Intent::Person {
+        if !matches!(permit.intent(), Intent::Person | Intent::Test) {
             campaign.planned_dials.push(now);
         }
         let begun = Begun {
@@ -168,20 +239,24 @@ impl Judge {
         let holds = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
         let (id, phone) = (permit.call(), permit.phone());
         let campaign = self.campaigns.get(&permit.campaign()).ok_or("nobody knows its campaign")?;
-        let client = self.clients.get(&permit.client()).ok_or("nobody knows its client")?;
         let spec = campaign.versions.last().ok_or("its campaign has no settings")?;
         let intent = self.wishes.get(&id).copied().unwrap_or(Intent::Plan);
-        let person = intent == Intent::Person;
+        let test = intent == Intent::Test;
+        let person = intent == Intent::Person || test;
 
         holds(intent == permit.intent(), "it has another intent")?;
-        holds(client.phone == phone, "it is another client's number")?;
+        holds(permit.client().is_none() == test, "only a test call has no client")?;
+        holds(!self.account.stopped, "all dialling is stopped")?;
         let allowed_state = match campaign.state {
             RunState::Running | RunState::Finished => true,
             RunState::Paused => person,
-            RunState::Draft | RunState::Stopped => false,
+            RunState::Draft => test,
+            RunState::Stopped => false,
         };
         holds(allowed_state, &format!("its campaign is {}", campaign.state.as_str()))?;
         holds(!self.on_dnc(phone, permit.campaign()), "its number is on the DNC list")?;
+        let erased = permit.client().is_some_and(|client| self.erased.contains(&client));
+        holds(!erased, "its client was erased")?;
         holds(
             permit.settings_version() as usize == campaign.versions.len(),
             "its settings are outdated",
@@ -190,7 +265,6 @@ impl Judge {
             self.epochs.get(&id) == Some(&permit.lease().epoch),
             "its lease was lost to another worker",
         )?;
-        holds(client.consent || !spec.consent_required, "there is no consent")?;
         let earlier = self.calls.get(&id);
         holds(earlier.is_none_or(|call| call.begun.is_none()), "its intent stood already")?;
         holds(earlier.is_none_or(|call| call.dials == 0), "it was dialled before")?;
@@ -199,10 +273,17 @@ impl Judge {
             "another call to its number is live",
         )?;
         self.within_limits(permit, spec, campaign, now)?;
+        self.within_days(permit, spec, now)?;
+        self.account_allows(now)?;
+        let Some(id) = permit.client() else { return Ok(()) };
+        let client = self.clients.get(&id).ok_or("nobody knows its client")?;
+        holds(client.phone == phone, "it is another client's number")?;
+        holds(client.active, "its client is switched off")?;
+        holds(client.consent || !spec.consent_required, "there is no consent")?;
         if !person {
             holds(spec.open(now, &client.zones), "it is outside the calling hours")?;
         }
-        if intent == Intent::Plan { self.is_owed(permit.client(), spec, now) } else { Ok(()) }
+        if intent == Intent::Plan { self.is_owed(id, spec, now) } else { Ok(()) }
     }
 
     fn within_limits(
@@ -225,14 +306,16 @@ impl Judge {
             let counting = self
                 .standing()
                 .filter(|(_, call, begun)| {
-                    call.phone == permit.phone() && now < begun.at + TimeDelta::seconds(*per)
+                    call.phone == permit.phone()
+                        && call.intent != Intent::Test
+                        && now < begun.at + TimeDelta::seconds(*per)
                 })
                 .count();
             if counting >= *max {
                 return Err(format!("{counting} dials on its number count in {per} s"));
             }
         }
-        if permit.intent() == Intent::Person {
+        if matches!(permit.intent(), Intent::Person | Intent::Test) {
             return Ok(());
         }
         let dials = self.standing().filter(|(_, call, _)| call.client == permit.client()).count();
@@ -276,7 +359,7 @@ impl Judge {
 
     /// The dials of a client, in order.
     pub(super) fn dials_of(&self, client: ClientId) -> Vec<(DateTime<Utc>, CallId, Option<End>)> {
-        let of = self.standing().filter(|(_, call, _)| call.client == client);
+        let of = self.standing().filter(|(_, call, _)| call.client == Some(client));
         let mut dials: Vec<_> = of.map(|(id, call, begun)| (begun.at, id, call.end())).collect();
         dials.sort_by_key(|(at, id, _)| (*at, *id));
         dials
@@ -319,10 +402,11 @@ impl Judge {
         if wall > begun.wall + TICKET {
             return Err("its ticket had run out".to_owned());
         }
-        let zones = self.clients.get(&call.client).map(|client| &client.zones[..]);
+        let client = call.client.and_then(|client| self.clients.get(&client));
+        let zones = client.map(|client| &client.zones[..]);
         let spec = self.campaigns.get(&call.campaign).and_then(|it| it.versions.get(begun.version));
         let open = spec.is_some_and(|spec| spec.open(now, zones.unwrap_or_default()));
-        if call.intent != Intent::Person && !open {
+        if !matches!(call.intent, Intent::Person | Intent::Test) && !open {
             return Err("it was outside the calling hours".to_owned());
         }
         Ok(())
@@ -345,6 +429,9 @@ impl Judge {
         let name = self.name(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
         let Some(begun) = call.begun.take() else { return };
+        if let Some(at) = self.account.dials.iter().rposition(|at| *at == begun.at) {
+            self.account.dials.remove(at);
+        }
         if call.dials > 0 {
             self.accuse(format!("call {name} was taken back although it was dialled"));
         } else if begun.epoch != epoch {
@@ -369,11 +456,30 @@ impl Judge {
             return;
         }
         let before = opted_out_at(&call.events);
+        let had_failed = call.end().is_some_and(|end| end.outcome == Outcome::Failed);
         call.events.insert(event.clone());
+        let fails = call.end().is_some_and(|end| end.outcome == Outcome::Failed) && !had_failed;
+        let fails = fails && call.intent != Intent::Test;
+        let campaign = call.campaign;
         // An entry that somebody removed since does not come back with other news of the call.
         if opted_out_at(&call.events) != before {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
+        }
+        if fails {
+            self.failed(campaign);
+        }
+    }
+
+    /// Something was stored of a call that came in.
+    pub(super) fn rang_in(&mut self, ring: &InboundRing, event: &CallEvent) {
+        let events = self.rings.entry(ring.carrier_call_id.clone()).or_default();
+        let before = opted_out_at(events);
+        events.insert(event.clone());
+        if let Some(from) = ring.from
+            && opted_out_at(events) != before
+        {
+            self.listed(from, DncScope::Global);
         }
     }
 
@@ -381,6 +487,24 @@ impl Judge {
     pub(super) fn listed(&mut self, phone: PhoneNumber, scope: DncScope) {
         self.dnc.insert((phone, scope));
         self.ever_on_dnc.insert(phone);
+    }
+
+    /// The person behind a client was erased: in every campaign that had the number by then.
+    pub(super) fn erased(&mut self, client: ClientId) {
+        let Some(phone) = self.clients.get(&client).map(|person| person.phone) else { return };
+        if !self.erased.contains(&client) {
+            let all = self.clients.iter().filter(|(_, person)| person.phone == phone);
+            self.erased.extend(all.map(|(id, _)| *id));
+            let calls = self.calls.iter();
+            let tests = calls.filter(|(_, call)| call.client.is_none() && call.phone == phone);
+            self.erased_tests.extend(tests.map(|(id, _)| *id));
+        }
+    }
+
+    /// Whether a call's person was erased.
+    pub(super) fn is_erased(&self, id: CallId, call: &Record) -> bool {
+        call.client
+            .map_or_else(|| self.erased_tests.contains(&id), |client| self.erased.contains(&client))
     }
 
     pub(super) fn on_dnc(&self, phone: PhoneNumber, campaign: CampaignId) -> bool {

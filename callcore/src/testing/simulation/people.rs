@@ -4,22 +4,25 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::spec::{Spec, client_zones};
+use super::spec::{AccountSpec, Spec, client_zones};
 use super::world::{Done, Item, World, read};
 use crate::actor::Actor;
 use crate::call::{Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::client::Consent;
-use crate::desk::AfterSkip;
-use crate::dnc::{DncEntry, DncScope, DncSource};
+use crate::desk::{AfterSkip, ManyActs};
+use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::phone::PhoneNumber;
 use crate::port::{
-    BeginImport, By, CallQuery, CallView, Calls, Campaigns, Dnc, NewCampaign, NewClient,
+    Account, BeginDncImport, BeginImport, By, CallQuery, CallView, Calls, Campaigns, ClientChange,
+    Clients, Dnc, NewCampaign, NewClient,
 };
 
 /// Numbers that the campaigns share: all of the fictional exchange 555-01xx.
 const NUMBERS: u64 = 40;
+const FIRST_NUMBER: u64 = 12_125_550_100;
 
 const PERSON: Actor = Actor::System;
 
@@ -72,9 +75,10 @@ impl World {
         let (Some(campaign), Some(phone)) = (view.call.campaign, view.call.phone) else { return };
         let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
         let id = view.call.id;
-        let luck = self.dice(|dice| dice.below(100));
+        let luck = self.dice(|dice| dice.below(126));
         match luck {
-            0..=9 => self.list(phone, campaign),
+            0..=6 => self.list(phone, campaign),
+            7..=9 => self.list_many(phone, campaign),
             10..=15 => self.unlist(),
             16..=30 => self.pause(campaign),
             31..=39 => self.change(campaign),
@@ -87,9 +91,59 @@ impl World {
                 let done = desk.retry(By::new(&PERSON, now), id, None).await;
                 Done::Acted("re-call", done.is_ok())
             }),
-            87..=98 => self.add(campaign),
-            _ => self.transition(campaign, Transition::Stop, "stop"),
+            87..=91 => self.add(campaign),
+            92..=94 => self.switch(view.call.client),
+            95 => self.skip_many(),
+            96..=98 => self.erase(&view),
+            99 => self.transition(campaign, Transition::Stop, "stop"),
+            100..=111 => self.test(campaign, phone),
+            112..=115 => self.stop_all(),
+            116..=123 => self.change_account(),
+            _ => self.pause_all(),
         }
+    }
+
+    fn stop_all(&mut self) {
+        let (desk, now) = (self.desk.clone(), self.now());
+        let (hang_up, minutes) = self.dice(|dice| (dice.chance(300), dice.between(0, 600)));
+        self.start(async move {
+            let done = desk.stop_all(By::new(&PERSON, now), None, hang_up).await;
+            Done::Acted("stop of all", done.is_ok())
+        });
+        self.file(now + TimeDelta::minutes(minutes), Item::ResumeAll);
+    }
+
+    pub(super) fn resume_all(&mut self) {
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let done = store.resume_all(By::new(&PERSON, now)).await;
+            Done::Acted("resumption of all", done.is_ok())
+        });
+    }
+
+    fn pause_all(&mut self) {
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let done = store.pause_all(By::new(&PERSON, now)).await;
+            Done::Acted("pause of all", done.is_ok())
+        });
+        let campaigns: Vec<CampaignId> =
+            self.stage.lock().judge.campaigns.keys().copied().collect();
+        for id in campaigns {
+            let minutes = self.dice(|dice| dice.between(1, 600));
+            self.file(now + TimeDelta::minutes(minutes), Item::Resume(id));
+        }
+    }
+
+    fn change_account(&mut self) {
+        let spec = self.dice(AccountSpec::new);
+        let Ok(settings) = spec.settings() else { return };
+        let (store, now) = (self.store.clone(), self.now());
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            let done = store.change_account_spec(by, &spec, Arc::new(settings)).await;
+            Done::Acted("change of the account", done.is_ok())
+        });
     }
 
     pub(super) fn transition(
@@ -143,6 +197,37 @@ impl World {
         });
     }
 
+    /// A list of numbers comes in, the call's among them.
+    fn list_many(&mut self, phone: PhoneNumber, campaign: CampaignId) {
+        let (store, desk, now) = (self.store.clone(), self.desk.clone(), self.now());
+        let id = ImportId::new(now, &*self.entropy);
+        let (everywhere, others) = self
+            .dice(|dice| (dice.chance(300), [0; 3].map(|_| FIRST_NUMBER + dice.below(NUMBERS))));
+        let scope = if everywhere { DncScope::Global } else { DncScope::Campaign(campaign) };
+        let others = others.into_iter().filter_map(|digits| PhoneNumber::from_digits(digits).ok());
+        let numbers: Vec<_> = others.chain([phone]).map(|it| (it, String::new())).collect();
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            let new = BeginDncImport { id, scope, file_name: "list.csv".to_owned() };
+            let mut report = DncReport::default();
+            let done = match store.begin_dnc_import(by, new).await {
+                Ok(_) => desk.add_numbers(by, id, &numbers, &mut report).await.is_ok(),
+                Err(_) => false,
+            };
+            Done::Acted("DNC list", done)
+        });
+    }
+
+    /// A person is erased, as a rule one who was called.
+    fn erase(&mut self, view: &CallView) {
+        let Some(client) = view.call.client else { return };
+        let (desk, now) = (self.desk.clone(), self.now());
+        self.start(async move {
+            let done = desk.erase(By::new(&PERSON, now), client, "asked for").await;
+            Done::Acted("erasure", done.is_ok())
+        });
+    }
+
     fn unlist(&mut self) {
         let entries: Vec<_> = self.stage.lock().judge.dnc.iter().copied().collect();
         let Some((phone, scope)) = self.dice(|dice| dice.pick(&entries).copied()) else { return };
@@ -172,6 +257,38 @@ impl World {
             let (by, settings) = (By::new(&PERSON, now), Arc::new(settings));
             let done = store.change_spec(by, campaign, version, &spec, settings).await;
             Done::Acted("change of settings", done.is_ok())
+        });
+    }
+
+    /// Switches a client off, and on again after a while.
+    fn switch(&mut self, client: Option<ClientId>) {
+        let Some(client) = client else { return };
+        self.change_client(client, false);
+        let minutes = self.dice(|dice| dice.between(0, 2000));
+        self.file(self.now() + TimeDelta::minutes(minutes), Item::SwitchOn(client));
+    }
+
+    pub(super) fn change_client(&mut self, client: ClientId, active: bool) {
+        let (store, now) = (self.store.clone(), self.now());
+        let resumed = CallId::new(now, &*self.entropy);
+        let change = ClientChange { active: Some(active), ..ClientChange::new(resumed) };
+        self.start(async move {
+            let done = store.change_client(By::new(&PERSON, now), client, &change).await;
+            Done::Acted("switch of a client", done.is_ok())
+        });
+    }
+
+    fn skip_many(&mut self) {
+        let query = CallQuery { limit: 10, ..CallQuery::default() };
+        let Some(page) = read(self.inner.upcoming(&query)) else { return };
+        let ids: Vec<CallId> = page.items.iter().map(|view| view.call.id).collect();
+        let ids =
+            ids.into_iter().filter(|_| self.dice(|dice| dice.chance(300))).collect::<Vec<_>>();
+        let (desk, now) = (self.desk.clone(), self.now());
+        self.start(async move {
+            let skip = Skip { reason: SkipReason::Duplicate, note: None };
+            let done = desk.change_calls(By::new(&PERSON, now), &ids, &ManyActs::Skip(skip)).await;
+            Done::Acted("bulk skip", done.is_ok())
         });
     }
 
@@ -205,11 +322,24 @@ impl World {
         });
     }
 
+    /// Somebody tries the script, on a number of their own or, by mistake, a client's.
+    fn test(&mut self, campaign: CampaignId, phone: PhoneNumber) {
+        let (desk, now) = (self.desk.clone(), self.now());
+        let own =
+            self.dice(|dice| dice.chance(500)).then(|| PhoneNumber::from_digits(12_125_550_198));
+        let phone = own.and_then(Result::ok).unwrap_or(phone);
+        self.start(async move {
+            let by = By::new(&PERSON, now);
+            Done::Acted("test call", desk.test_call(by, campaign, phone, None).await.is_ok())
+        });
+    }
+
     fn import(&mut self, campaign: CampaignId) -> Option<ImportId> {
         let now = self.now();
         let id = ImportId::new(now, &*self.entropy);
         let (file_name, columns) = ("clients.csv".to_owned(), vec!["phone".to_owned()]);
-        let new = BeginImport { id, campaign, file_name, columns };
+        let duplicates = DuplicatePolicy::default();
+        let new = BeginImport { id, campaign, file_name, columns, duplicates };
         self.at_once(self.store.begin_import(By::new(&PERSON, now), new)).ok()?;
         self.imports.insert(campaign, id);
         Some(id)
@@ -223,7 +353,7 @@ impl World {
 
     fn a_client(&self, line: u64, now: DateTime<Utc>) -> Option<NewClient> {
         let mut stage = self.stage.lock();
-        let number = 12_125_550_100 + stage.dice.below(NUMBERS);
+        let number = FIRST_NUMBER + stage.dice.below(NUMBERS);
         let zones = client_zones(&mut stage.dice);
         let consent = stage.dice.chance(800).then(|| Consent {
             basis: "signed".to_owned(),
@@ -247,6 +377,7 @@ impl World {
             tags: std::collections::BTreeSet::new(),
             note: None,
             consent,
+            says_consent: true,
             person_key: None,
             debt_key: None,
         })

@@ -5,7 +5,8 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Timelike, Utc};
 use serde_json::json;
 
 use super::dice::Dice;
-use crate::campaign::Settings;
+use crate::account::AccountSettings;
+use crate::campaign::{Settings, SettingsError};
 use crate::client::{ClientZone, ZoneSource};
 use crate::time::Zone;
 
@@ -33,6 +34,47 @@ pub(super) struct Spec {
     pub(super) max_attempts: usize,
     pub(super) consent_required: bool,
     priority: i32,
+    /// How many dials a day of the campaign's zone may hold.
+    pub(super) calls_per_day: Option<usize>,
+    /// Of so many ended dials at least so many failed: then the campaign pauses itself.
+    pub(super) breaker: Option<(usize, usize)>,
+    /// For so many seconds after somebody was reached the number is left alone.
+    pub(super) rest: Option<i64>,
+}
+
+/// One version of the account's settings, in thousandths of a unit where it is about money.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AccountSpec {
+    pub(super) calls_at_once: Option<usize>,
+    pub(super) calls_per_second: Option<usize>,
+    /// The amount, what a dial costs and what a minute does.
+    pub(super) spend: Option<(u64, u64, u64)>,
+    pub(super) zone: Option<Zone>,
+}
+
+impl AccountSpec {
+    /// Limits that bind, each now and then.
+    pub(super) fn new(dice: &mut Dice) -> Self {
+        Self {
+            calls_at_once: dice.chance(600).then(|| 1 + dice.index(4)),
+            calls_per_second: dice.chance(500).then(|| 1 + dice.index(2)),
+            spend: dice.chance(500).then(|| (600 + 100 * dice.below(20), 10, 20)),
+            zone: dice.chance(700).then(|| a_zone(dice)),
+        }
+    }
+
+    pub(super) fn settings(&self) -> Result<AccountSettings, SettingsError> {
+        let money = |thousandths: u64| format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
+        let spend = self.spend.map(|(amount, call, minute)| {
+            json!({"amount": money(amount), "per_call": money(call), "per_minute": money(minute)})
+        });
+        AccountSettings::from_json(&json!({
+            "calls_at_once": self.calls_at_once,
+            "calls_per_second": self.calls_per_second,
+            "spend_per_day": spend,
+            "time_zone": self.zone,
+        }))
+    }
 }
 
 const ZONES: [&str; 8] = [
@@ -120,6 +162,12 @@ impl Spec {
             max_attempts: 1 + dice.index(5),
             consent_required: dice.chance(150),
             priority: i32::try_from(dice.below(2)).unwrap_or(0),
+            calls_per_day: dice.chance(300).then(|| 2 + dice.index(6)),
+            breaker: dice.chance(500).then(|| {
+                let of_last = 2 + dice.index(5);
+                (of_last.div_ceil(2), of_last)
+            }),
+            rest: dice.chance(300).then(|| dice.between(3600, 3 * 86_400)),
         }
     }
 
@@ -127,7 +175,8 @@ impl Spec {
     /// so that the judge knows what was owed without asking when it was planned.
     pub(super) fn changed(&self, dice: &mut Dice) -> Self {
         let mut next = self.clone();
-        match dice.below(4) {
+        match dice.below(5) {
+            4 => next.calls_per_day = dice.chance(500).then(|| 1 + dice.index(6)),
             0 => next.max_concurrent = 1 + dice.index(5),
             1 => next.calls_per_second = 1 + dice.index(3),
             2 => next.caps = vec![(1 + dice.index(2), dice.between(600, 90_000))],
@@ -139,7 +188,12 @@ impl Spec {
         next
     }
 
-    pub(super) fn settings(&self) -> Result<Settings, crate::campaign::SettingsError> {
+    /// Whether two instants are on one date of the campaign's zone.
+    pub(super) fn same_day(&self, one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
+        self.zone.local(one).date() == self.zone.local(other).date()
+    }
+
+    pub(super) fn settings(&self) -> Result<Settings, SettingsError> {
         let clock = |minute: u32| format!("{:02}:{:02}", minute / 60, minute % 60);
         let hours: serde_json::Map<String, serde_json::Value> = NAMES
             .iter()
@@ -185,9 +239,20 @@ impl Spec {
             },
             "script": {
                 "steps": [{"say": "Hello {{name|there}}."}],
-                "keys": {"1": {"tag": "yes"}, "9": "opt_out"},
+                "keys": {
+                    "1": {"tag": "yes"}, "0": {"transfer": "+12125550199"}, "9": "opt_out"
+                },
+            },
+            "inbound": {
+                "steps": [{"say": "Thank you for calling back."}],
+                "keys": {"1": {"tag": "called back"}, "9": "opt_out"},
             },
             "caps": caps,
+            "budget": {"calls_per_day": self.calls_per_day},
+            "breaker": self.breaker.map(|(_, of_last)| json!({"failed_share": 0.5, "of_last": of_last})),
+            "cool_downs": self.rest.iter().map(|seconds| {
+                json!({"after": "answered", "for": format!("PT{seconds}S")})
+            }).collect::<Vec<_>>(),
             "consent_required": self.consent_required,
             "priority": self.priority,
         }))

@@ -1,8 +1,19 @@
 //! A store that fails: before a commit, or after it, so that the caller can't know; and one that
 //! lets others go first on both sides of each commit. What was committed, it tells the judge.
 
-mod acts;
+mod access;
+mod account;
+mod calls;
+mod campaigns;
+mod clients;
+mod dnc;
+mod imports;
+mod media;
+mod numbers;
+mod outbox;
+mod privacy;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -11,12 +22,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::stage::Stage;
+use super::world::read;
 use crate::call::{CallRef, Report};
 use crate::engine::{Facts, Permit, Settlement};
+use crate::id::CampaignId;
 use crate::memory::MemoryStore;
 use crate::port::{
-    By, Calls, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError, StoreErrorKind,
-    TakeBack,
+    By, Calls, Campaigns, ClaimRequest, Dispatch, OpenCall, Recorded, Refusals, StoreError,
+    StoreErrorKind, TakeBack,
 };
 
 pub(super) struct FaultyStore {
@@ -62,6 +75,34 @@ impl FaultyStore {
         stage.stats.failed_commits += 1;
         stage.trace(self.stage.now(), format_args!("the store fails {when} {operation}"));
         Err(StoreError::new(StoreErrorKind::Unavailable, operation))
+    }
+
+    /// Tells the judge which events came in; the campaigns they are about.
+    fn recorded(&self, reports: &[Report], answers: &[Recorded]) -> BTreeSet<CampaignId> {
+        let mut stage = self.stage.lock();
+        for (report, answer) in reports.iter().zip(answers) {
+            let id = match &report.call {
+                CallRef::Ours(id) => *id,
+                CallRef::Inbound(ring) => {
+                    // Keys of strangers mean nothing: no campaign has a script for them.
+                    let call = answer.call().unwrap_or(ring.new_id);
+                    let view = read(self.inner.call(call)).flatten();
+                    if view.is_some_and(|view| view.call.campaign.is_some()) {
+                        stage.judge.rang_in(ring, &report.event);
+                    }
+                    continue;
+                }
+            };
+            stage.stats.events += 1;
+            let name = stage.judge.name(id);
+            stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);
+            let event = &report.event;
+            stage.trace(
+                self.stage.now(),
+                format_args!("record call {name}: {:?} at {}", event.kind, event.at),
+            );
+        }
+        stage.judge.campaigns_of(reports)
     }
 
     async fn took_back(&self, calls: &[TakeBack]) -> Result<(), StoreError> {
@@ -161,19 +202,10 @@ impl Dispatch for FaultyStore {
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
         self.commit("record", async {
             let answers = self.inner.record(by, reports).await?;
-            let mut stage = self.stage.lock();
-            for (report, answer) in reports.iter().zip(&answers) {
-                let CallRef::Ours(id) = report.call else { continue };
-                stage.stats.events += 1;
-                let name = stage.judge.name(id);
-                stage.judge.recorded(id, &report.event, *answer != Recorded::NoSuchCall);
-                let event = &report.event;
-                stage.trace(
-                    self.stage.now(),
-                    format_args!("record call {name}: {:?} at {}", event.kind, event.at),
-                );
+            for id in self.recorded(reports, &answers) {
+                let Some(view) = self.inner.campaign(id).await? else { continue };
+                self.stage.lock().judge.heard_of(id, view.campaign.state);
             }
-            drop(stage);
             Ok(answers)
         })
         .await

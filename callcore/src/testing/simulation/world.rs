@@ -15,13 +15,13 @@ use super::stage::{Stage, Troubles};
 use super::store::FaultyStore;
 use super::{Options, Stats};
 use crate::actor::Actor;
-use crate::call::{CallRef, EventKind, Report};
+use crate::call::{AgentResult, CallRef, EventKind, Report};
 use crate::campaign::Transition;
 use crate::desk::Desk;
 use crate::driver::{Driver, Tick};
-use crate::id::{CampaignId, ImportId};
+use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::memory::MemoryStore;
-use crate::port::{By, CallQuery, Calls, Campaigns, Dispatch, StoreError};
+use crate::port::{ActError, By, CallQuery, Calls, Campaigns, Dispatch, StoreError};
 use crate::time::SeededEntropy;
 
 /// Two dispatchers are enough to disagree.
@@ -78,6 +78,8 @@ struct Dispatcher {
 pub(super) enum Item {
     /// The carrier tells something, the how-manieth time it tries.
     Post(Report, u32),
+    /// A voice agent reports, the how-manieth time it tries.
+    Result(CallId, AgentResult, u32),
     /// Somebody does something.
     Person,
     /// The carrier goes away, or comes back.
@@ -86,6 +88,9 @@ pub(super) enum Item {
     Start(CampaignId),
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
+    SwitchOn(ClientId),
+    /// Somebody lets dialling go on, should it be stopped.
+    ResumeAll,
 }
 
 struct Task {
@@ -98,6 +103,7 @@ enum Who {
     Tick(usize),
     Sweep(usize),
     Post(Report, u32),
+    Agent(CallId, AgentResult, u32),
     Person,
 }
 
@@ -157,7 +163,11 @@ impl World {
             for (at, report) in self.carrier.post() {
                 self.file(at, Item::Post(report, 0));
             }
+            for (at, call, result) in self.carrier.results() {
+                self.file(at, Item::Result(call, result, 0));
+            }
             let now = self.now();
+            self.mend(now);
             if now >= self.trouble_until && !self.calm {
                 self.end_trouble();
             }
@@ -258,8 +268,9 @@ impl World {
     fn begin_item(&mut self, item: Item, now: DateTime<Utc>) {
         match item {
             Item::Post(report, tries) => {
-                let CallRef::Ours(id) = report.call else { return };
-                if !self.carrier.stands_by(id, &report.event) {
+                if let CallRef::Ours(id) = report.call
+                    && !self.carrier.stands_by(id, &report.event)
+                {
                     return;
                 }
                 let (store, copy) = (self.store.clone(), report.clone());
@@ -269,6 +280,15 @@ impl World {
                 });
                 self.tasks.push(Task { who: Who::Post(report, tries), future });
             }
+            Item::Result(call, result, tries) => {
+                let (store, copy) = (self.store.clone(), result.clone());
+                let future = Box::pin(async move {
+                    let by = By::new(&Actor::Agent, now);
+                    let done = store.report_result(by, call, &copy).await;
+                    Done::Posted(!matches!(done, Err(ActError::Store(_))))
+                });
+                self.tasks.push(Task { who: Who::Agent(call, result, tries), future });
+            }
             Item::Person if !self.calm => self.meddle(),
             Item::Person => {}
             Item::Outage(away) => {
@@ -277,6 +297,8 @@ impl World {
             }
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
+            Item::SwitchOn(id) => self.change_client(id, true),
+            Item::ResumeAll => self.resume_all(),
         }
     }
 
@@ -343,6 +365,10 @@ impl World {
                 self.tasks.swap_remove(victim);
                 self.file(now + TimeDelta::seconds(20), Item::Post(report, tries + 1));
             }
+            Who::Agent(call, result, tries) => {
+                self.tasks.swap_remove(victim);
+                self.file(now + TimeDelta::seconds(20), Item::Result(call, result, tries + 1));
+            }
             Who::Person => {
                 self.tasks.swap_remove(victim);
             }
@@ -364,6 +390,11 @@ impl World {
             (Who::Post(report, tries), Done::Posted(false)) if tries < 5 => {
                 let wait = self.dice(|dice| dice.between(1, 300));
                 self.file(now + TimeDelta::seconds(wait), Item::Post(report, tries + 1));
+            }
+            (Who::Agent(call, result, tries), Done::Posted(false)) if tries < 5 => {
+                let wait = self.dice(|dice| dice.between(1, 300));
+                let again = Item::Result(call, result, tries + 1);
+                self.file(now + TimeDelta::seconds(wait), again);
             }
             (Who::Post(report, _), _) => {
                 if matches!(report.event.kind, EventKind::Ended { .. }) {
@@ -409,6 +440,16 @@ impl World {
         }
     }
 
+    /// Somebody looks after campaigns that paused themselves.
+    fn mend(&mut self, now: DateTime<Utc>) {
+        let tripped = std::mem::take(&mut self.stage.lock().judge.tripped);
+        for id in tripped {
+            self.stage.lock().stats.tripped += 1;
+            let minutes = self.dice(|dice| dice.between(1, 600));
+            self.file(now + TimeDelta::minutes(minutes), Item::Resume(id));
+        }
+    }
+
     fn end_trouble(&mut self) {
         self.calm = true;
         self.carrier.set_away(false);
@@ -423,6 +464,7 @@ impl World {
         for id in campaigns {
             self.file(now + TimeDelta::hours(2), Item::Resume(id));
         }
+        self.file(now + TimeDelta::hours(2), Item::ResumeAll);
     }
 
     fn why_no_rest(&self) -> String {
@@ -449,7 +491,12 @@ impl World {
         let query = CallQuery { limit: 1, ..CallQuery::default() };
         let waiting = read(self.inner.upcoming(&query)).is_none_or(|page| !page.items.is_empty());
         let live = read(self.inner.live(1)).is_none_or(|calls| !calls.is_empty());
-        !posts && !waiting && !live
+        let tests: Vec<CallId> = self.stage.lock().judge.tests.iter().copied().collect();
+        let over = |id| {
+            let view = read(self.inner.call(id)).flatten();
+            view.is_some_and(|view| view.call.ended_at().is_some())
+        };
+        !posts && !waiting && !live && tests.into_iter().all(over)
     }
 }
 

@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
 use crate::id::UserId;
-use crate::port::{AuditEntry, AuditRow, By, Store, User};
+use crate::port::{AuditEntry, AuditQuery, AuditRow, By, Store, User};
 use crate::testing::fixtures::{Scene, person};
 
 const MINUTE: TimeDelta = TimeDelta::minutes(1);
 
-async fn user(scene: &Scene<'_>, name: &str, role: Role) -> User {
+pub(super) async fn user(scene: &Scene<'_>, name: &str, role: Role) -> User {
     let user = User {
         id: UserId::new(scene.now(), scene.entropy()),
         name: name.to_owned(),
         role,
         password_hash: None,
+        disabled: false,
     };
     scene.store.save_user(scene.by(), user).await.expect("saved")
 }
@@ -94,7 +95,7 @@ pub async fn a3_audit_rows_are_only_added_and_come_newest_first(store: &dyn Stor
             new: (index == 3).then(|| json!({"status": "reviewed", "n": [1, null]})),
         };
         store.append_audit(By::new(&operator, scene.now()), entry).await.expect("appended");
-        let rows = store.audit(None, 100).await.expect("read").items;
+        let rows = store.audit(&AuditQuery::newest(100)).await.expect("read").items;
         assert_eq!(rows.len(), seen.len() + 1);
         assert!(seen.iter().all(|row| rows.contains(row)), "earlier rows stay as they were");
         seen = rows;
@@ -106,7 +107,7 @@ pub async fn a3_audit_rows_are_only_added_and_come_newest_first(store: &dyn Stor
     assert_eq!(third.new, Some(json!({"status": "reviewed", "n": [1, null]})));
     let (mut paged, mut after) = (Vec::new(), None);
     loop {
-        let page = store.audit(after, 3).await.expect("read");
+        let page = store.audit(&AuditQuery { after, ..AuditQuery::newest(3) }).await.expect("read");
         paged.extend(page.items);
         // What arrives meanwhile is newer.
         scene.advance(MINUTE);
@@ -150,5 +151,5 @@ pub async fn a3_the_systems_own_reads_leave_no_row(store: &dyn Store) {
     let scene = Scene::new(store);
     let entry = AuditEntry { action: "x.y", object: String::new(), old: None, new: None };
     store.append_audit(By::new(&Actor::System, scene.now()), entry).await.expect("ignored");
-    assert!(store.audit(None, 10).await.expect("read").items.is_empty());
+    assert!(store.audit(&AuditQuery::newest(10)).await.expect("read").items.is_empty());
 }

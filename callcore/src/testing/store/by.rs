@@ -6,20 +6,20 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::actor::{Actor, Role};
-use crate::call::{Skip, SkipReason};
+use crate::call::{Review, Skip, SkipReason};
 use crate::campaign::Transition;
 use crate::dnc::DncScope;
-use crate::id::{CampaignId, UserId};
+use crate::id::{CallId, CampaignId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::port::{
-    ActError, AuditEntry, By, Effect, Idempotency, ImportStatus, NewCampaign, Refused, SavedReply,
-    SkipThen, Store, User,
+    ActError, AuditEntry, AuditQuery, By, CallAct, ClientChange, Effect, Idempotency, ImportStatus,
+    Invitation, NewCampaign, NewToken, Refused, SavedReply, SkipThen, Store, User, UserChange,
 };
 use crate::testing::fixtures::{Scene, person, settings};
 
 /// Asserts that a person's mutation wrote at least one audit row, and all of them are the person's.
 async fn audited(scene: &Scene<'_>, known: &mut usize, what: &str) {
-    let rows = scene.store.audit(None, 200).await.expect("audit rows").items;
+    let rows = scene.store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert!(rows.len() > *known, "{what} writes an audit row");
     for row in &rows[..rows.len() - *known] {
         assert_eq!((&row.actor, row.at), (&person(), scene.now()), "{what}: who and when");
@@ -60,6 +60,19 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
     audited(&scene, &mut known, "reschedule").await;
     store.retry(by(), clients[1].call, scene.new_call(scene.now())).await.expect("again");
     audited(&scene, &mut known, "retry").await;
+    store.call_client(by(), clients[4].id, scene.new_call(scene.now())).await.expect("called");
+    audited(&scene, &mut known, "call_client").await;
+    store.add_note(by(), clients[1].call, "noted").await.expect("noted");
+    audited(&scene, &mut known, "add_note").await;
+    store.review(by(), clients[1].call, Review::Reviewed, None).await.expect("reviewed");
+    audited(&scene, &mut known, "review").await;
+    let acts = [(clients[2].call, Ok(CallAct::Reschedule(scene.now())))];
+    store.change_calls(by(), &acts).await.expect("moved");
+    audited(&scene, &mut known, "change_calls").await;
+    let resumed = CallId::new(scene.now(), scene.entropy());
+    let off = ClientChange { active: Some(false), ..ClientChange::new(resumed) };
+    store.change_client(by(), clients[0].id, &off).await.expect("changed");
+    audited(&scene, &mut known, "change_client").await;
     let entry = scene.dnc_entry(clients[3].phone, DncScope::Global);
     store.add_dnc(by(), entry).await.expect("blocked");
     audited(&scene, &mut known, "add_dnc").await;
@@ -73,9 +86,25 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
         name: "viewer".to_owned(),
         role: Role::Viewer,
         password_hash: None,
+        disabled: false,
     };
-    store.save_user(by(), user).await.expect("saved");
+    store.save_user(by(), user.clone()).await.expect("saved");
     audited(&scene, &mut known, "save_user").await;
+    let invitation = Invitation { secret: [1; 32], expires: scene.wall() + TimeDelta::days(1) };
+    let id_of_user = UserId::new(scene.now(), scene.entropy());
+    let user = User { id: id_of_user, name: "invited".to_owned(), ..user };
+    store.invite_user(by(), user, invitation).await.expect("invited");
+    audited(&scene, &mut known, "invite_user").await;
+    store.accept_invitation(by(), [1; 32], "hash".to_owned(), scene.wall()).await.expect("in");
+    audited(&scene, &mut known, "accept_invitation").await;
+    let change = UserChange { disabled: Some(true), ..UserChange::default() };
+    store.change_user(by(), id_of_user, change).await.expect("changed");
+    audited(&scene, &mut known, "change_user").await;
+    let token = new_token(&scene, "crm");
+    store.add_token(by(), token.clone()).await.expect("made");
+    audited(&scene, &mut known, "add_token").await;
+    store.revoke_token(by(), token.id).await.expect("revoked");
+    audited(&scene, &mut known, "revoke_token").await;
     let entry = AuditEntry {
         action: "recording.read",
         object: clients[0].call.to_string(),
@@ -94,13 +123,24 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
         settings: settings(&Value::Null),
     };
     store.create_campaign(By::new(&token, scene.now()), new).await.expect("created");
-    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    let rows = store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert_eq!((rows.len(), &rows[0].actor), (known + 1, &token), "tokens leave rows too");
     scene.running_one(Value::Null).await;
     scene.dial_due().await;
-    let rows = store.audit(None, 200).await.expect("audit rows").items;
+    let rows = store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items;
     assert_eq!(rows.len(), known + 1, "the system leaves none");
     scene.check().await;
+}
+
+fn new_token(scene: &Scene<'_>, name: &str) -> NewToken {
+    NewToken {
+        id: TokenId::new(scene.now(), scene.entropy()),
+        name: name.to_owned(),
+        secret: [2; 32],
+        role: Role::Viewer,
+        created_at: scene.wall(),
+        expires: None,
+    }
 }
 
 pub async fn b1_a_refused_request_leaves_no_audit_row(store: &dyn Store) {
@@ -110,7 +150,7 @@ pub async fn b1_a_refused_request_leaves_no_audit_row(store: &dyn Store) {
     let by = By::new(&operator, scene.now());
     store.change_state(by, campaign, Transition::Start).await.expect_err("it runs already");
     store.change_settings(by, campaign, 7, settings(&Value::Null)).await.expect_err("stale");
-    assert!(store.audit(None, 10).await.expect("audit rows").items.is_empty());
+    assert!(store.audit(&AuditQuery::newest(10)).await.expect("audit rows").items.is_empty());
 }
 
 fn record(scene: &Scene<'_>, key: &str) -> Idempotency {
@@ -168,6 +208,16 @@ pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) 
     in_progress(store.skip(by, call, skip, SkipThen::End).await.map(drop), "skip");
     let new = scene.new_call(scene.now());
     in_progress(store.retry(by, call, new).await.map(drop), "retry");
+    let called = store.call_client(by, seeds[1].client, scene.new_call(scene.now())).await;
+    in_progress(called.map(drop), "call_client");
+    in_progress(store.add_note(by, call, "noted").await.map(drop), "add_note");
+    let reviewed = store.review(by, call, Review::Reviewed, None).await;
+    in_progress(reviewed.map(drop), "review");
+    let acts = [(call, Ok(CallAct::Reschedule(scene.now())))];
+    in_progress(store.change_calls(by, &acts).await.map(drop), "change_calls");
+    let off = ClientChange { active: Some(false), ..ClientChange::new(new.id) };
+    let changed = store.change_client(by, seeds[1].client, &off).await;
+    in_progress(changed.map(drop), "change_client");
     let entry = scene.dnc_entry(seeds[1].phone, DncScope::Global);
     in_progress(store.add_dnc(by, entry).await.map(drop), "add_dnc");
     let removed = store.remove_dnc(by, seeds[1].phone, DncScope::Global, "").await;
@@ -180,6 +230,24 @@ pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) 
     let changed = store.change_settings(by, campaign, 1, settings(&Value::Null)).await;
     in_progress(changed.map(drop), "change_settings");
     in_progress(store.change_state(by, campaign, Transition::Stop).await.map(drop), "stop");
+    let user = User {
+        id: UserId::new(scene.now(), scene.entropy()),
+        name: "invited".to_owned(),
+        role: Role::Viewer,
+        password_hash: None,
+        disabled: false,
+    };
+    let invitation = Invitation { secret: [1; 32], expires: scene.wall() + TimeDelta::days(1) };
+    let invited = store.invite_user(by, user.clone(), invitation).await;
+    in_progress(invited.map(drop), "invite_user");
+    let changed = store.change_user(by, user.id, UserChange::default()).await;
+    in_progress(changed.map(drop), "change_user");
+    let hash = "hash".to_owned();
+    let accepted = store.accept_invitation(by, [1; 32], hash, scene.wall()).await;
+    in_progress(accepted.map(drop), "accept_invitation");
+    let token = new_token(&scene, "crm");
+    in_progress(store.add_token(by, token.clone()).await.map(drop), "add_token");
+    in_progress(store.revoke_token(by, token.id).await, "revoke_token");
     assert_eq!(snapshot(&scene, campaign).await, before, "nothing at all was done");
     assert_eq!(audit_len(store).await, rows, "no audit row either");
     assert_eq!(store.campaigns(&[], None, 10).await.expect("read").items.len(), 1);
@@ -226,5 +294,5 @@ async fn snapshot(
 }
 
 async fn audit_len(store: &dyn Store) -> usize {
-    store.audit(None, 200).await.expect("audit rows").items.len()
+    store.audit(&AuditQuery::newest(200)).await.expect("audit rows").items.len()
 }

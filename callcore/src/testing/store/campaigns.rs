@@ -10,6 +10,7 @@ use crate::campaign::{InvalidTransition, RunState, Transition};
 use crate::client::ClientStatus;
 use crate::dnc::DncScope;
 use crate::id::{CampaignId, ImportId};
+use crate::import::DuplicatePolicy;
 use crate::port::{BeginImport, Refused, Store};
 use crate::testing::fixtures::{Scene, refused, settings};
 use crate::testing::recount;
@@ -164,6 +165,7 @@ pub async fn c4_a_stopped_campaign_takes_no_clients(store: &dyn Store) {
         campaign,
         file_name: String::new(),
         columns: Vec::new(),
+        duplicates: DuplicatePolicy::default(),
     };
     let begun = store.begin_import(scene.by(), new).await;
     assert_eq!(refused(begun), Refused::Campaign(RunState::Stopped));

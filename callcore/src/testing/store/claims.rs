@@ -49,7 +49,7 @@ pub async fn d1_a_claim_brings_every_fact(store: &dyn Store) {
     let asked = store.facts(new.call).await.expect("read").expect("a scheduled call has facts");
     let claimed = scene.claim(1).await;
     let facts = &claimed[0];
-    assert_eq!((facts.call, facts.campaign, facts.client), (new.call, campaign, new.id));
+    assert_eq!((facts.call, facts.campaign, facts.client), (new.call, campaign, Some(new.id)));
     assert_eq!((facts.phone, facts.attempt, facts.intent), (new.phone, 1, Intent::Plan));
     assert_eq!((facts.run_state, facts.settings_version), (RunState::Running, 1));
     assert_eq!(*facts.settings, *settings(&changes));
@@ -58,7 +58,10 @@ pub async fn d1_a_claim_brings_every_fact(store: &dyn Store) {
     assert_eq!((facts.number_dials.len(), facts.client_dials), (0, 0));
     let fields =
         [("Name".to_owned(), new.fields[0].clone()), ("Phone".to_owned(), new.fields[1].clone())];
-    assert_eq!((facts.name.as_str(), &facts.fields[..]), (new.name.as_str(), &fields[..]));
+    assert_eq!(
+        (facts.person.name.as_str(), &facts.person.columns[..]),
+        (new.name.as_str(), &fields[..])
+    );
     assert_eq!(Facts { lease: facts.lease, ..asked }, *facts, "facts() says the same");
 }
 
@@ -75,7 +78,7 @@ pub async fn d1_a_call_a_person_asked_for_is_claimed_while_paused(store: &dyn St
     scene.check().await;
 }
 
-pub async fn d1_claims_come_by_priority_wish_due_time_and_id(store: &dyn Store) {
+pub async fn d1_claims_come_by_wish_priority_due_time_and_id(store: &dyn Store) {
     let scene = Scene::new(store);
     let (_, low) = scene.running(Value::Null, 2).await;
     let (_, high) = scene.running(json!({"priority": 5}), 3).await;
@@ -84,7 +87,7 @@ pub async fn d1_claims_come_by_priority_wish_due_time_and_id(store: &dyn Store) 
     store.reschedule(scene.by(), high[2].call, earlier).await.expect("moved");
     store.call_now(scene.by(), low[1].call).await.expect("now");
     store.call_now(scene.by(), high[1].call).await.expect("now");
-    let wanted = [high[1], high[2], high[0], low[1], low[0]].map(|seed| seed.call);
+    let wanted = [high[1], low[1], high[2], high[0], low[0]].map(|seed| seed.call);
     assert_eq!(calls(&scene.claim(50).await), wanted);
 }
 

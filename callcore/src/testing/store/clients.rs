@@ -76,7 +76,7 @@ pub async fn c3_a_taken_client_is_kept_whole_and_has_one_scheduled_call(store: &
     store.add_clients(scene.by(), import, std::slice::from_ref(&new)).await.expect("added");
     let client = scene.client(new.id).await.client;
     assert_eq!((client.campaign, client.import, client.line), (campaign, import, 2));
-    assert_eq!((client.phone, client.name), (new.phone, new.name));
+    assert_eq!((client.phone, client.name), (Some(new.phone), new.name));
     assert_eq!((client.external_id, client.email), (new.external_id, new.email));
     assert_eq!((client.zones, client.fields, client.tags), (new.zones, new.fields, new.tags));
     assert_eq!(client.notes.len(), 1);

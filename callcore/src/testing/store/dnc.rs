@@ -8,10 +8,12 @@ use crate::call::{
 };
 use crate::campaign::{RunState, Transition};
 use crate::client::ClientStatus;
-use crate::dnc::{DncEntry, DncScope, DncSource};
-use crate::id::{CallId, CampaignId};
+use crate::dnc::{DncEntry, DncReport, DncScope, DncSource};
+use crate::id::{CallId, CampaignId, ImportId};
 use crate::phone::PhoneNumber;
-use crate::port::{ActError, By, DncQuery, Refused, Store};
+use crate::port::{
+    ActError, AuditQuery, BeginDncImport, By, DncQuery, ImportStatus, Refused, Store,
+};
 use crate::testing::fixtures::{Scene, number, person};
 
 async fn entries(store: &dyn Store, query: DncQuery) -> Vec<DncEntry> {
@@ -260,4 +262,126 @@ pub async fn n3_entries_come_newest_first_and_are_found(store: &dyn Store) {
     assert_eq!(of(query).await, [number(5)], "by part of the number");
     let query = DncQuery { q: Some("05".into()), ..DncQuery::default() };
     assert!(of(query).await.is_empty(), "under three digits by its beginning");
+}
+
+async fn a_list(scene: &Scene<'_>, by: By<'_>, scope: DncScope) -> ImportId {
+    let id = ImportId::new(scene.now(), scene.entropy());
+    let new = BeginDncImport { id, scope, file_name: "list.csv".to_owned() };
+    let begun = scene.store.begin_dnc_import(by, new).await.expect("begun");
+    assert_eq!((begun.id, begun.scope, begun.status), (id, scope, ImportStatus::Running));
+    id
+}
+
+fn batch(phones: &[PhoneNumber]) -> Vec<(PhoneNumber, String)> {
+    phones.iter().map(|phone| (*phone, "on a register".to_owned())).collect()
+}
+
+pub async fn n5_a_batch_does_what_each_entry_would(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let operator = person();
+    let by = By::new(&operator, scene.now());
+    let (known, a, b) = (scene.number(), scene.number(), scene.number());
+    let first = scene.block(known, DncScope::Global).await.entry;
+    let list = a_list(&scene, by, DncScope::Global).await;
+    let numbers = batch(&[a, known, b, a]);
+    let added = store.add_dnc_batch(by, list, &numbers).await.expect("added").added;
+    assert_eq!(added, [true, false, true, false], "in order, and each number once");
+    let all = entries(store, DncQuery::default()).await;
+    assert_eq!(all.len(), 3);
+    assert!(all.contains(&first), "the first entry stays");
+    let entry = all.iter().find(|entry| entry.phone == a).expect("it is there");
+    assert_eq!((entry.source, &entry.added_by), (DncSource::Import, &operator));
+    assert_eq!((entry.reason.as_str(), entry.created_at), ("on a register", scene.now()));
+    let asked = [b, scene.number(), known];
+    assert_eq!(store.listed(DncScope::Global, &asked).await.expect("read"), [true, false, true]);
+    let draft = scene.draft(Value::Null).await;
+    let elsewhere = store.listed(DncScope::Campaign(draft), &asked).await.expect("read");
+    assert_eq!(elsewhere, [false; 3], "each scope has its own");
+    let seeds = scene.import(draft, &[a]).await;
+    assert!(scene.client(seeds[0].client).await.on_dnc);
+    let nobody = ImportId::new(scene.now(), scene.entropy());
+    let refused = store.add_dnc_batch(by, nobody, &numbers).await;
+    assert!(matches!(refused, Err(ActError::Refused(Refused::NotFound))), "{refused:?}");
+    scene.check().await;
+}
+
+pub async fn n5_a_batch_cancels_and_names_calls_in_its_scope_only(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let phones = [scene.number(), scene.number(), scene.number()];
+    let (one, seeds) = scene.running_with(Value::Null, &phones[..1]).await;
+    let live = scene.dial_due().await;
+    assert_eq!(live, [seeds[0].call]);
+    let waiting = scene.import(one, &phones[1..]).await;
+    let (_, others) = scene.running_with(Value::Null, &phones[1..]).await;
+    // Whoever claimed one of them is too late.
+    let claimed = scene.claim(50).await;
+    let permits: Vec<_> = claimed.into_iter().map(|facts| scene.permit(facts)).collect();
+    let list = a_list(&scene, scene.by(), DncScope::Campaign(one)).await;
+    let added = store.add_dnc_batch(scene.by(), list, &batch(&phones)).await.expect("added");
+    let mut wanted: Vec<CallId> = waiting.iter().map(|seed| seed.call).collect();
+    wanted.sort();
+    assert_eq!((added.canceled, added.in_flight), (wanted, vec![seeds[0].call]));
+    for (permit, answer) in permits.iter().zip(scene.begin(&permits).await) {
+        assert_eq!(answer.is_ok(), permit.campaign() != one, "{answer:?}");
+    }
+    assert_eq!(scene.status(waiting[0].client).await, ClientStatus::OnDnc);
+    assert_eq!(scene.status(others[0].client).await, ClientStatus::InProgress);
+    scene.end(seeds[0].call, Ending::Busy).await;
+    assert_eq!(scene.status(seeds[0].client).await, ClientStatus::OnDnc);
+    scene.check().await;
+}
+
+pub async fn n6_a_list_takes_batches_while_it_runs_and_leaves_one_audit_row(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let operator = person();
+    let by = By::new(&operator, scene.now());
+    let list = a_list(&scene, by, DncScope::Global).await;
+    let numbers = batch(&[scene.number(), scene.number()]);
+    store.add_dnc_batch(by, list, &numbers).await.expect("added");
+    let mut report = DncReport { rows_read: 2, accepted: 2, ..DncReport::default() };
+    let running = store.report_dnc_import(by, list, ImportStatus::Running, &report).await;
+    assert_eq!(running.expect("reported").report, report);
+    let audited = async || {
+        let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items;
+        rows.into_iter().filter(|row| row.action == "dnc.import").collect::<Vec<_>>()
+    };
+    assert!(audited().await.is_empty(), "not yet");
+    report.rows_read = 3;
+    report.duplicates = 1;
+    for _ in 0..2 {
+        let done = store.report_dnc_import(by, list, ImportStatus::Done, &report).await;
+        assert_eq!(done.expect("reported").status, ImportStatus::Done);
+    }
+    let rows = audited().await;
+    assert_eq!(rows.len(), 1, "one row for the list, none for each number");
+    assert_eq!((&rows[0].actor, &rows[0].object), (&operator, &list.to_string()));
+    assert_eq!(rows[0].new.as_ref().expect("counts")["accepted"], 2);
+    let kept = store.dnc_import(list).await.expect("read").expect("it is there");
+    assert_eq!((kept.report, kept.status, kept.added_by), (report, ImportStatus::Done, operator));
+    let late = store.add_dnc_batch(scene.by(), list, &numbers).await;
+    assert!(matches!(late, Err(ActError::Refused(Refused::NotFound))), "{late:?}");
+    let nowhere = DncScope::Campaign(CampaignId::new(scene.now(), scene.entropy()));
+    let id = ImportId::new(scene.now(), scene.entropy());
+    let new = BeginDncImport { id, scope: nowhere, file_name: String::new() };
+    let refused = store.begin_dnc_import(scene.by(), new).await;
+    assert!(matches!(refused, Err(ActError::Refused(Refused::NotFound))), "{refused:?}");
+}
+
+pub async fn n6_a_list_whose_reader_died_has_failed(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let operator = person();
+    let by = By::new(&operator, scene.now());
+    let list = a_list(&scene, by, DncScope::Global).await;
+    let phone = scene.number();
+    store.add_dnc_batch(by, list, &batch(&[phone])).await.expect("added");
+    let report = DncReport { rows_read: 1, accepted: 1, ..DncReport::default() };
+    store.report_dnc_import(by, list, ImportStatus::Running, &report).await.expect("reported");
+    assert_eq!(store.fail_running_dnc_imports(scene.by()).await.expect("marked"), 1);
+    assert_eq!(store.fail_running_dnc_imports(scene.by()).await.expect("marked"), 0);
+    let failed = store.dnc_import(list).await.expect("read").expect("it is there");
+    assert_eq!((failed.status, failed.report), (ImportStatus::Failed, report));
+    assert_eq!(store.listed(DncScope::Global, &[phone]).await.expect("read"), [true]);
+    let rows = store.audit(&AuditQuery::newest(50)).await.expect("read").items;
+    let row = rows.iter().find(|row| row.action == "dnc.import").expect("what came in is audited");
+    assert_eq!((&row.actor, &row.object), (&operator, &list.to_string()));
 }

@@ -5,11 +5,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::StoreFactory;
-use crate::call::{AnsweredBy, CallEvent, CallRef, Ending, EventKind, Report};
+use crate::call::{AnsweredBy, CallEvent, CallRef, Ending, EventKind, Report, Speaker};
 use crate::campaign::RunState;
 use crate::client::Client;
 use crate::dnc::DncEntry;
-use crate::port::{AuditRow, CallView, CampaignProgress, DncQuery, Store, TallyRow};
+use crate::port::{AuditQuery, AuditRow, CallView, CampaignProgress, DncQuery, Store, TallyRow};
 use crate::testing::fixtures::{Scene, ended};
 
 /// Everything that follows from the events of one call.
@@ -76,7 +76,7 @@ async fn consequences(
         progress: view.progress,
         tallies: store.tallies(None, None, None).await.expect("read"),
         dnc: store.dnc(&DncQuery { limit: 10, ..DncQuery::default() }).await.expect("read").items,
-        audit: store.audit(None, 10).await.expect("read").items,
+        audit: store.audit(&AuditQuery::newest(10)).await.expect("read").items,
     }
 }
 
@@ -194,6 +194,39 @@ pub async fn d5_the_order_of_contradicting_endings_does_not_matter<F: StoreFacto
         (8, EventKind::Detected { by: AnsweredBy::Human }),
         (25, ended(Ending::Completed, 20)),
         (26, ended(Ending::Completed, 21)),
+    ];
+    every_order(factory, &events).await;
+}
+
+pub async fn d5_the_order_of_an_agents_result_does_not_matter<F: StoreFactory>(factory: &F) {
+    let said = |index, text: &str| EventKind::Said {
+        index,
+        speaker: Speaker::Client,
+        text: text.to_owned(),
+    };
+    let label = |label: &str| EventKind::Disposition { label: label.to_owned() };
+    let events = [
+        (9, said(0, "Not today.")),
+        (4, EventKind::Answered),
+        (12, label("won")),
+        (10, label("undecided")),
+        (12, EventKind::Transferred),
+        (40, ended(Ending::Completed, 36)),
+    ];
+    every_order(factory, &events).await;
+    let line = EventKind::Line {
+        index: 0,
+        speaker: Speaker::Agent,
+        offset_seconds: 2,
+        text: "Hello.".to_owned(),
+    };
+    let events = [
+        (6, line),
+        (4, EventKind::Answered),
+        (8, EventKind::Tag { tag: "agent".to_owned() }),
+        (8, EventKind::Note { text: "call in May".to_owned() }),
+        (8, EventKind::OptOut),
+        (9, MACHINE),
     ];
     every_order(factory, &events).await;
 }

@@ -12,7 +12,7 @@ use crate::campaign::Transition;
 use crate::client::ClientStatus;
 use crate::id::CallId;
 use crate::phone::PhoneNumber;
-use crate::port::{CallQuery, CallView, HistoryOrder, OpenCall, Recorded, SkipThen, Store};
+use crate::port::{CallOrder, CallQuery, CallView, OpenCall, Recorded, SkipThen, Store};
 use crate::testing::fixtures::{Scene, ended};
 
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -85,6 +85,16 @@ pub async fn l1_a_call_has_one_id_from_scheduled_to_ended(store: &dyn Store) {
     assert_eq!(store.call(nobody).await.expect("read"), None);
     assert!(store.events(nobody).await.expect("read").is_empty());
     scene.check().await;
+}
+
+pub async fn l1_many_calls_are_read_in_the_order_asked_for(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seeds) = scene.running(Value::Null, 3).await;
+    store.skip(scene.by(), seeds[0].call, no_reason(), SkipThen::End).await.expect("skipped");
+    let nobody = CallId::new(scene.now(), scene.entropy());
+    let read = store.calls(&[seeds[2].call, nobody, seeds[0].call]).await.expect("read");
+    assert_eq!(read, [scene.call(seeds[2].call).await, scene.call(seeds[0].call).await]);
+    assert!(store.calls(&[]).await.expect("read").is_empty());
 }
 
 pub async fn l1_a_transcript_keeps_its_lines_in_their_order(store: &dyn Store) {
@@ -165,7 +175,7 @@ pub async fn l2_history_has_ended_skipped_and_inbound_calls(store: &dyn Store) {
     assert_eq!(listed(CallQuery::default()).await, all, "newest first; live ones are not there");
     let mut oldest = all;
     oldest.reverse();
-    let query = CallQuery { order: HistoryOrder::OldestFirst, ..CallQuery::default() };
+    let query = CallQuery { order: Some(CallOrder::OLDEST_FIRST), ..CallQuery::default() };
     assert_eq!(listed(query).await, oldest);
     let query = CallQuery { campaigns: vec![one], ..CallQuery::default() };
     assert_eq!(listed(query).await, all[2..]);
@@ -209,10 +219,10 @@ pub async fn l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end(store
     }
     wanted.sort();
     let mut others = rest.iter();
-    for order in [HistoryOrder::NewestFirst, HistoryOrder::OldestFirst] {
+    for order in [CallOrder::NEWEST_FIRST, CallOrder::OLDEST_FIRST] {
         let (mut seen, mut after) = (Vec::new(), None);
         loop {
-            let query = CallQuery { order, after, limit: 2, ..CallQuery::default() };
+            let query = CallQuery { order: Some(order), after, limit: 2, ..CallQuery::default() };
             let page = store.history(&query).await.expect("read");
             seen.extend(ids(&page.items));
             if let Some(seed) = others.next() {
@@ -225,7 +235,7 @@ pub async fn l2_pages_of_a_history_neither_repeat_nor_lose_while_calls_end(store
             }
         }
         let mut here: Vec<CallId> = wanted.iter().map(|(_, call)| *call).collect();
-        if order == HistoryOrder::NewestFirst {
+        if order == CallOrder::NEWEST_FIRST {
             here.reverse();
             assert!(seen.ends_with(&here), "each of the first twelve once, newest first");
         } else {

@@ -22,7 +22,7 @@ pub(crate) enum Entry {
     /// A call was dialled at an instant of the campaign clock.
     Dial {
         #[serde(flatten)]
-        dial: SimDial,
+        dial: Box<SimDial>,
         at: DateTime<Utc>,
         clock: ClockLine,
     },

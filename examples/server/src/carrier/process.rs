@@ -19,8 +19,8 @@ use axum::{Json, Router};
 use callcore::call::Report;
 use callcore::id::CallId;
 use callcore::port::Found;
-use callcore::runtime::SystemClock;
-use callcore::sim::{SimCarrier, SimDial, SimModel};
+use callcore::runtime::{ResultSink, SystemClock};
+use callcore::sim::{AgentPost, SimCarrier, SimDial, SimModel};
 use callcore::time::Clock;
 use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
@@ -31,6 +31,7 @@ use super::wire::{
     CLOCK, CallEvents, ClockLine, Delivery, EVENTS, Message, PROVIDER, Placed, SEAL, is_sealed,
     seal,
 };
+use crate::agents::HttpAgents;
 
 /// The most events, and about the most bytes, of one delivery: well below what servers take.
 const BATCH: usize = 100;
@@ -86,18 +87,14 @@ pub(crate) async fn run(
     options: Options,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), CarrierError> {
-    let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()?;
+    let client = crate::http_client::plain().timeout(PATIENCE).no_proxy().build()?;
     let carrier = Arc::new(Carrier::open(options).await?);
     let deliveries = tokio::spawn(deliver(Arc::clone(&carrier), client));
     let app = Router::new()
         .route("/calls", post(dial))
         .route("/calls/{call}", get(look_up))
         .route("/calls/{call}/hang-up", post(hang_up))
-        .route("/recordings/{reference}", get(recording))
+        .route("/recordings/{reference}", get(recording).delete(delete_recording))
         .route("/health", get(health))
         .with_state(carrier);
     let served = axum::serve(listener, app).with_graceful_shutdown(stop).await;
@@ -108,6 +105,7 @@ pub(crate) async fn run(
 struct Carrier {
     secret: String,
     events_url: String,
+    agents: HttpAgents,
     state: Mutex<Memory>,
     changed: Notify,
 }
@@ -133,7 +131,8 @@ impl Carrier {
         memory.restore(entries);
         let events_url =
             format!("{}/webhooks/{PROVIDER}/{EVENTS}", server_url.trim_end_matches('/'));
-        Ok(Self { secret, events_url, state: Mutex::new(memory), changed: Notify::new() })
+        let agents = HttpAgents::new(&server_url)?;
+        Ok(Self { secret, events_url, agents, state: Mutex::new(memory), changed: Notify::new() })
     }
 
     /// The memory, with the instant it is on the campaign clock of this request.
@@ -160,7 +159,7 @@ impl Memory {
                     if !is_delivered {
                         self.open.insert(dial.call);
                     }
-                    self.sim.restore(dial, at, is_delivered);
+                    self.sim.restore(*dial, at, is_delivered);
                     self.clock = Some(clock);
                 }
                 Entry::HungUp { call, at } => self.sim.hang_up(call, at),
@@ -196,28 +195,39 @@ impl Memory {
 /// Sends events in order, each again until the server has taken it, however long that is.
 async fn deliver(carrier: Arc<Carrier>, client: reqwest::Client) {
     let mut outbox: VecDeque<Report> = VecDeque::new();
+    let mut results: VecDeque<AgentPost> = VecDeque::new();
     let mut wait = SHORTEST_WAIT;
     loop {
         let idle = {
             let mut memory = carrier.state.lock().await;
             if let Some(now) = memory.now() {
                 outbox.extend(memory.sim.advance(now));
+                results.extend(memory.sim.take_posts());
             }
-            if outbox.is_empty() {
+            if outbox.is_empty() && results.is_empty() {
                 memory.note_delivered().await;
             }
             memory.idle()
         };
-        if outbox.is_empty() {
+        if outbox.is_empty() && results.is_empty() {
             tokio::select! {
                 () = tokio::time::sleep(idle.max(Duration::from_millis(1))) => {}
                 () = carrier.changed.notified() => {}
             }
             continue;
         }
+        // Events first: a result is about a call that the server may not have heard of yet.
         let (body, count) = batch(&outbox);
-        if send(&client, &carrier, body).await {
-            outbox.drain(..count);
+        let sent = if let (0, Some(post)) = (count, results.front()) {
+            let arrived = carrier.agents.send(post).await;
+            results.drain(..usize::from(arrived));
+            arrived
+        } else {
+            let taken = send(&client, &carrier, body).await;
+            outbox.drain(..if taken { count } else { 0 });
+            taken
+        };
+        if sent {
             wait = SHORTEST_WAIT;
         } else {
             tokio::time::sleep(wait).await;
@@ -303,7 +313,7 @@ async fn dial(State(carrier): State<Arc<Carrier>>, sealed: Sealed) -> Response {
     let task = tokio::spawn(async move {
         let clock = sealed.clock;
         let (mut memory, now) = carrier.at(clock).await;
-        let entry = Entry::Dial { dial: dial.clone(), at: now, clock };
+        let entry = Entry::Dial { dial: Box::new(dial.clone()), at: now, clock };
         memory.log.append_durably(&entry).await?;
         memory.open.insert(dial.call);
         let carrier_call_id = memory.sim.place(dial, now);
@@ -347,11 +357,28 @@ async fn hang_up(
     StatusCode::NO_CONTENT
 }
 
-async fn recording(Path(reference): Path<String>, _: Sealed) -> Response {
-    match callcore::sim::recording(&reference) {
+async fn recording(
+    State(carrier): State<Arc<Carrier>>,
+    Path(reference): Path<String>,
+    sealed: Sealed,
+) -> Response {
+    let (memory, _) = carrier.at(sealed.clock).await;
+    match memory.sim.recording(&reference) {
         Some(audio) => ([(CONTENT_TYPE, audio.content_type)], audio.bytes).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Recordings are made from their references: after a restart one that was deleted can be made
+/// again, by somebody who still knows its reference.
+async fn delete_recording(
+    State(carrier): State<Arc<Carrier>>,
+    Path(reference): Path<String>,
+    sealed: Sealed,
+) -> StatusCode {
+    let (mut memory, _) = carrier.at(sealed.clock).await;
+    memory.sim.delete_recording(&reference);
+    StatusCode::NO_CONTENT
 }
 
 /// Open to anybody; a sealed request also sets the clock.

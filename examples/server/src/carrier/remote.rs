@@ -55,9 +55,8 @@ impl RemoteSim {
         wall: Arc<dyn Clock>,
         speed: u32,
     ) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+        let client = crate::http_client::plain()
             .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
             // A dial is sent once: no retries, and no pooled connection that may turn out closed
             // after the request was written, when nobody knows whether it was read.
             .retry(reqwest::retry::never())
@@ -167,8 +166,7 @@ impl Telephony for RemoteSim {
 
     async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError> {
         const WHAT: &str = "fetch a recording";
-        // References of this carrier are plain; what is not can be none of them.
-        if !reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        if !is_plain(reference) {
             return Ok(None);
         }
         let path = format!("/recordings/{reference}");
@@ -178,6 +176,19 @@ impl Telephony for RemoteSim {
             bytes.map_err(|error| TelephonyError::new(WHAT).because(error.without_url()))?;
         Ok(Some(Audio { content_type: "audio/wav".to_owned(), bytes: bytes.to_vec() }))
     }
+
+    async fn delete_recording(&self, reference: &str) -> Result<(), TelephonyError> {
+        if !is_plain(reference) {
+            return Ok(());
+        }
+        let path = format!("/recordings/{reference}");
+        self.ask("delete a recording", Method::DELETE, &path).await.map(drop)
+    }
+}
+
+/// References of this carrier are plain; what is not can be none of them.
+fn is_plain(reference: &str) -> bool {
+    reference.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
 /// Takes the events the carrier's process delivers.

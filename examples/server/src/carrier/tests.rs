@@ -264,7 +264,7 @@ async fn a_second_dial_of_one_call_is_a_second_line_of_the_log() {
     remote.dial(&dial).await;
     carrier.stop().await;
     let is_dial =
-        |entry: &&Entry| matches!(entry, Entry::Dial { dial: logged, .. } if *logged == dial);
+        |entry: &&Entry| matches!(entry, Entry::Dial { dial: logged, .. } if **logged == dial);
     assert_eq!(entries(&log).await.iter().filter(is_dial).count(), 2);
 }
 

@@ -6,8 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
 /// How long anything may take before a test gives up on it.
@@ -64,7 +65,7 @@ impl Server {
     }
 
     pub(crate) fn api(&self) -> Api {
-        Api { http: client(), url: self.url.clone() }
+        Api { http: client(), url: self.url.clone(), token: Some(TOKEN.to_owned()) }
     }
 
     /// SIGTERM; the shell has `kill` wherever there is one.
@@ -156,17 +157,50 @@ fn wait(child: &mut Child) -> ExitStatus {
 
 /// An HTTP client that follows no redirects.
 pub(crate) fn client() -> reqwest::Client {
+    drop(rustls::crypto::ring::default_provider().install_default());
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = client.tls_certs_only(Vec::<reqwest::Certificate>::new());
     client.timeout(PATIENCE).build().unwrap()
 }
 
-/// The API, with the token of the tests.
+/// The API, with the token of the tests or somebody else's.
 pub(crate) struct Api {
     http: reqwest::Client,
     url: String,
+    token: Option<String>,
 }
 
 impl Api {
+    /// The API as somebody else sees it, by their bearer token.
+    pub(crate) fn of(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.of_a_stranger() }
+    }
+
+    /// The API as somebody without credentials sees it.
+    pub(crate) fn of_a_stranger(&self) -> Self {
+        Self { http: self.http.clone(), url: self.url.clone(), token: None }
+    }
+
+    /// A request to be filled in and sent by [`answer`], whatever comes of it.
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends JSON, whatever comes of it.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        answer(self.request(method, path).json(body)).await
+    }
+
+    /// Sends JSON under an idempotency key, whatever comes of it.
+    pub(crate) async fn ask_once(&self, key: &str, path: &str, body: &Value) -> Answer {
+        answer(self.request("POST", path).header("idempotency-key", key).json(body)).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, text) = self.send(Method::GET, path, None).await;
         assert_eq!(status, StatusCode::OK, "GET {path}: {text}");
@@ -189,9 +223,8 @@ impl Api {
     /// Uploads a file; the report, or the problem.
     pub(crate) async fn upload(&self, campaign: &str, file: Vec<u8>) -> (StatusCode, Value) {
         let part = Part::bytes(file).file_name("clients.csv").mime_str("text/csv").unwrap();
-        let url = format!("{}/api/campaigns/{campaign}/import", self.url);
-        let form = Form::new().part("file", part);
-        let answer = self.http.post(url).bearer_auth(TOKEN).multipart(form).send().await.unwrap();
+        let request = self.request("POST", &format!("/api/campaigns/{campaign}/import"));
+        let answer = request.multipart(Form::new().part("file", part)).send().await.unwrap();
         let status = answer.status();
         (status, answer.json().await.unwrap())
     }
@@ -210,12 +243,44 @@ impl Api {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, String) {
-        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(TOKEN);
+        let request = self.request(method.as_str(), path);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
         let answer = request.send().await.unwrap();
         (answer.status(), answer.text().await.unwrap())
+    }
+}
+
+/// Sends a request and reads the whole answer.
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = String::from_utf8_lossy(&response.bytes().await.unwrap()).into_owned();
+    let json = serde_json::from_str(&text).unwrap_or_default();
+    Answer { status, headers, text, json }
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+    /// Null if the body is no JSON.
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    /// Its status and its problem's code; no code if it is no problem.
+    pub(crate) fn told(&self) -> (u16, &str) {
+        (self.status.as_u16(), self.json["code"].as_str().unwrap_or_default())
+    }
+
+    /// The fields its problem names.
+    pub(crate) fn fields(&self) -> Vec<&str> {
+        let errors = self.json["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["field"].as_str()).collect()
     }
 }

@@ -4,9 +4,19 @@
 
 mod harness;
 
+mod access;
+mod account;
 mod bad_input;
+mod calls;
 mod crash;
+mod dnc;
 mod first_run;
 mod job;
+mod mail;
+mod numbers;
+mod samples;
+mod script;
 mod settings;
 mod stopping;
+mod sweep;
+mod walk;

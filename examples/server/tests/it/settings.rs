@@ -38,6 +38,23 @@ fn settings_that_contradict_each_other_are_refused() {
 }
 
 #[test]
+fn half_of_the_mail_settings_is_refused_in_words() {
+    let key = ("RESEND_API_KEY", "re_secret");
+    let from = ("CALLCORE_MAIL_FROM", "calls@example.com");
+    let to = ("CALLCORE_MAIL_TO", "ada@example.com");
+    assert!(refused(&[], &[to]).contains("neither RESEND_API_KEY nor SMTP_URL"));
+    assert!(refused(&[], &[key, to]).contains("CALLCORE_MAIL_FROM"));
+    assert!(refused(&[], &[key, from]).contains("CALLCORE_MAIL_TO"));
+    let both = [key, from, to, ("SMTP_URL", "smtp://127.0.0.1")];
+    assert!(refused(&[], &both).contains("two ways"));
+    let bad = [key, from, ("CALLCORE_MAIL_TO", "ada@example.com, nobody")];
+    assert!(refused(&[], &bad).contains("not a mail address"));
+    assert!(refused(&[], &[("CALLCORE_SUMMARY_AT", "6pm")]).contains("18:00"));
+    assert!(refused(&[], &[("CRON_SECRET", "short")]).contains("at least 16"));
+    assert!(refused(&[], &[("CALLCORE_PUBLIC_URL", "calls")]).contains("https://HOST"));
+}
+
+#[test]
 fn secrets_that_are_guessed_at_once_are_refused() {
     assert!(refused(&[], &[("CALLCORE_API_TOKEN", "short")]).contains("at least 16"));
     assert!(refused(&[], &[("CALLCORE_ADMIN_PASSWORD", "")]).contains("at least 8"));
@@ -65,7 +82,23 @@ fn help_lists_the_settings_and_shows_no_secret() {
     let output = help.output().unwrap();
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
-    for name in ["CALLCORE_BIND", "DATABASE_URL", "CALLCORE_SIM_SPEED", "CALLCORE_LOG_FORMAT"] {
+    for name in [
+        "CALLCORE_BIND",
+        "DATABASE_URL",
+        "CALLCORE_SIM_SPEED",
+        "CALLCORE_LOG_FORMAT",
+        "RESEND_API_KEY",
+        "RESEND_BASE_URL",
+        "SMTP_URL",
+        "CALLCORE_MAIL_FROM",
+        "CALLCORE_MAIL_TO",
+        "CALLCORE_MAIL_DETAILS",
+        "CALLCORE_MAIL_PER_DAY",
+        "CALLCORE_MAIL_PER_MONTH",
+        "CALLCORE_SUMMARY_AT",
+        "CALLCORE_PUBLIC_URL",
+        "CRON_SECRET",
+    ] {
         assert!(help.contains(name), "{name}");
     }
     assert!(!help.contains(TOKEN) && !help.contains("do not show me"));

@@ -1,0 +1,204 @@
+//! `POST /api/calls/{id}/result`: what a voice agent reports of its call, let in by the call's own
+//! token alone.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use callcore::actor::{Actor, Role};
+use callcore::call::{AgentResult, When};
+use callcore::campaign::FieldError;
+use callcore::id::CallId;
+use callcore::port::Effect;
+use callcore::seal::{RESULT_GRACE, TokenError};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::existing;
+use crate::act::{Act, Early};
+use crate::auth::{Principal, bearer};
+use crate::problem::Problem;
+use crate::request::{Change, Id};
+use crate::state::ApiState;
+
+/// How far an agent's clock may be ahead of ours, or behind.
+const SKEW: TimeDelta = TimeDelta::minutes(5);
+
+pub(crate) async fn handle(
+    State(state): State<ApiState>,
+    id: Result<Id<CallId>, Problem>,
+    headers: HeaderMap,
+    change: Change,
+) -> Result<Response, Early> {
+    let call = let_in(&state, &headers).await?;
+    let Id(id) = id?;
+    if call != id {
+        let detail = "the token is another call's";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into());
+    }
+    // The scope of an idempotency key has the call in its path: each agent is alone in its own.
+    let principal = Principal::new(Actor::Agent, Role::Viewer);
+    let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
+    let result = AgentResult::read(&change.json()?).map_err(Problem::fields)?;
+    check_instants(&result, existing(&state, id).await?.call.began(), act.now())?;
+    let recorded = state.store().report_result(act.by(), id, &result).await;
+    act.finish(recorded.map(|view| Effect::Result(Box::new(view)))).await
+}
+
+/// The call whose agent asks.
+async fn let_in(state: &ApiState, headers: &HeaderMap) -> Result<CallId, Problem> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let unauthorized =
+        |code: &'static str, detail: &str| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
+    let missing = || unauthorized("not_signed_in", "send the call's own token as a bearer token");
+    let token = sent.ok_or_else(missing)?;
+    state.sealer().await?.call_of(token, state.wall_now()).map_err(|error| match error {
+        TokenError::Forged => missing(),
+        TokenError::Expired => unauthorized("token_expired", "the call's token ended"),
+    })
+}
+
+/// Whether lines are told by instants at which the call can have been.
+fn check_instants(
+    result: &AgentResult,
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Problem> {
+    let possible = began - SKEW..=now.max(began + RESULT_GRACE) + SKEW;
+    let lines = result.transcript.iter().enumerate();
+    let errors: Vec<FieldError> = lines
+        .filter(|(_, line)| matches!(line.when, When::At(at) if !possible.contains(&at)))
+        .map(|(index, _)| {
+            let words = "is no instant of this call";
+            FieldError::new(format!("transcript[{index}].at"), "out_of_range", words)
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(Problem::fields(errors)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use callcore::id::CallId;
+    use serde_json::{Value, json};
+
+    use crate::testing::{Answer, World};
+
+    /// A world with a call that was placed, and the token of its agent.
+    async fn world() -> (World, String, String) {
+        let world = World::new();
+        let id = world.loaded(2).await;
+        world.post(&format!("/api/campaigns/{id}/start"), json!({})).await;
+        let call = world.calls().await.remove(0);
+        world.dial_all().await;
+        let token = token(&world, &call).await;
+        (world, call, token)
+    }
+
+    async fn token(world: &World, call: &str) -> String {
+        let sealer = world.state.sealer().await.unwrap();
+        sealer.result(call.parse::<CallId>().unwrap(), world.state.wall_now())
+    }
+
+    async fn report(world: &World, call: &str, token: &str, body: Value) -> Answer {
+        let request = world.request("POST", &format!("/api/calls/{call}/result")).anonymous();
+        request.header("authorization", &format!("Bearer {token}")).json(body).send().await
+    }
+
+    fn body() -> Value {
+        json!({
+            "transcript": [
+                {"speaker": "agent", "offset_seconds": 1, "text": "Shall we go on?"},
+                {"speaker": "client", "offset_seconds": 4, "text": "Please don't call again."},
+            ],
+            "disposition": "declined", "tags": ["agent"], "opt_out": true, "note": "was polite",
+        })
+    }
+
+    #[tokio::test]
+    async fn a_result_is_in_force_before_it_is_answered_and_repeats_change_nothing() {
+        let (world, call, token) = world().await;
+        let answer = report(&world, &call, &token, body()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        assert_eq!((&answer.json["id"], &answer.json["opted_out"]), (&json!(call), &json!(true)));
+        assert!(answer.json.get("phone").is_none(), "an agent learns no more than it was told");
+        let dnc = world.get("/api/dnc").await.json;
+        assert_eq!(dnc["items"][0]["source"], "opt_out");
+        assert_eq!(report(&world, &call, &token, body()).await.json, answer.json);
+        let shown = world.get(&format!("/api/calls/{call}")).await.json;
+        assert_eq!(shown["transcript"].as_array().unwrap().len(), 2);
+        assert_eq!(
+            (&shown["disposition"], &shown["tags"][0]),
+            (&json!("declined"), &json!("agent"))
+        );
+        assert_eq!(
+            (&shown["notes"][0]["text"], &shown["notes"][0]["by"]),
+            (&json!("was polite"), &json!("agent"))
+        );
+    }
+
+    #[tokio::test]
+    async fn only_the_calls_own_token_lets_in_and_it_ends() {
+        let (world, call, token) = world().await;
+        let other = world.calls().await;
+        assert!(other.is_empty(), "both were dialled");
+        let path = format!("/api/calls/{call}/result");
+        let stranger = world.request("POST", &path).anonymous().json(body()).send().await;
+        assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+        for (token, status) in [("admin", 401), ("", 401), (&token[2..], 401)] {
+            assert_eq!(report(&world, &call, token, body()).await.status.as_u16(), status);
+        }
+        let entropy = callcore::time::SeededEntropy::new(1);
+        let nobodys = CallId::new(world.state.now(), &entropy).to_string();
+        let foreign = report(&world, &call, &self::token(&world, &nobodys).await, body()).await;
+        assert_eq!((foreign.status, foreign.code()), (StatusCode::FORBIDDEN, "forbidden"));
+        let unknown = report(&world, &nobodys, &self::token(&world, &nobodys).await, body()).await;
+        assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+        let elsewhere = world.request("GET", &format!("/api/calls/{call}")).anonymous();
+        let elsewhere = elsewhere.header("authorization", &format!("Bearer {token}")).send().await;
+        assert_eq!(elsewhere.status, StatusCode::UNAUTHORIZED, "no other route takes it");
+        world.clock.advance(chrono::TimeDelta::hours(2));
+        let late = report(&world, &call, &token, body()).await;
+        assert_eq!((late.status, late.code()), (StatusCode::UNAUTHORIZED, "token_expired"));
+        assert!(world.get("/api/dnc").await.json["items"].as_array().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_refused_by_name_and_changes_nothing() {
+        let (world, call, token) = world().await;
+        let bad = json!({"transcript": [{"speaker": "dog", "text": "Wuff"}], "opt_out": 1, "x": 2});
+        let bad = report(&world, &call, &token, bad).await;
+        assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+        assert_eq!(
+            bad.fields(),
+            ["transcript[0].speaker", "transcript[0].offset_seconds", "opt_out", "x"]
+        );
+        let early = json!({"transcript": [{"speaker": "agent", "at": "2020-01-01T00:00:00Z", "text": "a"}]});
+        let early = report(&world, &call, &token, early).await;
+        assert_eq!(
+            (early.status, early.fields()),
+            (StatusCode::UNPROCESSABLE_ENTITY, vec!["transcript[0].at"])
+        );
+        assert!(world.get(&format!("/api/calls/{call}")).await.json["transcript"].is_null());
+    }
+
+    #[tokio::test]
+    async fn a_key_answers_again_and_refuses_another_body() {
+        let (world, call, token) = world().await;
+        let send = |body: Value| {
+            let request = world.request("POST", &format!("/api/calls/{call}/result")).anonymous();
+            let request = request.header("authorization", &format!("Bearer {token}"));
+            request.header("idempotency-key", "r").json(body).send()
+        };
+        let (first, again) = (send(body()).await, send(body()).await);
+        assert_eq!((first.status, &first.json), (StatusCode::OK, &again.json));
+        assert_eq!(send(json!({})).await.code(), "idempotency_key_reused");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waits_has_no_result() {
+        let world = World::new();
+        world.loaded(1).await;
+        let call = world.calls().await.remove(0);
+        let early = report(&world, &call, &token(&world, &call).await, body()).await;
+        assert_eq!((early.status, early.code()), (StatusCode::CONFLICT, "call_state"));
+    }
+}

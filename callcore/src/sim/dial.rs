@@ -1,0 +1,170 @@
+//! What the carrier is asked to dial, and what it plays.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::carrier::limit;
+use crate::call::AgentResult;
+use crate::campaign::{Settings, VoicemailPolicy};
+use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
+use crate::id::{AudioId, CallId};
+use crate::phone::PhoneNumber;
+use crate::script::{Key, KeyAction, Rendered, Script, Template};
+
+/// What the carrier is asked to dial, and what it plays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimDial {
+    /// The call; every event hands it back.
+    pub call: CallId,
+    /// The number.
+    pub to: PhoneNumber,
+    /// Which number of dial it is for the client, from 1.
+    pub attempt: u32,
+    /// What is said to a person, in order; audio as `[audio NAME]`.
+    pub lines: Vec<String>,
+    /// What keys do.
+    pub keys: BTreeMap<Key, KeyAction>,
+    /// The voice agent that talks to the person after that.
+    #[serde(default)]
+    pub agent: Option<SimAgent>,
+    /// What whoever calls back hears and may press.
+    #[serde(default)]
+    pub inbound: Option<SimInbound>,
+    /// What is said to a machine; none hangs up.
+    pub voicemail_message: Option<String>,
+    /// How long it may ring.
+    pub ring_limit_seconds: u32,
+    /// How long it may last once answered.
+    pub talk_limit_seconds: u32,
+}
+
+/// A voice agent as the script names it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimAgent {
+    /// Where it listens.
+    pub url: String,
+    /// What it is told about the call.
+    pub params: BTreeMap<String, String>,
+    /// With which it reports the call's result.
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for SimAgent {
+    /// Leaves out the token, and what the agent is told about the person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimAgent").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// What somebody who calls in hears and may press.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimInbound {
+    /// What is said, in order.
+    pub lines: Vec<String>,
+    /// What keys do.
+    pub keys: BTreeMap<Key, KeyAction>,
+}
+
+/// What a voice agent sends once its call is over.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AgentPost {
+    /// The call.
+    pub call: CallId,
+    /// What lets it in.
+    pub token: Option<String>,
+    /// What it reports.
+    pub result: AgentResult,
+}
+
+impl fmt::Debug for AgentPost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentPost").field("call", &self.call).finish_non_exhaustive()
+    }
+}
+
+/// A campaign's settings with all that their scripts need to be played.
+pub(super) struct Playing<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) fill: &'a dyn Fn(&Template) -> String,
+    pub(super) audio: &'a dyn Fn(AudioId) -> Option<String>,
+    pub(super) token: Option<&'a str>,
+}
+
+impl SimDial {
+    /// A first dial that says nothing, within callcore's limits.
+    #[must_use]
+    pub fn new(call: CallId, to: PhoneNumber) -> Self {
+        Self {
+            call,
+            to,
+            attempt: 1,
+            lines: Vec::new(),
+            keys: BTreeMap::new(),
+            agent: None,
+            inbound: None,
+            voicemail_message: None,
+            ring_limit_seconds: limit(RING_LIMIT.num_seconds()),
+            talk_limit_seconds: limit(TALK_LIMIT.num_seconds()),
+        }
+    }
+
+    /// What a ticket asks for.
+    #[must_use]
+    pub fn of(ticket: &Ticket) -> Self {
+        let playing = Playing {
+            settings: ticket.settings(),
+            fill: &|template| ticket.fill(template),
+            audio: &|audio| ticket.audio_name(audio).map(str::to_owned),
+            token: ticket.result_token(),
+        };
+        Self {
+            attempt: ticket.attempt(),
+            ring_limit_seconds: limit(ticket.ring_limit_seconds()),
+            talk_limit_seconds: limit(ticket.talk_limit_seconds()),
+            ..Self::new(ticket.call(), ticket.to()).playing(&playing)
+        }
+    }
+
+    /// The dial with what its settings have played.
+    pub(super) fn playing(self, playing: &Playing<'_>) -> Self {
+        let Playing { settings, fill, .. } = *playing;
+        let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
+        let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
+        let (lines, agent) = playing.script(&settings.script);
+        let inbound = settings.inbound.as_ref().map(|script| {
+            let (mut lines, agent) = playing.script(script);
+            // Nobody hands out a token for a call that nobody dialled: the agent only talks.
+            lines.extend(agent.map(|_| "You are talking to our agent.".to_owned()));
+            SimInbound { lines, keys: script.keys.clone() }
+        });
+        Self {
+            lines,
+            keys: settings.script.keys.clone(),
+            agent,
+            inbound,
+            voicemail_message: message.map(fill),
+            ..self
+        }
+    }
+}
+
+impl Playing<'_> {
+    fn script(&self, script: &Script) -> (Vec<String>, Option<SimAgent>) {
+        let (mut lines, mut agent) = (Vec::new(), None);
+        for step in &script.steps {
+            match step.rendered(self.fill) {
+                Rendered::Say { text, .. } => lines.push(text),
+                Rendered::Play(audio) => {
+                    lines.extend((self.audio)(audio).map(|name| format!("[audio {name}]")));
+                }
+                Rendered::Connect { url, params } => {
+                    let token = self.token.map(str::to_owned);
+                    agent = Some(SimAgent { url, params, token });
+                }
+            }
+        }
+        (lines, agent)
+    }
+}
