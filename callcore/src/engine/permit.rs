@@ -177,6 +177,22 @@ impl Ticket {
         self.facts.lease
     }
 
+    pub(crate) const fn intent(&self) -> Intent {
+        self.facts.intent
+    }
+
+    /// The call's campaign.
+    #[must_use]
+    pub const fn campaign(&self) -> CampaignId {
+        self.facts.campaign
+    }
+
+    /// The call's client; a test call has none.
+    #[must_use]
+    pub const fn client(&self) -> Option<ClientId> {
+        self.facts.client
+    }
+
     /// The call. Carriers hand it back in every event about it.
     #[must_use]
     pub const fn call(&self) -> CallId {

@@ -88,8 +88,8 @@ pub enum Placement {
     Refused {
         /// Why, as a stable code.
         reason: String,
-        /// Whether the number can never be reached.
-        permanent: bool,
+        /// What is at fault.
+        fault: Fault,
     },
     /// It certainly did not, and may be asked again at this instant of the campaign clock.
     Later {
@@ -98,6 +98,21 @@ pub enum Placement {
     },
     /// The request may have reached it, and no clear answer came.
     Unknown,
+}
+
+/// What is at fault when a carrier does not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The number.
+    Number {
+        /// Whether it can never be reached.
+        permanent: bool,
+    },
+    /// The account at the carrier or its settings: every other call would meet the same, so the
+    /// campaign pauses.
+    Configuration,
+    /// What was asked: a defect of the program. The campaign pauses, and somebody hears of it.
+    Request,
 }
 
 /// What a carrier knows of a call.

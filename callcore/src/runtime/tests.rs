@@ -392,6 +392,15 @@ impl Dispatch for SlowStore {
         self.inner.take_back(by, calls).await
     }
 
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.inner.halt_campaign(by, id, reason).await
+    }
+
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.inner.settle(by, settlements).await
     }
