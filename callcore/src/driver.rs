@@ -341,8 +341,7 @@ impl Driver {
     }
 
     async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
-        let id = call.carrier_call_id.as_deref();
-        let mut reports: Vec<Report> = match self.carrier.find_call(call.call, id).await {
+        let mut reports: Vec<Report> = match self.carrier.find_call(call).await {
             Ok(Found::Events(events)) => {
                 self.carrier_reads();
                 events

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::call::CallEvent;
 use crate::engine::Ticket;
 use crate::id::CallId;
+use crate::port::OpenCall;
 
 /// A carrier that places calls.
 ///
@@ -47,11 +48,7 @@ pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// The carrier could not be asked.
-    async fn find_call(
-        &self,
-        call: CallId,
-        carrier_call_id: Option<&str>,
-    ) -> Result<Found, TelephonyError>;
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError>;
 
     /// Asks the carrier anything that changes nothing: whether it answers.
     ///

@@ -455,7 +455,7 @@ impl Telephony for DeafCarrier {
         self.check().await
     }
 
-    async fn find_call(&self, _: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
         self.check().await.map(|()| Found::Nothing)
     }
 

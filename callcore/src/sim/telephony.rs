@@ -144,9 +144,9 @@ impl Telephony for SimTelephony {
         Ok(())
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
         let now = self.clock.now();
-        Ok(self.carrier().find(call, now))
+        Ok(self.carrier().find(call.call, now))
     }
 
     async fn check(&self) -> Result<(), TelephonyError> {

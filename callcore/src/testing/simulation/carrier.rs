@@ -17,7 +17,7 @@ use crate::call::{
 use crate::engine::Ticket;
 use crate::id::CallId;
 use crate::phone::PhoneNumber;
-use crate::port::{Audio, Fault, Found, Placement, Telephony, TelephonyError};
+use crate::port::{Audio, Fault, Found, OpenCall, Placement, Telephony, TelephonyError};
 
 pub(super) struct UnreliableCarrier {
     stage: Arc<Stage>,
@@ -180,14 +180,14 @@ impl Telephony for UnreliableCarrier {
         Ok(())
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
         self.stage.pause().await;
         let now = self.stage.now();
         let line = self.lock();
         if line.away {
             return Err(TelephonyError::new("find a call"));
         }
-        let found = line.calls.get(&call).filter(|dialled| dialled.known_from <= now);
+        let found = line.calls.get(&call.call).filter(|dialled| dialled.known_from <= now);
         Ok(found.map_or(Found::Nothing, |dialled| {
             let happened = dialled.events.iter().filter(|event| event.at <= now);
             Found::Events(happened.cloned().collect())

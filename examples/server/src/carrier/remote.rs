@@ -9,8 +9,8 @@ use callcore::call::Report;
 use callcore::engine::Ticket;
 use callcore::id::CallId;
 use callcore::port::{
-    Audio, Fault, Found, Placement, Telephony, TelephonyError, WebhookAnswer, WebhookBody,
-    WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
+    Audio, Fault, Found, OpenCall, Placement, Telephony, TelephonyError, WebhookAnswer,
+    WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };
 use callcore::sim::SimDial;
 use callcore::time::Clock;
@@ -151,8 +151,8 @@ impl Telephony for RemoteSim {
         self.ask("hang up", Method::POST, &format!("/calls/{call}/hang-up")).await.map(drop)
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
-        let found = self.ask("find a call", Method::GET, &format!("/calls/{call}")).await?;
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
+        let found = self.ask("find a call", Method::GET, &format!("/calls/{}", call.call)).await?;
         let Some(response) = found else { return Ok(Found::Nothing) };
         let known: CallEvents = response
             .json()
