@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use callcore::port::Fault;
 use serde::Deserialize;
 
 /// What came of a request to create a call.
@@ -28,17 +29,6 @@ pub(crate) struct Refusal {
     pub(crate) code: Option<u32>,
     /// What is at fault.
     pub(crate) fault: Fault,
-}
-
-/// What is at fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// The number dialled; it may never be reachable.
-    Number { permanent: bool },
-    /// The account or its settings: every other call would meet the same.
-    Configuration,
-    /// What we sent: a defect of this program.
-    Request,
 }
 
 /// Reads an answer: its status, how long it asks to wait, and its body.

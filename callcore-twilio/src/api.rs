@@ -52,6 +52,11 @@ impl ApiError {
     pub(crate) const fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: 404 | 410, .. })
     }
+
+    /// Whether Twilio says that the call is over: 21220, or that it is gone.
+    pub(crate) const fn is_over(&self) -> bool {
+        self.is_not_found() || matches!(self, Self::Status { code: Some(21220), .. })
+    }
 }
 
 impl Api {
@@ -111,19 +116,15 @@ impl Api {
     }
 
     /// Gives a call that goes on another document.
-    pub(crate) async fn redirect_call(&self, sid: &str, url: &str) -> Result<(), ApiError> {
-        let form = [("Url", url.to_owned()), ("Method", "POST".to_owned())];
-        self.post(&format!("Calls/{sid}.json"), &form).await
+    pub(crate) async fn rewrite_call(&self, sid: &str, twiml: String) -> Result<(), ApiError> {
+        self.post(&format!("Calls/{sid}.json"), &[("Twiml", twiml)]).await
     }
 
-    /// Calls from one number to another, the newest first. Not narrowed by `StartTime`: a call that
-    /// waits has none and would be hidden.
-    pub(crate) async fn calls(&self, to: &str, from: Option<&str>) -> Result<Vec<Call>, ApiError> {
+    /// Calls to a number, the newest first. Not narrowed by `StartTime`: a call that waits has none
+    /// and would be hidden.
+    pub(crate) async fn calls(&self, to: &str) -> Result<Vec<Call>, ApiError> {
         let mut url = self.url("Calls.json")?;
         url.query_pairs_mut().append_pair("To", to).append_pair("PageSize", "50");
-        if let Some(from) = from {
-            url.query_pairs_mut().append_pair("From", from);
-        }
         let page: Calls = read(self.authorized(Method::GET, url).send().await).await?;
         Ok(page.calls)
     }

@@ -6,6 +6,8 @@ use callcore::phone::PhoneNumber;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::twiml::ConnectKind;
+
 /// Twilio's own address; other regions and edges have theirs, as
 /// `https://api.dublin.ie1.twilio.com`.
 pub const BASE_URL: &str = "https://api.twilio.com";
@@ -20,6 +22,32 @@ pub struct Config {
     pub(crate) base_url: Url,
     pub(crate) public_url: Url,
     pub(crate) http: HttpHook,
+    pub(crate) detection: Detection,
+    pub(crate) agents: ConnectKind,
+}
+
+/// Whether a person hears the script while answering machine detection still listens
+/// (<https://www.twilio.com/docs/voice/answering-machine-detection>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Detection {
+    /// At once, except where the campaign leaves a message on machines: that has to wait for the
+    /// end of the greeting.
+    #[default]
+    Auto,
+    /// Only after detection spoke: some four seconds of silence for a person.
+    Blocking,
+    /// At once, always: a message begins when the greeting is over, if the call still goes on.
+    Async,
+}
+
+impl Detection {
+    pub(crate) const fn blocks(self, leaves_message: bool) -> bool {
+        match self {
+            Self::Auto => leaves_message,
+            Self::Blocking => true,
+            Self::Async => false,
+        }
+    }
 }
 
 /// How requests to Twilio are let in.
@@ -110,6 +138,8 @@ impl Config {
             base_url: address(BASE_URL, "the base address")?,
             public_url,
             http: HttpHook(Box::new(|builder| builder)),
+            detection: Detection::default(),
+            agents: ConnectKind::Stream,
         })
     }
 
@@ -128,6 +158,20 @@ impl Config {
     #[must_use]
     pub fn signed_by(mut self, token: SecretString) -> Self {
         self.signing_tokens.push(token);
+        self
+    }
+
+    /// How answering machines are told from people.
+    #[must_use]
+    pub const fn detection(mut self, detection: Detection) -> Self {
+        self.detection = detection;
+        self
+    }
+
+    /// How the agents that scripts connect to are spoken to; as raw audio, if nothing is said.
+    #[must_use]
+    pub const fn agents(mut self, kind: ConnectKind) -> Self {
+        self.agents = kind;
         self
     }
 

@@ -1,9 +1,10 @@
 //! What Twilio's callbacks say, as events. Pure: fields in, events out.
 
 use callcore::call::{AnsweredBy, CallEvent, Ending, EventKind, Speaker};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
+use crate::api::Call;
 use crate::fields::Fields;
 
 /// The SIP answers that rule a number out for good: not found, gone, does not exist anywhere.
@@ -22,12 +23,14 @@ pub(crate) fn status(fields: &Fields, now: DateTime<Utc>) -> Vec<CallEvent> {
     }
     // Not documented for these callbacks, and seen there.
     kinds.extend(detected(fields));
-    kinds.extend(fields.text("CallStatus").and_then(|status| stage(status, fields)));
+    let (sip, talk) = (fields.text("SipResponseCode"), fields.number("CallDuration"));
+    // `Duration` beside it is billed minutes.
+    kinds.extend(fields.text("CallStatus").and_then(|it| stage(it, sip, talk.unwrap_or(0))));
     kinds.into_iter().map(|kind| CallEvent { at, kind }).collect()
 }
 
 /// What a status says. `completed` is an answered call, whoever or whatever answered.
-fn stage(status: &str, fields: &Fields) -> Option<EventKind> {
+fn stage(status: &str, sip: Option<&str>, talk_seconds: u32) -> Option<EventKind> {
     let ending = match status {
         "ringing" => return Some(EventKind::Ringing),
         "in-progress" => return Some(EventKind::Answered),
@@ -36,15 +39,13 @@ fn stage(status: &str, fields: &Fields) -> Option<EventKind> {
         "no-answer" => Ending::NoAnswer,
         "canceled" => Ending::Canceled,
         "failed" => {
-            let code = fields.text("SipResponseCode");
-            let permanent = code.is_some_and(|code| NO_SUCH_NUMBER.contains(&code));
-            let reason = code.map_or_else(|| "failed".to_owned(), |code| format!("sip_{code}"));
+            let permanent = sip.is_some_and(|code| NO_SUCH_NUMBER.contains(&code));
+            let reason = sip.map_or_else(|| "failed".to_owned(), |code| format!("sip_{code}"));
             Ending::Failed { reason, permanent }
         }
         _ => return None,
     };
-    // `Duration` beside it is billed minutes.
-    Some(EventKind::Ended { ending, talk_seconds: fields.number("CallDuration").unwrap_or(0) })
+    Some(EventKind::Ended { ending, talk_seconds })
 }
 
 /// What answered, as answering machine detection says.
@@ -53,13 +54,22 @@ pub(crate) fn detection(fields: &Fields, now: DateTime<Utc>) -> Vec<CallEvent> {
 }
 
 fn detected(fields: &Fields) -> Option<EventKind> {
-    let by = match fields.text("AnsweredBy")? {
+    verdict(fields).map(|by| EventKind::Detected { by })
+}
+
+/// What answered, if the request says so.
+pub(crate) fn verdict(fields: &Fields) -> Option<AnsweredBy> {
+    fields.text("AnsweredBy").map(answered_by)
+}
+
+/// What Twilio's word for what answered means.
+pub(crate) fn answered_by(word: &str) -> AnsweredBy {
+    match word {
         "human" => AnsweredBy::Human,
         "fax" => AnsweredBy::Fax,
         machine if machine.starts_with("machine") => AnsweredBy::Machine,
         _ => AnsweredBy::Unknown,
-    };
-    Some(EventKind::Detected { by })
+    }
 }
 
 /// A recording that can be fetched. Its URL is input and is not kept: the id is.
@@ -79,13 +89,9 @@ pub(crate) fn is_recording(sid: &str) -> bool {
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// What was said, as it is said. Of a call we placed the inbound track is the other side. Sequence
-/// ids are ordered within a track only, so that each speaker's lines take every other place.
-pub(crate) fn transcript(
-    fields: &Fields,
-    answered_at: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> Vec<CallEvent> {
+/// What was said, as it is said. Of every call the inbound track is the other side. Sequence ids
+/// are ordered within a track only: where a line stands follows from its instant.
+pub(crate) fn transcript(fields: &Fields, now: DateTime<Utc>) -> Vec<CallEvent> {
     let content = fields.text("TranscriptionEvent") == Some("transcription-content");
     let is_final = fields.text("Final").is_none_or(|last| last == "true");
     if !content || !is_final {
@@ -109,13 +115,7 @@ pub(crate) fn transcript(
     if text.is_empty() {
         return Vec::new();
     }
-    let offset = answered_at.map_or(0, |answered| (at - answered).num_seconds());
-    let kind = EventKind::Line {
-        index: sequence.saturating_mul(2) + u32::from(speaker == Speaker::Client),
-        speaker,
-        offset_seconds: u32::try_from(offset).unwrap_or(0),
-        text: text.to_owned(),
-    };
+    let kind = EventKind::Said { index: sequence, speaker, text: text.to_owned() };
     vec![CallEvent { at, kind }]
 }
 
@@ -125,9 +125,40 @@ struct Said {
     transcript: String,
 }
 
-/// When it happened, as RFC 2822 says it.
+/// A call as the API shows it. Instants that it leaves out are taken from when the call began, so
+/// that two looks at one state tell the same.
+pub(crate) fn looked_up(call: &Call, begun_at: DateTime<Utc>) -> Vec<CallEvent> {
+    let instant = |text: &Option<String>| text.as_deref().and_then(rfc2822);
+    let started = instant(&call.start_time).or_else(|| instant(&call.date_created));
+    let started = started.unwrap_or(begun_at);
+    let talk_seconds = call.duration.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let ended = instant(&call.end_time).unwrap_or(started);
+    let mut events = vec![CallEvent {
+        at: begun_at,
+        kind: EventKind::Placed { carrier_call_id: call.sid.clone() },
+    }];
+    let Some(status) = &call.status else { return events };
+    let Some(kind) = stage(status, None, talk_seconds) else { return events };
+    match &kind {
+        EventKind::Ended { ending: Ending::Completed, .. } => {
+            let answered_at = ended - TimeDelta::seconds(talk_seconds.into());
+            events.push(CallEvent { at: answered_at, kind: EventKind::Answered });
+            events.push(CallEvent { at: ended, kind });
+        }
+        EventKind::Ended { .. } => events.push(CallEvent { at: ended, kind }),
+        _ => events.push(CallEvent { at: started, kind }),
+    }
+    let by = call.answered_by.as_deref().map(answered_by);
+    events.extend(by.map(|by| CallEvent { at: ended, kind: EventKind::Detected { by } }));
+    events
+}
+
+/// When it happened.
 fn timestamp(fields: &Fields) -> Option<DateTime<Utc>> {
-    let text = fields.text("Timestamp")?;
+    fields.text("Timestamp").and_then(rfc2822)
+}
+
+pub(crate) fn rfc2822(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc())
 }
 
@@ -217,18 +248,13 @@ mod tests {
     fn lines_have_their_speaker_and_their_place() {
         let said = |query: &str| {
             let start = "TranscriptionEvent=transcription-content&Timestamp=2026-11-23T15%3A00%3A07.123456Z";
-            let answered = "2026-11-23T15:00:02Z".parse().ok();
-            transcript(&Fields::parse(format!("{start}&{query}").as_bytes()), answered, now())
+            transcript(&Fields::parse(format!("{start}&{query}").as_bytes()), now())
         };
         let data =
             "TranscriptionData=%7B%22transcript%22%3A%22Hi+there.%22%2C%22confidence%22%3A0.9%7D";
         let lines = said(&format!("{data}&Track=inbound_track&SequenceId=3&Final=true"));
-        let line = EventKind::Line {
-            index: 7,
-            speaker: Speaker::Client,
-            offset_seconds: 5,
-            text: "Hi there.".to_owned(),
-        };
+        let text = "Hi there.".to_owned();
+        let line = EventKind::Said { index: 3, speaker: Speaker::Client, text };
         assert_eq!(lines[0].kind, line);
         assert_eq!(said(&format!("{data}&Track=inbound_track&SequenceId=3&Final=false")), []);
         assert_eq!(said("TranscriptionData=nonsense&Track=inbound_track&SequenceId=3"), []);
@@ -242,7 +268,7 @@ mod tests {
             status(&fields, now());
             detection(&fields, now());
             recording(&fields, now());
-            transcript(&fields, None, now());
+            transcript(&fields, now());
         }
     }
 }

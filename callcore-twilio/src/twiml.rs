@@ -171,6 +171,16 @@ pub struct Transcribe {
     pub language: String,
 }
 
+impl From<Prompt> for Verb {
+    fn from(prompt: Prompt) -> Self {
+        match prompt {
+            Prompt::Say(say) => Self::Say(say),
+            Prompt::Play(play) => Self::Play(play),
+            Prompt::Pause { seconds } => Self::Pause { seconds },
+        }
+    }
+}
+
 impl Response {
     /// A document of these verbs.
     #[must_use]
@@ -182,6 +192,13 @@ impl Response {
     #[must_use]
     pub const fn empty() -> Self {
         Self(Vec::new())
+    }
+
+    /// The document with something to do before all else.
+    #[must_use]
+    pub fn after(mut self, first: Verb) -> Self {
+        self.0.insert(0, first);
+        self
     }
 
     /// The document as XML.

@@ -41,6 +41,8 @@ pub struct Performance {
     /// What lets the voice agent that the script connects to report this call's result; none
     /// without such a step.
     pub result_token: Option<String>,
+    /// Whether the carrier writes down what is said.
+    pub transcribed: bool,
     /// Whether the person asked, in this call, not to be called again.
     pub opted_out: bool,
 }
@@ -94,6 +96,7 @@ impl Performance {
             voicemail_message: None,
             audio: BTreeMap::new(),
             result_token: None,
+            transcribed: false,
             opted_out: call.progress.opted_out_at.is_some(),
         };
         let Some(campaign) = call.campaign else { return Ok(performance) };
@@ -114,8 +117,8 @@ impl Performance {
             Direction::Inbound => settings.inbound.as_ref(),
         };
         let audio = audio_names(store, &settings).await?;
-        for script in script {
-            let steps = script.steps.iter().map(|step| step.rendered(&fill));
+        if let Some(script) = script {
+            let steps = script.heard().map(|step| step.rendered(&fill));
             let is_there = |step: &Rendered| match step {
                 Rendered::Play(wanted) => audio.contains_key(wanted),
                 Rendered::Say { .. } | Rendered::Connect { .. } => true,
@@ -123,6 +126,7 @@ impl Performance {
             performance.steps = steps.filter(is_there).collect();
             performance.keys.clone_from(&script.keys);
         }
+        performance.transcribed = settings.transcription;
         performance.voicemail = settings.voicemail.policy;
         let leaves = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
         let message = settings.voicemail.message.as_ref().filter(|_| leaves);

@@ -234,7 +234,7 @@ impl Ticket {
     #[must_use]
     pub fn steps(&self) -> Vec<Rendered> {
         let fill = |template: &Template| self.fill(template);
-        let steps = self.facts.settings.script.steps.iter().map(|step| step.rendered(&fill));
+        let steps = self.facts.settings.script.heard().map(|step| step.rendered(&fill));
         let is_there = |step: &Rendered| match step {
             Rendered::Play(audio) => self.audio_name(*audio).is_some(),
             Rendered::Say { .. } | Rendered::Connect { .. } => true,
