@@ -14,6 +14,9 @@ use crate::problem::Problem;
 use crate::request::Change;
 use crate::state::ApiState;
 
+/// The header that a request is told by when it is sent again.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// The longest idempotency key, in characters.
 const MAX_KEY_CHARS: usize = 255;
 
@@ -159,7 +162,7 @@ impl Act {
 }
 
 fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let good = key.to_str().ok().filter(|key| (1..=MAX_KEY_CHARS).contains(&key.len()));
     good.map(|key| Some(key.to_owned())).ok_or_else(|| {
         let message = format!("1 to {MAX_KEY_CHARS} printable ASCII characters");

@@ -9,12 +9,17 @@ use callcore::actor::Actor;
 use callcore::campaign::{FieldError, Settings};
 use callcore::id::{CampaignId, ImportId};
 use callcore::import::{
-    DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Parsed,
-    Reject, Roll, Row,
+    DuplicatePolicy, ImportError, ImportFailure, ImportReport, Importer, JsonClients, Mapping,
+    Parsed, Reject, Roll, Row,
 };
+#[cfg(feature = "xlsx")]
+use callcore::import::{Sheet, may_be_workbook};
+use callcore::phone::Region;
 use callcore::port::{
     ActError, BeginImport, By, CampaignView, Import, ImportStatus, StoreErrorKind,
 };
+#[cfg(feature = "xlsx")]
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
@@ -55,9 +60,7 @@ impl List {
     pub(crate) async fn open(upload: Upload, settings: &Settings) -> Result<Self, Problem> {
         let Upload { file, name, mapping, duplicates, .. } = upload;
         let region = settings.default_region;
-        let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
-        let importer = opened.map_err(|error| internal(&error))?;
-        let importer = importer.map_err(|error| unreadable(&error))?;
+        let importer = importer(file, region, mapping).await?;
         Ok(Self {
             name,
             columns: importer.columns().to_vec(),
@@ -79,6 +82,40 @@ impl List {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// Reads the beginning of a list, of a workbook the whole: what is wrong with it is known before
+/// the first of its clients comes in.
+#[cfg(feature = "xlsx")]
+async fn importer(
+    mut file: File,
+    region: Region,
+    mapping: Mapping,
+) -> Result<Importer<File>, Problem> {
+    // One after the other, because each may take some hundred MiB.
+    static WORKBOOKS: Semaphore = Semaphore::const_new(1);
+    let is_workbook = may_be_workbook(&mut file).map_err(|error| internal(&error))?;
+    let turn = if is_workbook { WORKBOOKS.acquire().await.ok() } else { None };
+    let opened = spawn_blocking(move || {
+        let opened = if is_workbook {
+            let spool = tempfile::tempfile().map_err(|error| internal(&error))?;
+            let sheet = Sheet::unpack(file, spool);
+            sheet.and_then(|sheet| Importer::of_sheet(sheet, region, &mapping))
+        } else {
+            Importer::new(file, region, &mapping)
+        };
+        drop(turn);
+        opened.map_err(|error| unreadable(&error))
+    });
+    opened.await.map_err(|error| internal(&error))?
+}
+
+/// Reads the beginning of a list.
+#[cfg(not(feature = "xlsx"))]
+async fn importer(file: File, region: Region, mapping: Mapping) -> Result<Importer<File>, Problem> {
+    let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
+    let opened = opened.map_err(|error| internal(&error))?;
+    opened.map_err(|error| unreadable(&error))
 }
 
 impl Rows {

@@ -64,6 +64,10 @@ impl Exposition {
         let doubt = "Calls in flight whose fate nobody knows, or of which nothing was heard.";
         self.gauge("callcore_calls_unknown", doubt, gauges.doubtful);
         self.gauge("callcore_imports_running", "Imports that run.", gauges.imports);
+        let mails = "callcore_mails";
+        self.head(mails, "gauge", "Mails that wait to be sent, or were given up.");
+        self.line(&format!("{mails}{{state=\"waiting\"}}"), gauges.mails_waiting);
+        self.line(&format!("{mails}{{state=\"failed\"}}"), gauges.mails_failed);
         let help = "1 while somebody has stopped all dialling.";
         self.gauge("callcore_stopped_all", help, u8::from(stopped));
     }

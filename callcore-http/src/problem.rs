@@ -226,6 +226,7 @@ impl From<Refused> for Problem {
             Refused::OutsideHours { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "outside_hours"),
             Refused::Erased => (StatusCode::CONFLICT, "erased"),
             Refused::Inactive => (StatusCode::CONFLICT, "inactive"),
+            Refused::DiallingStopped => (StatusCode::CONFLICT, "all_dialling_stopped"),
             Refused::NoConsent => (StatusCode::UNPROCESSABLE_ENTITY, "no_consent"),
             Refused::NoClient => (StatusCode::CONFLICT, "no_client"),
             Refused::TooManyTags => (StatusCode::UNPROCESSABLE_ENTITY, "too_many_tags"),

@@ -34,6 +34,8 @@ mod hook;
 mod pace;
 pub mod signature;
 mod telephony;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod twiml;
 mod voice;
 

@@ -7,7 +7,7 @@ pub(crate) mod upload;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::import::ImportReport;
-use callcore::port::{CampaignView, Import, ImportStatus, SavedReply};
+use callcore::port::{ActError, CampaignView, Import, ImportStatus, Refused, SavedReply};
 use serde_json::{Value, json};
 
 use crate::act::{Act, Early};
@@ -15,6 +15,13 @@ use crate::dto::{self, ImportDto};
 use crate::importing::{List, check, import};
 use crate::problem::Problem;
 use crate::state::ApiState;
+
+/// Refuses clients for a campaign that takes none. It is asked after the idempotency key: what came in
+/// before the campaign was stopped did so, and is told again.
+pub(crate) fn takes_clients(campaign: &CampaignView) -> Result<(), ActError> {
+    let state = campaign.campaign.state;
+    if state.takes_clients() { Ok(()) } else { Err(Refused::Campaign(state).into()) }
+}
 
 /// Imports a list, or only tells what that would come to.
 pub(crate) async fn take(

@@ -11,6 +11,7 @@ use callcore::port::{By, NewCall, Refused, SkipThen};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
+use super::account::account_view;
 use super::fail::Fail;
 use super::row::{Table, micros};
 use super::work::{Next, Work};
@@ -34,6 +35,9 @@ impl Work<'_> {
     ) -> Result<Change, Fail> {
         let dials = intent == Intent::Person;
         self.waiting(id, dials).await?;
+        if dials {
+            self.not_stopped().await?;
+        }
         let old = self.calls.get(&id).map(|row| json!({"due_at": row.call.due_at}));
         self.change(id, |row| {
             row.call.intent = intent;
@@ -111,10 +115,21 @@ impl Work<'_> {
             return Err(Refused::AlreadyScheduled(open).into());
         }
         let attempt = client.standing.attempts + 1;
+        if new.due_at <= by.now {
+            self.not_stopped().await?;
+        }
         let next = Next { id: new.id, attempt, retry_of, due_at: new.due_at };
         self.schedule(id, next, Intent::Person, by.actor.clone());
         let body = json!({"retry_of": retry_of, "due_at": new.due_at});
         Ok(Change { action: "call.retry", id: new.id, old: None, new: Some(body) })
+    }
+
+    /// Nobody is told that a call is dialled at once while all dialling is stopped.
+    pub(super) async fn not_stopped(&mut self) -> Result<(), Fail> {
+        match account_view(self.conn()).await?.stopped {
+            Some(_) => Err(Refused::DiallingStopped.into()),
+            None => Ok(()),
+        }
     }
 
     /// A client's call that is to come or live.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read::{self, scope_key};
-use super::row::{self, digits, instant, micros, numbers, word};
+use super::row::{self, digits, ids, instant, micros, numbers, word};
 use super::search::{cut, digits_of, number_ranges, push_key, push_listed};
 use super::work::Work;
 
@@ -140,11 +140,12 @@ impl SqliteStore {
         if let Some(of_campaigns) = query.of_campaigns {
             sql.push(if of_campaigns { " and campaign <> x''" } else { " and campaign = x''" });
         }
-        if let Some(campaign) = query.campaign {
-            sql.push(" and campaign = ").push_bind(campaign.uuid());
+        if !query.campaigns.is_empty() {
+            sql.push(" and campaign in (select unhex(value, '-') from json_each(");
+            sql.push_bind(ids(&query.campaigns)).push("))");
         }
-        let wanted = query.q.as_deref().map(digits_of).filter(|digits| !digits.is_empty());
-        match wanted {
+        match query.q.as_deref().map(digits_of) {
+            Some(digits) if digits.is_empty() => drop(sql.push(" and false")),
             Some(digits) if digits.len() < 3 => {
                 sql.push(" and (");
                 number_ranges(&mut sql, "phone", &digits);

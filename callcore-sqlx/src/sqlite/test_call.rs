@@ -38,6 +38,7 @@ impl SqliteStore {
         if work.on_dnc(new.phone, new.campaign).is_some() {
             return Err(Refused::OnDnc.into());
         }
+        work.not_stopped().await?;
         let number = (new.campaign, new.phone);
         let call = Call::test(new.id, number, new.sample, by.actor.clone(), by.now);
         work.add_call(CallRow::new(call));

@@ -74,7 +74,9 @@ impl SqliteStore {
                  (select count(*) from in_flight) as live,
                  (select count(*) from in_flight
                      where doubtful = 1 and direction = 'outbound') as doubtful,
-                 (select count(*) from imports where status = 'running') as imports",
+                 (select count(*) from imports where status = 'running') as imports,
+                 (select count(*) from mails where state = 'waiting') as mails_waiting,
+                 (select count(*) from mails where state = 'failed') as mails_failed",
         )
         .bind(micros(now))
         .bind(Gauges::MOST_DUE)
@@ -88,6 +90,8 @@ impl SqliteStore {
             live: count("live")?,
             doubtful: count("doubtful")?,
             imports: count("imports")?,
+            mails_waiting: count("mails_waiting")?,
+            mails_failed: count("mails_failed")?,
         })
     }
 }

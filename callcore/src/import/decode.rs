@@ -111,7 +111,10 @@ impl<R: Read> Decoder<R> {
 fn identify(start: &[u8]) -> Result<(Encoding, usize), ImportError> {
     const FILES: [(&[u8], &str); 9] = [
         (b"PK\x03\x04", "an Excel workbook or another ZIP file"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook or another Office file"),
+        (
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+            "an old Excel workbook (.xls), a workbook with a password or another Office file",
+        ),
         (b"\x89PNG", "a picture"),
         (b"\xff\xd8\xff", "a picture"),
         (b"GIF8", "a picture"),

@@ -15,7 +15,9 @@ pub enum ImportError {
     #[error("the file is empty")]
     Empty,
     /// The bytes are no text.
-    #[error("this is {kind}, not CSV: open it in the program it comes from and save it as CSV")]
+    #[error(
+        "this is {kind}, not a list that can be read: open it in the program it comes from and save it as CSV"
+    )]
     NotText {
         /// What the bytes look like.
         kind: &'static str,
@@ -49,6 +51,21 @@ pub enum ImportError {
         /// How many there are.
         count: usize,
     },
+    /// The file is a workbook of which something can't be read.
+    #[error(
+        "the workbook is damaged or was not written by a spreadsheet: \
+        open it in one and save it anew, or as CSV"
+    )]
+    DamagedWorkbook,
+    /// No sheet of the workbook is shown, or none that has cells.
+    #[error("the workbook has no sheet with cells that is not hidden")]
+    NoSheet,
+    /// The workbook would take too much memory, time or room.
+    #[error("the workbook holds {what}, more than can be read: save its first sheet as CSV")]
+    WorkbookTooLarge {
+        /// What it has too much of.
+        what: &'static str,
+    },
     /// The first row already is a client.
     #[error("the first row holds a phone number: put a row with column names above it")]
     NoHeader,
@@ -80,6 +97,9 @@ impl ImportError {
             Self::RowTooLong { .. } => "row_too_long",
             Self::UnclosedQuote { .. } => "unclosed_quote",
             Self::TooManyColumns { .. } => "too_many_columns",
+            Self::DamagedWorkbook => "damaged_workbook",
+            Self::NoSheet => "no_sheet",
+            Self::WorkbookTooLarge { .. } => "workbook_too_large",
             Self::NoHeader => "no_header",
             Self::NoPhoneColumn { .. } => "no_phone_column",
             Self::UnknownColumn { .. } => "unknown_column",

@@ -46,11 +46,14 @@ mod json;
 mod mapping;
 mod numbers;
 mod phone_cell;
+mod records;
 mod report;
 mod row;
 mod rows;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "xlsx")]
+mod workbook;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,9 +70,12 @@ pub use self::report::{
     Cleaning, Duplicate, ImportFailure, ImportReport, Reject, RejectCode, Rejection,
 };
 pub use self::row::Row;
+#[cfg(feature = "xlsx")]
+pub use self::workbook::{Sheet, may_be_workbook};
 
 use self::decode::Decoder;
 use self::mapping::Layout;
+use self::records::Records;
 use self::rows::Rows;
 use crate::formula::undefused;
 use crate::phone::{PhoneNumber, Region};
@@ -98,7 +104,7 @@ pub enum Parsed {
 
 /// Reads clients from CSV, one row at a time. After an error there is nothing more to read.
 pub struct Importer<R> {
-    reader: csv::Reader<Rows<R>>,
+    records: Records<R>,
     record: StringRecord,
     columns: Vec<String>,
     layout: Layout,
@@ -127,12 +133,34 @@ impl<R: Read> Importer<R> {
         decoder.next(&mut start)?;
         let delimiter = delimiter::find(&start, mapping);
         let rows = Rows::new(decoder, start, delimiter);
-        let mut reader = csv::ReaderBuilder::new()
+        let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter)
             .from_reader(rows);
-        let mut columns = read_columns(&mut reader)?;
+        Self::of(Records::Text(reader), delimiter, region, mapping)
+    }
+
+    /// The same of a workbook's sheet. Lines are the sheet's rows.
+    ///
+    /// # Errors
+    ///
+    /// The sheet is empty, has no column of phone numbers, or not the columns that `mapping` names.
+    #[cfg(feature = "xlsx")]
+    pub fn of_sheet(sheet: Sheet<R>, region: Region, mapping: &Mapping) -> Result<Self, ImportError>
+    where
+        R: std::io::Write + std::io::Seek,
+    {
+        Self::of(Records::Sheet(sheet.records()), b',', region, mapping)
+    }
+
+    fn of(
+        mut records: Records<R>,
+        delimiter: u8,
+        region: Region,
+        mapping: &Mapping,
+    ) -> Result<Self, ImportError> {
+        let mut columns = read_columns(&mut records)?;
         let ours = take_ours(&mut columns);
         let layout = Layout::new(&columns, mapping).map_err(|error| match error {
             // An error must not carry the first client's number for a column's name.
@@ -144,7 +172,7 @@ impl<R: Read> Importer<R> {
             other => other,
         })?;
         Ok(Self {
-            reader,
+            records,
             record: StringRecord::new(),
             columns,
             guessed_external_ids: mapping.external_id.is_none() && layout.external_id.is_some(),
@@ -187,7 +215,7 @@ impl<R: Read> Importer<R> {
 
     fn read(&mut self) -> Result<Option<Parsed>, ImportError> {
         loop {
-            if !read_record(&mut self.reader, &mut self.record)? {
+            if !self.records.next(&mut self.record)? {
                 return Ok(None);
             }
             if !self.ours.is_empty() {
@@ -199,7 +227,7 @@ impl<R: Read> Importer<R> {
                 break;
             }
         }
-        let line = self.reader.get_ref().began_on();
+        let line = self.records.line();
         let parsed = row::read(&self.record, line, &self.columns, &self.layout, &self.region);
         let row = match parsed {
             Ok(row) => row,
@@ -239,10 +267,10 @@ impl<R> fmt::Debug for Importer<R> {
     }
 }
 
-fn read_columns<R: Read>(reader: &mut csv::Reader<Rows<R>>) -> Result<Vec<String>, ImportError> {
+fn read_columns<R: Read>(records: &mut Records<R>) -> Result<Vec<String>, ImportError> {
     let mut record = StringRecord::new();
     loop {
-        if !read_record(reader, &mut record)? {
+        if !records.next(&mut record)? {
             return Err(ImportError::Empty);
         }
         // Excel's own line, which names the delimiter.

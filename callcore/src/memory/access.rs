@@ -11,8 +11,8 @@ use crate::campaign::RunState;
 use crate::id::{TokenId, UserId};
 use crate::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, ImportStatus,
-    Invitation, NewToken, Notice, Page, Refused, SavedReply, Session, StoreError, Token, User,
-    UserChange, UserView,
+    Invitation, MailState, NewToken, Notice, Page, Refused, SavedReply, Session, StoreError, Token,
+    User, UserChange, UserView,
 };
 
 #[async_trait]
@@ -329,6 +329,8 @@ impl Access for MemoryStore {
             live: state.live.len() as u64,
             doubtful: live.filter(doubtful).count() as u64,
             imports: state.imports.values().filter(running).count() as u64,
+            mails_waiting: state.mails_in(MailState::Waiting),
+            mails_failed: state.mails_in(MailState::Failed),
         })
     }
 }

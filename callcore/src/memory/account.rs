@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// Nobody is told that a call is dialled at once while all dialling is stopped.
+    pub(super) fn not_stopped(&self) -> Result<(), Refused> {
+        if self.account.stopped.is_some() { Err(Refused::DiallingStopped) } else { Ok(()) }
+    }
+
     /// The zone of the account's days.
     pub(super) fn account_zone(&self) -> &Zone {
         self.account.settings.time_zone.as_ref().unwrap_or(&self.account.server_zone)

@@ -179,6 +179,7 @@ impl Calls for MemoryStore {
             if state.on_dnc(new.phone, new.campaign).is_some() {
                 return Err(Refused::OnDnc);
             }
+            state.not_stopped()?;
             let number = (new.campaign, new.phone);
             state.schedule(Call::test(new.id, number, new.sample, by.actor.clone(), by.now));
             let body = json!({"campaign": new.campaign, "client": new.sample});
@@ -289,6 +290,7 @@ impl State {
 
     pub(super) fn call_now(&mut self, by: By<'_>, id: CallId) -> Result<Change, Refused> {
         let old = self.waiting(id, true)?.due_at;
+        self.not_stopped()?;
         self.move_call(by, id, Intent::Person, by.now);
         let old = Some(json!({"due_at": old}));
         Ok(Change { action: "call.call_now", id, old, new: None })
@@ -366,6 +368,9 @@ impl State {
         }
         if let Some(open) = self.open_call(id) {
             return Err(Refused::AlreadyScheduled(open));
+        }
+        if new.due_at <= by.now {
+            self.not_stopped()?;
         }
         self.schedule(Call {
             retry_of,

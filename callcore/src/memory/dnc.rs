@@ -169,10 +169,13 @@ impl Dnc for MemoryStore {
             .filter(|entry| {
                 let campaign = entry.scope.campaign();
                 query.of_campaigns.is_none_or(|wanted| campaign.is_some() == wanted)
-                    && query.campaign.is_none_or(|wanted| campaign == Some(wanted))
+                    && (query.campaigns.is_empty()
+                        || campaign.is_some_and(|id| query.campaigns.contains(&id)))
                     && digits.as_ref().is_none_or(|digits| {
                         let number = entry.phone.digits().to_string();
-                        if digits.len() < 3 {
+                        if digits.is_empty() {
+                            false
+                        } else if digits.len() < 3 {
                             number.starts_with(digits)
                         } else {
                             number.contains(digits)

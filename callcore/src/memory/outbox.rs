@@ -74,6 +74,10 @@ impl State {
         self.mails.values().any(waits)
     }
 
+    pub(super) fn mails_in(&self, state: MailState) -> u64 {
+        self.mails.values().filter(|row| row.mail.state == state).count() as u64
+    }
+
     /// Takes a person out of every mail that waits.
     pub(super) fn erase_mails(&mut self, phone: PhoneNumber) -> u64 {
         let mut erased = 0;

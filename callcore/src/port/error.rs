@@ -149,6 +149,9 @@ pub enum Refused {
     /// The client is switched off.
     #[error("the client is switched off")]
     Inactive,
+    /// Somebody stopped all dialling.
+    #[error("all dialling is stopped")]
+    DiallingStopped,
     /// Consent is required and there is none.
     #[error("consent is required, and none is recorded")]
     NoConsent,

@@ -357,6 +357,7 @@ macro_rules! store_conformance {
                 t3_a_stop_between_claim_and_begin_wins_for_people_too
                 t3_nothing_is_claimed_while_stopped_and_calls_are_given_back
                 t3_begin_and_a_stop_at_once_take_turns
+                t3_nobody_is_promised_a_dial_at_once_while_all_is_stopped
                 t4_pause_all_pauses_what_runs_and_says_which
                 t5_the_accounts_slots_hold_over_campaigns_and_claimers
                 t5_the_accounts_pace_holds_and_people_come_first

@@ -5,12 +5,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::CampaignId;
 use callcore::import::{Dedupe, DuplicatePolicy, JsonClients, OnDuplicate};
-use callcore::port::Refused;
 use serde_json::{Value, json};
 
 use crate::act::{Act, Early};
 use crate::api::campaigns::existing;
-use crate::api::imports::{replayed, take};
+use crate::api::imports::{replayed, take, takes_clients};
 use crate::auth::Operator;
 use crate::importing::List;
 use crate::problem::Problem;
@@ -28,11 +27,9 @@ pub(crate) async fn handle(
 ) -> Result<Response, Early> {
     let change = Change::read(request, &state, MAX_BODY).await?;
     let campaign = existing(&state, id).await?;
-    if !campaign.campaign.state.takes_clients() {
-        return Err(Refused::Campaign(campaign.campaign.state).into());
-    }
     let taken = match Act::begin(&state, principal, &change, StatusCode::ACCEPTED).await {
         Ok(act) => {
+            takes_clients(&campaign)?;
             let asked = Asked::read(change.json()?)?;
             let region = &campaign.campaign.settings.default_region;
             let clients = JsonClients::read(&asked.clients, region).map_err(Problem::fields)?;

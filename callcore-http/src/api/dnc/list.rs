@@ -16,14 +16,17 @@ pub(crate) async fn handle(
     Viewer(_): Viewer,
     mut query: Query,
 ) -> Result<Response, Problem> {
+    let scopes = query.many("scope", |text| match text {
+        "global" => Some(false),
+        "campaign" => Some(true),
+        _ => None,
+    });
+    let first = scopes.first().copied();
     let wanted = DncQuery {
         q: query.q(),
-        of_campaigns: query.one("scope", |text| match text {
-            "global" => Some(false),
-            "campaign" => Some(true),
-            _ => None,
-        }),
-        campaign: query.one("campaign", |text| text.parse().ok()),
+        // Both of them are no bound.
+        of_campaigns: first.filter(|first| scopes.iter().all(|scope| scope == first)),
+        campaigns: query.many("campaign", |text| text.parse().ok()),
         after: query.cursor(),
         limit: query.limit(),
     };
@@ -52,7 +55,10 @@ mod tests {
         assert_eq!(found("").await, 2);
         assert_eq!(found("q=5550101").await, 1);
         assert_eq!(found("scope=global").await, 1);
+        assert_eq!(found("scope=global&scope=campaign").await, 2);
         assert_eq!(found(&format!("campaign={campaign}")).await, 1);
+        assert_eq!(found(&format!("campaign={campaign}&campaign={campaign}")).await, 1);
+        assert_eq!(found("q=Ada").await, 0, "a name is no number");
         let bad = world.get("/api/dnc?scope=nowhere&campaign=x").await;
         assert_eq!(bad.fields(), ["scope", "campaign"]);
     }

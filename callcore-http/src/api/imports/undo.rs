@@ -4,11 +4,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::ImportId;
-use callcore::port::Effect;
+use callcore::port::{By, Effect};
 
 use crate::act::{Act, Early};
 use crate::auth::Operator;
-use crate::request::{Change, Id};
+use crate::request::{Change, Id, internal};
 use crate::state::ApiState;
 
 pub(crate) async fn handle(
@@ -17,12 +17,26 @@ pub(crate) async fn handle(
     Id(id): Id<ImportId>,
     change: Change,
 ) -> Result<Response, Early> {
-    let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
+    let actor = principal.actor.clone();
+    let act = match Act::begin(&state, principal, &change, StatusCode::OK).await {
+        Ok(act) => act,
+        Err(early) => {
+            // What the first request was kept from removing goes before its answer is repeated.
+            if matches!(early, Early::Replay(_)) {
+                state.store().finish_undos(By::new(&actor, state.now())).await?;
+            }
+            return Err(early);
+        }
+    };
     let mut fields = change.fields()?;
     let partial = fields.optional("partial").unwrap_or(false);
     fields.finish()?;
-    let undone = state.store().undo_import(act.by(), id, partial).await;
-    act.finish(undone.map(|undone| Effect::Undone(Box::new(undone)))).await
+    // A task of its own, so that a reader who goes away does not stop it half-way.
+    let undoing = tokio::spawn(async move {
+        let undone = state.store().undo_import(act.by(), id, partial).await;
+        act.finish(undone.map(|undone| Effect::Undone(Box::new(undone)))).await
+    });
+    undoing.await.map_err(|error| internal(&error))?
 }
 
 #[cfg(test)]

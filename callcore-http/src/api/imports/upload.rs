@@ -4,10 +4,9 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::CampaignId;
-use callcore::port::Refused;
 
-use super::{replayed, take};
-use crate::act::{Act, Early};
+use super::{replayed, take, takes_clients};
+use crate::act::{Act, Early, IDEMPOTENCY_KEY};
 use crate::api::campaigns::existing;
 use crate::auth::Operator;
 use crate::importing::List;
@@ -25,8 +24,9 @@ pub(crate) async fn handle(
 ) -> Result<Response, Early> {
     query.finish()?;
     let campaign = existing(&state, id).await?;
-    if !campaign.campaign.state.takes_clients() {
-        return Err(Refused::Campaign(campaign.campaign.state).into());
+    // Without a key there is nothing to tell again, and no reason to take the whole file.
+    if !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        takes_clients(&campaign)?;
     }
     let (parts, body) = request.into_parts();
     let scope = format!("{} {} {}", principal.actor, parts.method, path_of(&parts));
@@ -36,6 +36,7 @@ pub(crate) async fn handle(
     let act = Act::under(&state, principal, scope, &headers, print, StatusCode::ACCEPTED).await;
     let taken = match act {
         Ok(act) => {
+            takes_clients(&campaign)?;
             let dry_run = upload.dry_run;
             let list = List::open(upload, &campaign.campaign.settings).await?;
             take(&state, act, &campaign, list, dry_run).await

@@ -346,6 +346,10 @@ pub struct Gauges {
     pub doubtful: u64,
     /// Imports that run.
     pub imports: u64,
+    /// Mails to be sent.
+    pub mails_waiting: u64,
+    /// Mails that were given up.
+    pub mails_failed: u64,
 }
 
 impl Gauges {

@@ -16,8 +16,9 @@ use crate::time::Zone;
 ///   was made from, and an older one is refused as stale.
 /// - **T2** The server's zone is the last one that was kept; UTC before.
 /// - **T3** After `stop_all` has returned no `begin` succeeds, a person's wish included, and no claim
-///   brings a call, until `resume_all`. Whoever stopped first is shown; a second stop changes
-///   nothing. Neither touches a campaign's run state: what people paused stays paused.
+///   brings a call, until `resume_all`; meanwhile who wants a dial at once is refused. Whoever stopped
+///   first is shown; a second stop changes nothing. Neither touches a campaign's run state: what
+///   people paused stays paused.
 /// - **T4** `pause_all` pauses every running campaign, each with its audit row, and answers which.
 /// - **T5** The account's calls at once and its pace hold over all campaigns and dispatchers: a
 ///   claim brings at most what is free, `begin` takes no more. A person's dial counts, and takes

@@ -90,7 +90,8 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such call, or its state or its campaign's does not allow it.
+    /// There is no such call, its state or its campaign's does not allow it, or all dialling is
+    /// stopped.
     async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError>;
 
     /// Takes a scheduled call out of the queue.
@@ -123,16 +124,16 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// There is no such call, it has not ended, it has no client, a DNC entry covers the number,
-    /// the client is switched off, lacks a consent that is required or has a call to come, or the
-    /// campaign is a draft or stopped.
+    /// the client is switched off, lacks a consent that is required or has a call to come, the
+    /// campaign is a draft or stopped, or the call is due at once and all dialling is stopped.
     async fn retry(&self, by: By<'_>, id: CallId, new: NewCall) -> Result<CallView, ActError>;
 
     /// Schedules a call to a person's own number, due at once, that plays the campaign's script.
     ///
     /// # Errors
     ///
-    /// There is no such campaign or client of it, the campaign is stopped, or a DNC entry covers the
-    /// number.
+    /// There is no such campaign or client of it, the campaign or all dialling is stopped, or a DNC
+    /// entry covers the number.
     async fn test_call(&self, by: By<'_>, new: NewTestCall) -> Result<CallView, ActError>;
 
     /// Records what the voice agent of a call reports.

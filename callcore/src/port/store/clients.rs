@@ -46,7 +46,8 @@ pub trait Clients: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// There is no such client, its call is claimed or live, a DNC entry covers its number, it is
-    /// switched off or lacks a consent that is required, or its campaign is a draft or stopped.
+    /// switched off or lacks a consent that is required, its campaign is a draft or stopped, or all
+    /// dialling is stopped.
     async fn call_client(
         &self,
         by: By<'_>,

@@ -182,12 +182,12 @@ pub struct DncBatch {
 /// Which DNC entries are wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DncQuery {
-    /// Digits of the number: under 3 its beginning, else any part.
+    /// Digits of the number: under 3 its beginning, else any part. What has none finds nothing.
     pub q: Option<String>,
     /// Only global ones (`Some(false)`), only those of campaigns (`Some(true)`), or both.
     pub of_campaigns: Option<bool>,
-    /// Only those of this campaign.
-    pub campaign: Option<CampaignId>,
+    /// Only those of these campaigns; none is no bound.
+    pub campaigns: Vec<CampaignId>,
     /// After this place.
     pub after: Option<Cursor>,
     /// At most so many.

@@ -7,13 +7,13 @@ use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::account::{AccountSettings, Stopped};
-use crate::call::{CallStatus, Ending};
+use crate::call::{AnsweredBy, CallStatus, Ending};
 use crate::campaign::{RunState, Transition};
 use crate::engine::{
     BeginRefusal, Command, Defer, Facts, Permit, Rule, SLOT_HOLD, Verdict, decide,
 };
 use crate::id::CallId;
-use crate::port::{AuditQuery, By, Refused, Store};
+use crate::port::{AuditQuery, By, NewTestCall, Refused, Store};
 use crate::testing::fixtures::{LEASE, Scene, person, refused};
 use crate::time::Zone;
 
@@ -86,7 +86,7 @@ pub async fn t3_a_stop_between_claim_and_begin_wins_for_people_too(store: &dyn S
 pub async fn t3_nothing_is_claimed_while_stopped_and_calls_are_given_back(store: &dyn Store) {
     let scene = Scene::new(store);
     let pacing = json!({"pacing": {"max_concurrent": 2, "calls_per_second": 100}});
-    let (_, seeds) = scene.running(pacing, 4).await;
+    scene.running(pacing, 4).await;
     let live = scene.dial_due().await;
     assert_eq!(live.len(), 2);
     scene.end(live[0], Ending::Busy).await;
@@ -102,8 +102,6 @@ pub async fn t3_nothing_is_claimed_while_stopped_and_calls_are_given_back(store:
     store.settle(scene.by(), &[settlement]).await.expect("settled");
     let back = scene.call(call).await.call;
     assert_eq!((back.status(), back.due_at), (CallStatus::Scheduled, due_at.max(scene.now())));
-    let other = seeds.iter().map(|seed| seed.call).find(|id| !live.contains(id) && *id != call);
-    store.call_now(scene.by(), other.expect("a fourth call")).await.expect("now");
     scene.advance(LEASE);
     assert!(scene.claim(50).await.is_empty());
     assert_eq!(store.next_due(scene.now()).await.expect("read"), None);
@@ -111,6 +109,33 @@ pub async fn t3_nothing_is_claimed_while_stopped_and_calls_are_given_back(store:
     assert_eq!((resumed.stopped, resumed.live), (None, 1));
     assert!(store.next_due(scene.now()).await.expect("read").is_some());
     assert_eq!(scene.dial_due().await.len(), 1);
+    scene.check().await;
+}
+
+pub async fn t3_nobody_is_promised_a_dial_at_once_while_all_is_stopped(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let pacing = json!({"pacing": {"max_concurrent": 1, "calls_per_second": 100}});
+    let (campaign, seeds) = scene.running(pacing, 2).await;
+    let ended = scene.dial_due().await[0];
+    scene.answer(ended, AnsweredBy::Human).await;
+    let waiting = seeds.iter().find(|seed| seed.call != ended).expect("two clients");
+    let reached = seeds.iter().find(|seed| seed.call == ended).expect("two clients");
+    store.stop_all(scene.by(), None).await.expect("stopped");
+    let phone = scene.number();
+    let test = NewTestCall { id: scene.new_call(scene.now()).id, campaign, phone, sample: None };
+    let refusals = [
+        store.call_now(scene.by(), waiting.call).await,
+        store.call_client(scene.by(), waiting.client, scene.new_call(scene.now())).await,
+        store.call_client(scene.by(), reached.client, scene.new_call(scene.now())).await,
+        store.retry(scene.by(), ended, scene.new_call(scene.now())).await,
+        store.test_call(scene.by(), test).await,
+    ];
+    for refusal in refusals {
+        assert_eq!(refused(refusal), Refused::DiallingStopped);
+    }
+    // One for later is a plan like those that wait.
+    let later = scene.new_call(scene.now() + TimeDelta::days(1));
+    store.retry(scene.by(), ended, later).await.expect("planned");
     scene.check().await;
 }
 

@@ -255,13 +255,15 @@ pub async fn n3_entries_come_newest_first_and_are_found(store: &dyn Store) {
     let in_campaign = [0, 3, 6, 9].map(number);
     let query = DncQuery { of_campaigns: Some(true), ..DncQuery::default() };
     assert_eq!(of(query).await, in_campaign);
-    let query = DncQuery { campaign: Some(campaign), ..DncQuery::default() };
+    let query = DncQuery { campaigns: vec![campaign], ..DncQuery::default() };
     assert_eq!(of(query).await, in_campaign);
     let query =
         DncQuery { of_campaigns: Some(false), q: Some("0105".into()), ..DncQuery::default() };
     assert_eq!(of(query).await, [number(5)], "by part of the number");
     let query = DncQuery { q: Some("05".into()), ..DncQuery::default() };
     assert!(of(query).await.is_empty(), "under three digits by its beginning");
+    let query = DncQuery { q: Some("Ada".into()), ..DncQuery::default() };
+    assert!(of(query).await.is_empty(), "a name is no number");
 }
 
 async fn a_list(scene: &Scene<'_>, by: By<'_>, scope: DncScope) -> ImportId {

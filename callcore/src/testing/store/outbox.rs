@@ -183,6 +183,12 @@ pub async fn o3_leases_of_the_dead_can_be_ended_at_once(store: &dyn Store) {
     assert!(!settle(&scene, &first, MailFate::Sent).await);
 }
 
+/// How many mails wait, and how many were given up, by the gauges.
+async fn counted(scene: &Scene<'_>) -> (u64, u64) {
+    let gauges = scene.store.gauges(scene.now()).await.expect("read");
+    (gauges.mails_waiting, gauges.mails_failed)
+}
+
 pub async fn o4_a_settled_mail_is_never_claimed_again(store: &dyn Store) {
     let scene = Scene::new(store);
     for (key, fate, state) in [
@@ -190,6 +196,7 @@ pub async fn o4_a_settled_mail_is_never_claimed_again(store: &dyn Store) {
         ("failed", MailFate::Failed { reason: "bad".to_owned() }, MailState::Failed),
     ] {
         queue(&scene, mail(&scene, key)).await;
+        assert_eq!(counted(&scene).await, (1, 0));
         let claimed = claim(&scene).await.remove(0);
         assert!(settle(&scene, &claimed, fate.clone()).await);
         assert!(!settle(&scene, &claimed, fate).await, "nor settled twice");
@@ -198,6 +205,7 @@ pub async fn o4_a_settled_mail_is_never_claimed_again(store: &dyn Store) {
         scene.advance(TimeDelta::days(40));
         assert!(claim(&scene).await.is_empty(), "{key}");
     }
+    assert_eq!(counted(&scene).await, (0, 1));
     let mails = store.mails(None, 10).await.expect("read").items;
     assert!(mails.is_sorted_by(|a, b| (a.queued_at, a.id) > (b.queued_at, b.id)));
     let page = store.mails(None, 1).await.expect("read");

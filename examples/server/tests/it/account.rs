@@ -71,7 +71,16 @@ async fn all_dialling_stays_stopped_over_a_restart_until_somebody_resumes() {
     api.post(&format!("/api/campaigns/{id}/start"), &json!({})).await;
     let calls = api.get("/api/calls/upcoming").await;
     let call = calls["items"][0]["id"].as_str().unwrap().to_owned();
-    api.post(&format!("/api/calls/{call}/call-now"), &json!({})).await;
+    // Whoever wants a call at once hears that there is none, and nothing waits for the restart.
+    let client = calls["items"][0]["client_id"].as_str().unwrap();
+    for (path, body) in [
+        (format!("/api/calls/{call}/call-now"), json!({})),
+        (format!("/api/clients/{client}/call-now"), json!({})),
+        (format!("/api/campaigns/{id}/test-call"), json!({"phone": "+12125550190"})),
+    ] {
+        let refused = api.ask("POST", &path, &body).await;
+        assert_eq!(refused.told(), (409, "all_dialling_stopped"), "{path}");
+    }
     drop(server);
 
     let server = Server::start(directory.path(), &SETTINGS);

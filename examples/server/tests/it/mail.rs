@@ -137,6 +137,56 @@ async fn names_stand_in_mails_only_where_they_are_wanted() {
     assert!(mail["html"].as_str().unwrap().contains("Renewals &amp; more"), "{mail}");
 }
 
+/// Clients of whom some miss the call and ring back.
+fn many() -> Vec<u8> {
+    let people = (0..400).map(|n| {
+        let area = [212, 303, 415, 617][n / 100];
+        format!("Person {n:03},+1{area}55501{:02}\n", n % 100)
+    });
+    std::iter::once("Name,Phone\n".to_owned()).chain(people).collect::<String>().into_bytes()
+}
+
+#[tokio::test]
+async fn people_hear_of_a_call_that_came_in() {
+    for details in ["off", "on"] {
+        let (far, url) = far().await;
+        let directory = tempfile::tempdir().unwrap();
+        let settings = [("CALLCORE_SUMMARY_AT", "off"), ("CALLCORE_MAIL_DETAILS", details)];
+        let server = server(directory.path(), &url, &settings);
+        let api = server.api();
+        started(&api, &any_hour("Renewals", 200), many()).await;
+        let (_, mail) = far.mail(" came in").await;
+        let told = notice(&api, "inbound_call").await;
+        let call = api.get(&format!("/api/calls/{}", told["call_id"].as_str().unwrap())).await;
+        assert_eq!(
+            (&call["direction"], &call["campaign_name"]),
+            (&json!("inbound"), &json!("Renewals"))
+        );
+        for words in [mail["text"].as_str().unwrap(), mail["html"].as_str().unwrap()] {
+            assert!(words.contains("https://calls.example.com/calls/"), "{words}");
+            for hidden in ["Person ", "55501"] {
+                assert_eq!(words.contains(hidden), details == "on", "{hidden}: {words}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_mail_that_does_not_pass_is_counted_and_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    // Nobody listens there.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let server =
+        server(directory.path(), &format!("http://{closed}"), &[("CALLCORE_SUMMARY_AT", "off")]);
+    let api = server.api();
+    assert!(api.text("/metrics").await.contains("\ncallcore_mails{state=\"waiting\"} 0\n"));
+    let sent = answer(api.of(CRON_SECRET).request("POST", "/api/cron/daily-summary")).await;
+    assert_eq!(sent.status, 200, "{}", sent.text);
+    let metrics = api.text("/metrics").await;
+    assert!(metrics.contains("\ncallcore_mails{state=\"waiting\"} 1\n"), "{metrics}");
+    assert!(metrics.contains("\ncallcore_mails{state=\"failed\"} 0\n"), "{metrics}");
+}
+
 #[tokio::test]
 async fn the_summary_comes_at_its_hour_and_whenever_it_is_wanted() {
     let (far, url) = far().await;

@@ -11,6 +11,7 @@ mod calls;
 mod crash;
 mod dnc;
 mod first_run;
+mod imports;
 mod job;
 mod mail;
 mod numbers;

@@ -1,0 +1,108 @@
+//! Every page there is, on an empty server and on one with a campaign that has been calling.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::browser::{Browser, Script, server, server_with};
+use crate::harness::{Api, PATIENCE, Server};
+
+/// A page to look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Sight {
+    /// What its picture is called.
+    pub(crate) name: String,
+    pub(crate) path: String,
+}
+
+/// A server, somebody who is signed in as admin, and what they can look at.
+pub(crate) struct Tour {
+    pub(crate) browser: Browser,
+    pub(crate) sights: Vec<Sight>,
+    _server: Server,
+}
+
+impl Tour {
+    /// A server on which nothing has happened.
+    pub(crate) async fn empty(directory: &Path) -> Self {
+        let server = server(directory);
+        let browser = Browser::signed_in(&server, "admin", Script::On).await;
+        let draft = server.api().post("/api/campaigns", &settings("Draft")).await;
+        let mut sights = everywhere("empty");
+        sights.push(sight("empty", "campaign", format!("/campaigns/{}", id(&draft))));
+        sights.push(sight("empty", "not-found", "/no-such-page".to_owned()));
+        Self { browser, sights, _server: server }
+    }
+
+    /// A server whose demo campaign has been calling for a while.
+    pub(crate) async fn full(directory: &Path) -> Self {
+        let settings = [("CALLCORE_DEMO", "on"), ("CALLCORE_SIM_SPEED", "600")];
+        let server = server_with(directory, &settings);
+        let browser = Browser::signed_in(&server, "admin", Script::On).await;
+        let api = server.api();
+        for number in ["+12125550147", "+13035550188"] {
+            let entry =
+                json!({"phone": number, "reason": "asked at the counter", "scope": "global"});
+            api.post("/api/dnc", &entry).await;
+        }
+        let start = Instant::now();
+        let talked = loop {
+            let answered = api.get("/api/calls/history?outcome=answered&limit=20").await;
+            if answered["items"].as_array().is_some_and(|calls| calls.len() > 12) {
+                break answered["items"][0].clone();
+            }
+            assert!(start.elapsed() < PATIENCE, "nobody answers");
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        };
+        let campaign = text(&talked, "campaign_id");
+        api.post(&format!("/api/campaigns/{campaign}/pause"), &json!({})).await;
+        let client = format!("/campaigns/{campaign}/clients/{}", text(&talked, "client_id"));
+        let mut sights = everywhere("full");
+        sights.extend([
+            sight("full", "campaign", format!("/campaigns/{campaign}")),
+            sight("full", "campaign-stop", format!("/campaigns/{campaign}/stop")),
+            sight("full", "import", import(&api, &campaign).await),
+            sight("full", "client", client),
+            sight("full", "dnc-remove", "/dnc/remove?phone=%2B12125550147&scope=".to_owned()),
+        ]);
+        Self { browser, sights, _server: server }
+    }
+}
+
+/// The settings of a campaign that may call at any time.
+pub(crate) fn settings(name: &str) -> Value {
+    let day = json!([["00:00", "24:00"]]);
+    json!({
+        "name": name,
+        "hours": {"mon": day, "tue": day, "wed": day, "thu": day, "fri": day, "sat": day, "sun": day},
+        "time_zone": "America/New_York",
+        "default_region": "US",
+    })
+}
+
+/// The pages that need nothing to be there.
+fn everywhere(group: &str) -> Vec<Sight> {
+    let paths =
+        ["/dashboard", "/campaigns", "/campaigns/new", "/calls/upcoming", "/calls/history", "/dnc"];
+    paths.map(|path| sight(group, path.trim_start_matches('/'), path.to_owned())).into()
+}
+
+/// A page of an import with refused rows.
+async fn import(api: &Api, campaign: &str) -> String {
+    let list = "Name,Phone\nAda,212-555-0123\nGrace,12\n,\nAda,212-555-0123\n";
+    let report = api.imported(campaign, list.as_bytes().to_vec()).await;
+    format!("/campaigns/{campaign}/imports/{}", id(&report))
+}
+
+fn sight(group: &str, name: &str, path: String) -> Sight {
+    Sight { name: format!("{group}-{}", name.replace('/', "-")), path }
+}
+
+fn id(value: &Value) -> String {
+    text(value, "id")
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key}: {value}")).to_owned()
+}
