@@ -21,6 +21,8 @@ use super::{Dialled, FakeTwilio, Fate, Trouble};
 
 type Body = BoxBody<Bytes, std::io::Error>;
 
+/// The query of a request that was sent on.
+const SENT_ON: &str = "sent_on";
 /// How long a slow answer takes: longer than anybody waits.
 const SLOW: Duration = Duration::from_secs(60);
 
@@ -58,7 +60,7 @@ async fn answer(
         (&Method::GET, [".json"]) => Ok(ok(&json!({
             "sid": FakeTwilio::ACCOUNT, "status": "active", "type": "Full"
         }))),
-        (&Method::POST, ["", "Calls.json"]) => create(&fake, &body).await,
+        (&Method::POST, ["", "Calls.json"]) => create(&fake, &body, query == SENT_ON).await,
         (&Method::GET, ["", "Calls.json"]) => Ok(list(&fake, query)),
         (&Method::GET, ["", "Calls", sid, "Events.json"]) => Ok(log(&fake, sid)),
         (&Method::GET, ["", "Calls", file]) => Ok(show(&fake, file)),
@@ -73,7 +75,11 @@ async fn answer(
     }
 }
 
-async fn create(fake: &FakeTwilio, body: &[u8]) -> Result<Response<Body>, std::io::Error> {
+async fn create(
+    fake: &FakeTwilio,
+    body: &[u8],
+    sent_on: bool,
+) -> Result<Response<Body>, std::io::Error> {
     let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
     let field = |name: &str| form.iter().find(|(field, _)| field == name);
     if ["To", "From", "Url"].iter().any(|name| field(name).is_none()) {
@@ -81,7 +87,14 @@ async fn create(fake: &FakeTwilio, body: &[u8]) -> Result<Response<Body>, std::i
     }
     let trouble = {
         let mut state = fake.lock();
-        if state.troubles.is_empty() { state.always } else { state.troubles.remove(0) }
+        // Whoever follows is taken.
+        if sent_on {
+            Trouble::None
+        } else if state.troubles.is_empty() {
+            state.always
+        } else {
+            state.troubles.remove(0)
+        }
     };
     let lost = || Err(std::io::Error::other("the connection breaks"));
     let document = trouble.takes_call().then(|| take(fake, form));
@@ -92,7 +105,7 @@ async fn create(fake: &FakeTwilio, body: &[u8]) -> Result<Response<Body>, std::i
         Trouble::AnswersNonsense => Ok(text(StatusCode::OK, "<html>Please sign in.</html>")),
         Trouble::Redirects => {
             let mut answer = text(StatusCode::TEMPORARY_REDIRECT, "");
-            let path = format!("/2010-04-01/Accounts/{}/Calls.json", FakeTwilio::ACCOUNT);
+            let path = format!("/2010-04-01/Accounts/{}/Calls.json?{SENT_ON}", FakeTwilio::ACCOUNT);
             let location = format!("{}{path}", fake.url());
             if let Ok(location) = location.parse() {
                 answer.headers_mut().insert(header::LOCATION, location);
