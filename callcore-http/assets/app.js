@@ -27,6 +27,9 @@ async function load(url) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+// What only a script can offer is hidden until there is one.
+const reveal = (page) => page.querySelectorAll("[data-script]").forEach((it) => { it.hidden = false; });
+
 // Live regions: what carries data-live and an id is replaced by what the same page says now.
 const live = {
   busy: false, failures: 0, pointer: false,
@@ -43,10 +46,11 @@ const live = {
     if (focus && region.contains(focus) && focus.matches("input, select, textarea, audio")) return true;
     const selection = getSelection();
     if (selection && !selection.isCollapsed && region.contains(selection.anchorNode)) return true;
-    if (region.querySelector("details[open], [aria-expanded=true]")) return true;
+    if (region.dataset.touched || region.querySelector("details[open], [aria-expanded=true], td input:checked")) return true;
     return [...region.querySelectorAll("audio")].some((audio) => !audio.paused);
   },
   swap(page) {
+    reveal(page);
     for (const old of document.querySelectorAll("[data-live][id]")) {
       const now = page.getElementById(old.id);
       if (!now || this.inUse(old) || old.innerHTML === now.innerHTML) continue;
@@ -101,6 +105,7 @@ document.addEventListener("click", async (event) => {
     const detail = (await load(link.href)).getElementById("call-detail");
     if (!detail || link.getAttribute("aria-expanded") !== "true") return;
     detail.removeAttribute("id");
+    for (const back of detail.querySelectorAll("[name=back]")) back.value = location.pathname + location.search;
     const cell = document.createElement("td");
     cell.colSpan = row.cells.length;
     cell.append(document.adoptNode(detail));
@@ -113,6 +118,47 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+// What somebody writes is not taken from them by an update.
+document.addEventListener("input", (event) => {
+  const region = event.target.closest("[data-live]");
+  if (region && event.target.type !== "checkbox") region.dataset.touched = "1";
+});
+document.addEventListener("change", (event) => {
+  if (!event.target.matches("[data-all]")) return;
+  for (const box of event.target.closest("table").querySelectorAll("[name=id]")) box.checked = event.target.checked;
+});
+
+// Reviews in place: by the row's button, or a key while the focus is in the row.
+async function review(row, status) {
+  const link = row.querySelector("a[data-unfold]");
+  const body = new URLSearchParams(new FormData(document.getElementById("act")));
+  body.set("status", status);
+  try {
+    if (!(await fetch(link.href + "/review", { method: "POST", body })).ok) throw new Error();
+    const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
+    pill.textContent = done ? "reviewed" : "needs follow-up";
+    pill.className = "pill " + (done ? "good" : "busy");
+    if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
+    say(row.querySelector("bdi[id]").textContent + ": " + pill.textContent);
+  } catch (error) {
+    location.href = link.href;
+  }
+}
+document.addEventListener("click", (event) => {
+  const button = event.target.closest(".review button");
+  if (button) { event.preventDefault(); review(button.closest("tr"), button.value); }
+});
+document.addEventListener("keydown", (event) => {
+  let row = event.target.closest("tbody tr");
+  if (!row || !document.getElementById("act") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
+  if (row.matches(".unfolded")) row = row.previousElementSibling;
+  const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
+  if (status && row.querySelector(".review")) review(row, status);
+  const way = { j: "nextElementSibling", k: "previousElementSibling" }[event.key];
+  if (way) do row = row[way]; while (row && row.matches(".unfolded"));
+  if (way && row) row.querySelector("a").focus();
+});
+
 // A button is pressed once: a second press would only meet the first one's answer.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -123,52 +169,70 @@ document.addEventListener("submit", (event) => {
 });
 
 // Uploads: drop a file on the panel, and see how far it is.
-for (const form of document.querySelectorAll("form[data-upload]")) {
-  const input = form.querySelector("input[type=file]");
-  const zone = form.querySelector(".drop");
-  for (const kind of ["dragenter", "dragover"]) {
-    zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+function uploads() {
+  for (const form of document.querySelectorAll("form[data-upload]")) {
+    const input = form.querySelector("input[type=file]");
+    const zone = form.querySelector(".drop");
+    for (const kind of ["dragenter", "dragover"]) {
+      zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+    }
+    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
+    });
+    form.addEventListener("submit", (event) => {
+      if (!input.files.length) return;
+      event.preventDefault();
+      if (form.dataset.sending) return;
+      form.dataset.sending = "1";
+      const bar = form.querySelector("progress");
+      const trouble = form.querySelector("[data-trouble]");
+      const request = new XMLHttpRequest();
+      const fail = (text) => {
+        delete form.dataset.sending;
+        bar.hidden = true;
+        say("");
+        trouble.textContent = text;
+      };
+      bar.hidden = false;
+      trouble.textContent = "";
+      request.open("POST", (event.submitter && event.submitter.getAttribute("formaction")) || form.action);
+      request.responseType = "document";
+      request.upload.addEventListener("progress", (sent) => {
+        if (!sent.lengthComputable) return;
+        bar.max = sent.total;
+        bar.value = sent.loaded;
+        const percent = Math.floor((sent.loaded * 100) / sent.total);
+        say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
+      });
+      request.addEventListener("load", () => {
+        const page = request.responseXML;
+        const report = document.getElementById("report"), now = page && page.getElementById("report");
+        if (request.status < 400 && !(report && now)) { location.href = request.responseURL; return; }
+        if (report && now) report.replaceWith(now);
+        if (request.status < 400) {
+          // A list that was only looked at: its report comes, the form stays as it is.
+          fail("");
+          scrollTo(0, 0);
+          say("Checked: nothing was changed.");
+          return;
+        }
+        const again = page && page.querySelector("form[data-upload]");
+        const told = page && page.querySelector("[role=alert]");
+        if (!again) { fail(told ? told.textContent.trim() : "The server did not take the file."); return; }
+        // The same form with what is wrong at its fields; the chosen file is not lost.
+        document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+        document.querySelector("form[data-upload] input[type=file]").files = input.files;
+        uploads();
+        scrollTo(0, 0);
+      });
+      request.addEventListener("error", () => fail("The connection broke before the file was sent. Nothing came in; send it again."));
+      request.send(new FormData(form, event.submitter));
+    });
   }
-  for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
-  });
-  form.addEventListener("submit", (event) => {
-    if (!input.files.length) return;
-    event.preventDefault();
-    if (form.dataset.sending) return;
-    form.dataset.sending = "1";
-    const bar = form.querySelector("progress");
-    bar.hidden = false;
-    const request = new XMLHttpRequest();
-    const done = () => { delete form.dataset.sending; };
-    request.open("POST", form.action);
-    request.responseType = "document";
-    request.upload.addEventListener("progress", (sent) => {
-      if (!sent.lengthComputable) return;
-      bar.max = sent.total;
-      bar.value = sent.loaded;
-      const percent = Math.floor((sent.loaded * 100) / sent.total);
-      say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
-    });
-    request.addEventListener("load", () => {
-      done();
-      const page = request.responseXML;
-      if (request.status < 400) { location.href = request.responseURL; return; }
-      const trouble = page && page.querySelector("[role=alert]");
-      const place = form.querySelector("[data-trouble]");
-      place.textContent = trouble ? trouble.textContent.trim() : "The server did not take the file.";
-      bar.hidden = true;
-      say("");
-    });
-    request.addEventListener("error", () => {
-      done();
-      bar.hidden = true;
-      form.querySelector("[data-trouble]").textContent = "The connection broke before the file was sent. Nothing was imported after the break; send it again.";
-    });
-    request.send(new FormData(form));
-  });
 }
 
+reveal(document);
+uploads();
 live.start();

@@ -2,7 +2,8 @@
 //! it in the form, and because the import goes on when the request was answered.
 
 use std::collections::BTreeMap;
-use std::io::Seek;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body;
@@ -21,6 +22,9 @@ use crate::state::ApiState;
 
 /// The largest field of the form beside the file, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
+
+/// How many bad fields are named: a form may have any number of them.
+pub(crate) const MAX_ERRORS: usize = 20;
 
 /// The longest file name that is kept, in characters.
 const MAX_NAME_CHARS: usize = 200;
@@ -44,6 +48,58 @@ pub(crate) struct Upload {
     pub(crate) others: BTreeMap<String, String>,
 }
 
+/// Reads a file from its start, whatever others read of it at the same time.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    file: Arc<std::fs::File>,
+    at: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(file: impl Into<Arc<std::fs::File>>) -> Self {
+        Self { file: file.into(), at: 0 }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let len = || self.file.metadata().map(|it| it.len());
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => len()?.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::write_at(&*self.file, bytes, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_write(&*self.file, bytes, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The options of a list of clients.
 pub(crate) const OPTIONS: [&str; 4] = ["mapping", "dry_run", "dedupe", "on_duplicate"];
 
@@ -61,6 +117,9 @@ pub(crate) async fn receive(
     let mut parts = Parts::default();
     while let Some(field) = form.next_field().await.map_err(|error| broken(&error))? {
         parts.take(field, (options, others), state.max_upload()).await?;
+        if parts.errors.len() > MAX_ERRORS {
+            return Err(Problem::fields(parts.errors));
+        }
     }
     parts.finish().await
 }
@@ -240,11 +299,24 @@ pub(crate) fn unreadable(detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
     use crate::testing::World;
+
+    #[tokio::test]
+    async fn a_form_of_endless_fields_is_not_read_to_its_end() {
+        let world = World::new();
+        let part = |n| format!("--b\r\ncontent-disposition: form-data; name=\"f{n}\"\r\n\r\nx\r\n");
+        let frames = stream::iter(0_u64..).map(part);
+        let request = Request::post("/")
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
+            .body(Body::from_stream(frames.map(Ok::<_, std::io::Error>)))
+            .unwrap();
+        let problem = receive(&world.state, request, &OPTIONS, &[]).await.unwrap_err();
+        assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+        assert!(problem.errors().len() <= MAX_ERRORS + 1);
+    }
 
     #[tokio::test]
     async fn a_sender_that_is_always_ready_is_not_read_ahead_of() {

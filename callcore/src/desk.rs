@@ -131,6 +131,46 @@ impl Desk {
         self.store.reschedule(by, id, due_at).await
     }
 
+    /// Instants that the hours of all these scheduled calls allow, for a person to choose from;
+    /// [`reschedule`](Self::reschedule) takes each of them, as long as nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// One of them is no call, or not scheduled any more.
+    pub async fn allowed_times(
+        &self,
+        now: DateTime<Utc>,
+        ids: &[CallId],
+    ) -> Result<Vec<DateTime<Utc>>, ActError> {
+        let mut hours: Vec<(Arc<Settings>, Vec<crate::time::Zone>)> = Vec::new();
+        for id in ids {
+            let its = self.hours_of(*id).await?;
+            // Calls of one campaign mostly live by few clocks.
+            if !hours.contains(&its) {
+                hours.push(its);
+            }
+        }
+        let layers: Vec<Layer<'_>> =
+            hours.iter().map(|(its, zones)| Layer { hours: &its.hours, zones }).collect();
+        Ok(choice(Layers(&layers), now))
+    }
+
+    /// The same for a client that may have no call to come.
+    ///
+    /// # Errors
+    ///
+    /// There is no such client, or it was erased.
+    pub async fn allowed_times_of(
+        &self,
+        now: DateTime<Utc>,
+        client: ClientId,
+    ) -> Result<Vec<DateTime<Utc>>, ActError> {
+        let facts = self.store.client_facts(client).await?.ok_or(Refused::NotFound)?;
+        let zones = facts.settings.zones_of(&facts.zones);
+        let layer = Layer { hours: &facts.settings.hours, zones: &zones };
+        Ok(choice(Layers(&[layer]), now))
+    }
+
     async fn may_move(
         &self,
         now: DateTime<Utc>,
@@ -334,6 +374,14 @@ impl Desk {
     fn new_call(&self, now: DateTime<Utc>, due_at: DateTime<Utc>) -> NewCall {
         NewCall { id: CallId::new(now, &*self.entropy), due_at }
     }
+}
+
+/// A week of half-hours, or of hours where that would be too many to look through.
+fn choice(layers: Layers<'_>, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    const MOST: usize = 200;
+    let of = |minutes| layers.times(now, TimeDelta::minutes(minutes), TimeDelta::days(7), MOST);
+    let half_hours = of(30);
+    if half_hours.len() < MOST { half_hours } else { of(60) }
 }
 
 /// A call in the far future would keep its client from ever being done.

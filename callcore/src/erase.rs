@@ -253,12 +253,40 @@ impl Traces {
         (without != *document).then_some(without)
     }
 
+    /// Whether a row of a file is about the person, whose number may be mistyped in it: one of its cells
+    /// has the number, or is as a whole the person's mail address, or a name of several words. A
+    /// shorter name may be anybody's.
+    #[must_use]
+    pub fn tell_of_row(&self, cells: &[String]) -> bool {
+        let is_own = |cell: &str| {
+            let cell = cell.trim().to_lowercase();
+            tells_alone(&cell) && self.words.contains(&cell)
+        };
+        cells.iter().any(|cell| is_own(cell) || self.number_in(cell))
+    }
+
+    /// Texts of which one stands in the JSON of each such row, as it was written or in lower case. Of
+    /// the number the last two digits, for nobody groups digits by less.
+    #[must_use]
+    pub fn needles_of_row(&self) -> Vec<String> {
+        let ends = self.numbers.iter().map(|number| &number[number.len().saturating_sub(2)..]);
+        let words = self.words.iter().chain(&self.written).map(String::as_str);
+        let words = words.filter(|word| tells_alone(word));
+        let escaped = ends.chain(words).map(|text| Value::from(text).to_string());
+        escaped.map(|text| text.trim_matches('"').to_owned()).collect()
+    }
+
     fn number_in(&self, text: &str) -> bool {
         let groups = text.split(|c: char| !c.is_ascii_digit() && !"+-(). /\u{a0}".contains(c));
         groups
             .map(|group| group.chars().filter(char::is_ascii_digit).collect::<String>())
             .any(|digits| self.numbers.iter().any(|number| digits.contains(number)))
     }
+}
+
+/// Whether a text says who somebody is, wherever it stands: a mail address, a name of several words.
+fn tells_alone(text: &str) -> bool {
+    text.contains(|c: char| c == '@' || c.is_whitespace())
 }
 
 /// Whether a word stands in a text by itself and not within another word.

@@ -86,6 +86,13 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     Cow::Owned(spaced.trim().to_owned())
 }
 
+/// A text without the marks that turn the direction of what follows, for words that a program wrote
+/// down and must not lose.
+#[must_use]
+pub fn undisguised(text: &str) -> String {
+    text.chars().filter(|c| !turns_direction(*c)).collect()
+}
+
 /// A control character, or one that ends a line.
 fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')

@@ -73,7 +73,7 @@ impl FromRequestParts<ApiState> for Scheduler {
 }
 
 /// Sends what waits to be sent, to its end also if whoever asked hangs up.
-async fn send_mails(mailer: Arc<Mailer>) {
+pub(crate) async fn send_mails(mailer: Arc<Mailer>) {
     let pass = tokio::spawn(async move {
         if let Err(error) = mailer.pass().await {
             tracing::error!(error = %chain(&error), "no mails went out");

@@ -1,29 +1,42 @@
 //! One call: what happened, why it was or is to be dialled, and what can be done with it.
 
+mod acts;
+mod offer;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
-use callcore::actor::Role;
-use callcore::call::{AnsweredBy, CallEvent, CallStatus, EventKind, Retirement, Skip, SkipReason};
-use callcore::desk::AfterSkip;
+use callcore::call::{
+    AnsweredBy, CallEvent, CallStatus, Direction, EventKind, Retirement, Review, SkipReason,
+};
 use callcore::engine::{Heard, explain};
 use callcore::id::CallId;
-use callcore::port::{ActError, CallView, Refused};
-use chrono::{DateTime, NaiveDateTime, Utc};
+use callcore::port::{ActError, CallView};
 
-use super::form::{Choice, Form};
-use super::frame::{Answer, Shell, Trouble, Visit, done, page_with};
+use super::form::Choice;
+use super::frame::{Answer, Shell, Trouble, Visit, page_with};
+use super::notes::Notes;
 use super::rows::CallRow;
-use super::when::{When, duration, instant};
+use super::times::{self, DayTimes};
+use super::when::{When, duration, told};
 use super::words::{self, Word};
 use crate::api::calls::audit_read;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::request::Id;
 use crate::state::ApiState;
 
+pub(super) use acts::{
+    call_now, incomplete, note, refusal, reschedule, retry, review, skip, skip_reason, tag,
+    time_to_come, trouble_of,
+};
+pub(super) use offer::{Offer, reasons};
+
 /// How many lines of a transcript a page shows; the file has all.
 const LINES: usize = 200;
+
+/// How many bytes of a transcript a page shows.
+const MAX_TALK: usize = 24_000;
 
 /// How many events a page shows.
 const EVENTS: usize = 100;
@@ -46,14 +59,20 @@ struct CallPage {
     facts: Vec<(&'static str, String)>,
     client_href: Option<String>,
     events: Vec<EventRow>,
-    recall: bool,
-    reasons: Vec<Choice>,
-    note: String,
-    due_value: String,
+    events_cut: usize,
+    offer: Option<Offer>,
+    again: Option<Vec<DayTimes>>,
+    reviews: Vec<Choice>,
+    label: String,
+    notes: Notes,
+    note_text: String,
+    tags: Vec<String>,
+    tag: String,
 }
 
 struct CallDetail {
     row: CallRow,
+    href: String,
     stands: Word,
 }
 
@@ -72,15 +91,23 @@ struct LineRow {
     text: String,
 }
 
-struct RuleRow {
-    about: &'static str,
-    passed: bool,
-    words: String,
+/// What a rule said.
+#[derive(Debug)]
+pub(super) struct RuleRow {
+    pub(super) about: &'static str,
+    pub(super) passed: bool,
+    pub(super) words: String,
 }
 
-impl From<Heard> for RuleRow {
-    fn from(heard: Heard) -> Self {
-        Self { about: words::rule(heard.rule), passed: heard.passed, words: heard.words }
+impl RuleRow {
+    /// What rules said, with instants as the viewer reads them.
+    pub(super) fn all(heard: &[Heard], visit: &Visit) -> Vec<Self> {
+        let row = |heard: &Heard| Self {
+            about: words::rule(heard.rule),
+            passed: heard.passed,
+            words: told(&heard.words, |at| visit.when(at).short),
+        };
+        heard.iter().map(row).collect()
     }
 }
 
@@ -91,43 +118,60 @@ struct EventRow {
 
 /// What somebody tried to do with the call, to stand in its form again, and why it failed.
 #[derive(Default)]
-struct Tried {
+pub(super) struct Tried {
     trouble: Option<Trouble>,
     reason: Option<SkipReason>,
     note: String,
+    next_attempt: bool,
     due: String,
+    text: String,
+    label: Option<String>,
+    tag: String,
 }
 
 pub(super) async fn show(
     State(state): State<ApiState>,
     visit: Visit,
     Id(id): Id<CallId>,
+    mut query: Query,
 ) -> Answer {
+    let notes_before = query.one("notes", |text| text.parse().ok());
+    query.finish()?;
     let view = existing(&state, id).await?;
-    show_with(&state, &visit, view, Tried::default()).await
+    show_with(&state, &visit, view, notes_before, Tried::default()).await
 }
 
 async fn existing(state: &ApiState, id: CallId) -> Result<CallView, Trouble> {
     Ok(state.store().call(id).await?.ok_or_else(Problem::not_found)?)
 }
 
-async fn show_with(state: &ApiState, visit: &Visit, view: CallView, tried: Tried) -> Answer {
+async fn show_with(
+    state: &ApiState,
+    visit: &Visit,
+    view: CallView,
+    notes_before: Option<usize>,
+    tried: Tried,
+) -> Answer {
     let call = &view.call;
     let ended = call.status() == CallStatus::Ended;
     let lines = lines(state, visit, &view).await?;
-    let (rules_title, rules) = rules(state, visit, &view).await?;
+    let (rules_title, heard) = rules(state, visit, &view).await?;
     let events = state.store().events(call.id).await?;
-    let events = events
+    let events: Vec<&CallEvent> = events
         .iter()
-        .filter(|event| !matches!(event.kind, EventKind::Line { .. } | EventKind::Said { .. }));
+        .filter(|event| !matches!(event.kind, EventKind::Line { .. } | EventKind::Said { .. }))
+        .collect();
     let row = CallRow::of(&view, visit);
     let shell = visit.shell(state, format!("Call to {}", row.name), "");
     let shell = if ended { shell } else { shell.live() };
     let status = tried.trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
-    let due_value = if tried.due.is_empty() {
-        visit.zone.local(call.due_at).format("%Y-%m-%dT%H:%M").to_string()
-    } else {
-        tried.due
+    let offer = match row.scheduled && shell.operator {
+        true => Some(Offer::of(state, visit, &view, &tried, String::new()).await?),
+        false => None,
+    };
+    let again = match ended && shell.operator {
+        true => again_at(state, visit, &view, &tried.due).await?,
+        false => None,
     };
     let page = CallPage {
         shell: match &tried.trouble {
@@ -142,21 +186,46 @@ async fn show_with(state: &ApiState, visit: &Visit, view: CallView, tried: Tried
             .client
             .zip(call.campaign)
             .map(|(client, campaign)| format!("/campaigns/{campaign}/clients/{client}")),
-        lines_cut: call.progress.transcript.len().saturating_sub(LINES),
+        lines_cut: match lines.len() {
+            0 => 0,
+            shown => call.progress.transcript.len() - shown,
+        },
         lines,
         rules_title,
-        rules: rules.into_iter().map(RuleRow::from).collect(),
-        events: events.take(EVENTS).map(|event| event_row(event, visit)).collect(),
-        recall: call.client.is_some(),
-        reasons: SkipReason::ALL
+        rules: RuleRow::all(&heard, visit),
+        events_cut: events.len().saturating_sub(EVENTS),
+        events: events.into_iter().take(EVENTS).map(|event| event_row(event, visit)).collect(),
+        offer,
+        again,
+        reviews: [Review::Reviewed, Review::NeedsFollowUp, Review::Unreviewed]
             .iter()
-            .map(|it| Choice::new(it, words::skip_reason(*it), Some(*it) == tried.reason))
+            .map(|it| Choice::new(it, words::to_review(*it), *it == call.review))
             .collect(),
-        note: tried.note,
-        due_value,
-        call: CallDetail { stands: row.outcome, row },
+        label: tried.label.or_else(|| call.disposition.clone()).unwrap_or_default(),
+        notes: Notes::new(&call.all_notes(), notes_before, visit),
+        note_text: tried.text,
+        tags: view.tags.iter().cloned().collect(),
+        tag: tried.tag,
+        call: CallDetail { href: format!("/calls/{}", row.id), stands: row.outcome, row },
     };
     Ok(page_with(status, &page))
+}
+
+/// When an ended call's client may be called again; none where there is nobody to call.
+async fn again_at(
+    state: &ApiState,
+    visit: &Visit,
+    view: &CallView,
+    chosen: &str,
+) -> Result<Option<Vec<DayTimes>>, Trouble> {
+    let Some(client) = view.call.client.filter(|_| view.call.phone.is_some()) else {
+        return Ok(None);
+    };
+    match state.desk().allowed_times_of(visit.now, client).await {
+        Ok(times) => Ok(Some(times::by_day(&times, visit, view.client_zone(), chosen))),
+        Err(ActError::Refused(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The transcript of an ended call. Who reads one stands in the audit log.
@@ -166,16 +235,24 @@ async fn lines(state: &ApiState, visit: &Visit, view: &CallView) -> Result<Vec<L
         return Ok(Vec::new());
     }
     audit_read(state, &visit.principal, view.call.id, "transcript.read").await?;
-    let rows = transcript.iter().take(LINES).map(|line| LineRow {
-        who: line.speaker.as_str(),
-        speaker: words::speaker(line.speaker),
-        at: duration(u64::from(line.offset_seconds)),
-        text: match line.text.char_indices().nth(MAX_LINE) {
+    let (mut rows, mut room) = (Vec::new(), MAX_TALK);
+    for line in transcript.iter().take(LINES) {
+        let text = match line.text.char_indices().nth(MAX_LINE) {
             Some((end, _)) => format!("{}…", &line.text[..end]),
             None => line.text.clone(),
-        },
-    });
-    Ok(rows.collect())
+        };
+        if text.len() > room {
+            break;
+        }
+        room -= text.len();
+        rows.push(LineRow {
+            who: line.speaker.as_str(),
+            speaker: words::speaker(line.speaker),
+            at: duration(u64::from(line.offset_seconds)),
+            text,
+        });
+    }
+    Ok(rows)
 }
 
 /// Every rule that was asked, as it answered: when it was dialled, or now if it is still to come.
@@ -207,7 +284,7 @@ fn facts(view: &CallView, row: &CallRow, visit: &Visit) -> Vec<(&'static str, St
             facts.push((label, words));
         }
     };
-    if call.begun_at.is_none() && call.retired.is_none() {
+    if call.begun_at.is_none() && call.retired.is_none() && call.direction == Direction::Outbound {
         say("Due", row.due.full.clone());
         say("Client's time", row.client_time.clone());
     }
@@ -248,144 +325,10 @@ fn facts(view: &CallView, row: &CallRow, visit: &Visit) -> Vec<(&'static str, St
     if call.retired.is_none() {
         say("Caused by", words::actor(&call.by));
     }
-    say("Tags", view.tags.iter().cloned().collect::<Vec<_>>().join(", "));
-    say("Review", row.review.to_owned());
-    say("Label", call.disposition.clone().unwrap_or_default());
+    say("Label", call.label().unwrap_or_default().to_owned());
     if call.settings_version > 0 {
         say("Settings", format!("version {}", call.settings_version));
     }
     say("Carrier's id", progress.carrier_call_id.clone().unwrap_or_default());
     facts
-}
-
-/// Shows the call again with what went wrong, or goes on.
-async fn settle(
-    state: &ApiState,
-    visit: &Visit,
-    id: CallId,
-    result: Result<CallView, ActError>,
-    tried: Tried,
-    to: &str,
-    said: &str,
-) -> Answer {
-    match result {
-        Ok(_) => {
-            state.wake();
-            Ok(done(to, said))
-        }
-        Err(error) => {
-            let trouble = match error {
-                ActError::Refused(Refused::NotFound) => return Err(error.into()),
-                ActError::Refused(Refused::OutsideHours { next_allowed }) => {
-                    outside_hours(next_allowed, visit)
-                }
-                error => error.into(),
-            };
-            again(state, visit, id, Tried { trouble: Some(trouble), ..tried }).await
-        }
-    }
-}
-
-/// The hours don't allow it; when they do, on the viewer's own clock.
-fn outside_hours(next: Option<DateTime<Utc>>, visit: &Visit) -> Trouble {
-    let words = match next {
-        Some(at) => format!("the next time they allow is {}", visit.when(at).short),
-        None => "they never open again".to_owned(),
-    };
-    let sentence = format!("The calling hours of this person don't allow that: {words}");
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "hours", sentence).into()
-}
-
-async fn again(state: &ApiState, visit: &Visit, id: CallId, tried: Tried) -> Answer {
-    let view = existing(state, id).await?;
-    show_with(state, visit, view, tried).await
-}
-
-pub(super) async fn call_now(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CallId>,
-    _: Form,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    let result = state.store().call_now(visit.by(), id).await;
-    let (to, said) = (format!("/calls/{id}"), "The call goes out as soon as a line is free.");
-    settle(&state, &visit, id, result, Tried::default(), &to, said).await
-}
-
-pub(super) async fn skip(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CallId>,
-    form: Form,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    let reason = SkipReason::parse(form.text("reason"));
-    let note = form.text("note").to_owned();
-    let tried = Tried { reason, note: note.clone(), ..Tried::default() };
-    let Some(reason) = reason else {
-        return wrong(&state, &visit, id, tried, "Choose a reason for skipping the call").await;
-    };
-    if reason == SkipReason::Other && note.is_empty() {
-        return wrong(&state, &visit, id, tried, "Say in the note why the call is skipped").await;
-    }
-    let after = match form.text("then") {
-        "next_attempt" => AfterSkip::NextAttempt,
-        _ => AfterSkip::End,
-    };
-    let skip = Skip { reason, note: Some(note).filter(|note| !note.is_empty()) };
-    let result = state.desk().skip(visit.by(), id, skip, after).await;
-    let said = "The call is skipped; it stands in the history with its reason.";
-    settle(&state, &visit, id, result, tried, "/calls/upcoming", said).await
-}
-
-pub(super) async fn reschedule(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CallId>,
-    form: Form,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    let due = form.text("due").to_owned();
-    let read = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"];
-    let local = read.iter().find_map(|it| NaiveDateTime::parse_from_str(&due, it).ok());
-    let tried = Tried { due, ..Tried::default() };
-    let Some(local) = local else {
-        return wrong(&state, &visit, id, tried, "Choose a date and a time for the call").await;
-    };
-    let due_at = instant(local, &visit.zone);
-    if due_at < visit.now {
-        return wrong(&state, &visit, id, tried, "That time is over; choose a later one").await;
-    }
-    let result = state.desk().reschedule(visit.by(), id, due_at).await;
-    let said = format!("The call is moved to {}.", visit.when(due_at).short);
-    settle(&state, &visit, id, result, tried, &format!("/calls/{id}"), &said).await
-}
-
-pub(super) async fn retry(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CallId>,
-    _: Form,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    let result = state.desk().retry(visit.by(), id, None).await;
-    let to = match &result {
-        Ok(new) => format!("/calls/{}", new.call.id),
-        Err(_) => String::new(),
-    };
-    let said = "The person is called again as soon as the rules allow it.";
-    settle(&state, &visit, id, result, Tried::default(), &to, said).await
-}
-
-async fn wrong(
-    state: &ApiState,
-    visit: &Visit,
-    id: CallId,
-    tried: Tried,
-    sentence: &str,
-) -> Result<Response, Trouble> {
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    let trouble = Problem::new(status, "invalid", sentence).into();
-    again(state, visit, id, Tried { trouble: Some(trouble), ..tried }).await
 }

@@ -1,5 +1,7 @@
 //! The Do-Not-Call list.
 
+pub(super) mod import;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,20 +17,21 @@ use super::frame::{Answer, Shell, Trouble, Visit, done, encoded, is_local, page,
 use super::rows::{campaign_choices, shown};
 use super::when::{When, counted};
 use super::words;
+use crate::api::dnc::MAX_REASON_CHARS;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::state::ApiState;
-
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 #[derive(Template)]
 #[template(path = "dnc.html")]
 struct DncPage {
     shell: Shell,
-    q: String,
+    filter: Filter,
+    scopes: Vec<Choice>,
     entries: Vec<EntryRow>,
+    first: String,
     next: Option<String>,
+    paged: bool,
     form: Draft,
     campaigns: Vec<Choice>,
 }
@@ -48,25 +51,95 @@ struct Draft {
     phone: String,
     reason: String,
     campaign: Option<CampaignId>,
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
+    wrong_reason: Option<String>,
+}
+
+/// What somebody looks for.
+#[derive(Debug, Default)]
+struct Filter {
+    q: String,
+    scope: Scope,
+}
+
+/// Where entries hold that somebody looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Scope {
+    #[default]
+    Any,
+    Global,
+    OfCampaigns,
+    Of(CampaignId),
+}
+
+impl Scope {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "global" => Some(Self::Global),
+            "campaign" => Some(Self::OfCampaigns),
+            id => id.parse().ok().map(Self::Of),
+        }
+    }
+
+    fn value(self) -> String {
+        match self {
+            Self::Any => String::new(),
+            Self::Global => "global".to_owned(),
+            Self::OfCampaigns => "campaign".to_owned(),
+            Self::Of(id) => id.to_string(),
+        }
+    }
+
+    const fn campaign(self) -> Option<CampaignId> {
+        match self {
+            Self::Of(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+impl Filter {
+    fn is_on(&self) -> bool {
+        !self.q.is_empty() || self.scope != Scope::Any
+    }
+
+    /// The filter as the beginning of a query.
+    fn query(&self) -> String {
+        let fields = [("q", self.q.clone()), ("scope", self.scope.value())];
+        let set = fields.into_iter().filter(|(_, text)| !text.is_empty());
+        set.map(|(key, text)| format!("{key}={}&", encoded(&text))).collect()
+    }
 }
 
 pub(super) async fn show(State(state): State<ApiState>, visit: Visit, mut query: Query) -> Answer {
-    let (q, after) = (query.q(), query.cursor());
+    let filter = Filter {
+        q: query.q().unwrap_or_default(),
+        scope: query.one("scope", Scope::parse).unwrap_or_default(),
+    };
+    let after = query.cursor();
     query.finish()?;
-    let page_of = list(&state, &visit, q, after, Draft::default()).await?;
-    Ok(page(&page_of))
+    Ok(page(&list(&state, &visit, filter, after, Draft::default()).await?))
 }
 
 async fn list(
     state: &ApiState,
     visit: &Visit,
-    q: Option<String>,
+    filter: Filter,
     after: Option<Cursor>,
     form: Draft,
 ) -> Result<DncPage, Trouble> {
-    let digits = q.as_deref().map(digits).filter(|digits| !digits.is_empty());
-    let query = DncQuery { q: digits, after, limit: ROWS, ..DncQuery::default() };
+    let paged = after.is_some();
+    let query = DncQuery {
+        q: Some(digits(&filter.q)).filter(|digits| !digits.is_empty()),
+        of_campaigns: match filter.scope {
+            Scope::Global => Some(false),
+            Scope::OfCampaigns => Some(true),
+            Scope::Any | Scope::Of(_) => None,
+        },
+        campaigns: filter.scope.campaign().into_iter().collect(),
+        after,
+        limit: ROWS,
+    };
     let found = state.store().dnc(&query).await?;
     let mut entries = Vec::new();
     for entry in &found.items {
@@ -86,12 +159,20 @@ async fn list(
             ),
         });
     }
-    let text = q.unwrap_or_default();
+    let mut scopes = vec![
+        Choice::new("global", "every campaign", filter.scope == Scope::Global),
+        Choice::new("campaign", "one campaign only", filter.scope == Scope::OfCampaigns),
+    ];
+    scopes.extend(campaign_choices(state, filter.scope.campaign()).await?);
+    let first = filter.query();
     Ok(DncPage {
         shell: visit.shell(state, "Do not call", "/dnc"),
         entries,
-        next: found.next.map(|cursor| format!("/dnc?q={}&cursor={cursor}", encoded(&text))),
-        q: text,
+        next: found.next.map(|cursor| format!("/dnc?{first}cursor={cursor}")),
+        first: format!("/dnc?{first}"),
+        paged,
+        scopes,
+        filter,
         campaigns: campaign_choices(state, form.campaign).await?,
         form,
     })
@@ -132,10 +213,9 @@ pub(super) async fn add(State(state): State<ApiState>, visit: Visit, form: Form)
     visit.require(Role::Operator)?;
     let (typed, reason) = (form.text("phone"), form.text("reason"));
     let scope = read_scope(form.text("scope"))?;
-    let wrong = match PhoneNumber::parse(typed, &Region::US) {
-        Ok(_) if reason.chars().count() > MAX_REASON => "The reason is longer than 500 characters.",
-        Err(_) => "This is not a phone number that can be dialled. Write it with its country code.",
-        Ok(phone) => {
+    let (parsed, too_long) = (PhoneNumber::parse(typed, &Region::US), too_long(reason));
+    match parsed {
+        Ok(phone) if too_long.is_none() => {
             let entry = DncEntry {
                 phone,
                 scope,
@@ -147,17 +227,28 @@ pub(super) async fn add(State(state): State<ApiState>, visit: Visit, form: Form)
             let added = state.desk().add_dnc(visit.by(), entry).await?;
             state.wake();
             let back = form.some("back").filter(|path| is_local(path)).unwrap_or("/dnc");
-            return Ok(done(back, said(&added)));
+            Ok(done(back, said(&added)))
         }
-    };
-    let draft = Draft {
-        phone: typed.to_owned(),
-        reason: reason.to_owned(),
-        campaign: scope.campaign(),
-        wrong: Some(wrong),
-    };
-    let page = list(&state, &visit, None, None, draft).await?;
-    Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        parsed => {
+            let wrong =
+                "This is not a phone number that can be dialled. Write it with its country code.";
+            let draft = Draft {
+                phone: typed.to_owned(),
+                reason: reason.to_owned(),
+                campaign: scope.campaign(),
+                wrong: parsed.is_err().then(|| wrong.to_owned()),
+                wrong_reason: too_long,
+            };
+            let page = list(&state, &visit, Filter::default(), None, draft).await?;
+            Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
+        }
+    }
+}
+
+/// What is said to somebody whose reason is too long.
+fn too_long(reason: &str) -> Option<String> {
+    (reason.chars().count() > MAX_REASON_CHARS)
+        .then(|| format!("The reason is longer than {MAX_REASON_CHARS} characters."))
 }
 
 fn said(added: &DncAdded) -> String {
@@ -186,6 +277,8 @@ struct RemovePage {
     phone: String,
     scope: String,
     campaign: Option<String>,
+    reason: String,
+    wrong: Option<String>,
 }
 
 /// Asks first, and for the reason that the audit log keeps.
@@ -199,23 +292,40 @@ pub(super) async fn confirm_remove(
     let scope = read_scope(&query.text("scope").unwrap_or_default())?;
     query.finish()?;
     let phone = phone.ok_or_else(Problem::not_found)?;
-    Ok(page(&RemovePage {
-        shell: visit.shell(&state, "Remove a number", "/dnc"),
+    Ok(page(&remove_page(&state, &visit, (phone, scope), "", None).await?))
+}
+
+async fn remove_page(
+    state: &ApiState,
+    visit: &Visit,
+    (phone, scope): (PhoneNumber, DncScope),
+    reason: &str,
+    wrong: Option<String>,
+) -> Result<RemovePage, Trouble> {
+    Ok(RemovePage {
+        shell: visit.shell(state, "Remove a number", "/dnc"),
         phone: phone.to_string(),
         scope: scope_value(scope),
-        campaign: campaign_name(&state, scope).await?,
-    }))
+        campaign: campaign_name(state, scope).await?,
+        reason: reason.to_owned(),
+        wrong,
+    })
 }
 
 pub(super) async fn remove(State(state): State<ApiState>, visit: Visit, form: Form) -> Answer {
     visit.require(Role::Admin)?;
     let phone: PhoneNumber = form.read("phone").ok_or_else(Problem::not_found)?;
     let scope = read_scope(form.text("scope"))?;
-    let reason: String = form.text("reason").chars().take(MAX_REASON).collect();
-    if reason.is_empty() {
-        return Err(Problem::field("reason", "required", "say why it is removed").into());
+    let reason = form.text("reason");
+    let wrong = match reason {
+        "" => Some("Say why it is removed.".to_owned()),
+        reason => too_long(reason),
+    };
+    if wrong.is_some() {
+        let page = remove_page(&state, &visit, (phone, scope), reason, wrong).await?;
+        return Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
-    state.store().remove_dnc(visit.by(), phone, scope, &reason).await?;
+    state.store().remove_dnc(visit.by(), phone, scope, reason).await?;
     state.wake();
     Ok(done("/dnc", format!("{phone} is off the list.")))
 }

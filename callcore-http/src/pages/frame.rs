@@ -19,6 +19,7 @@ use chrono::{DateTime, Utc};
 
 use super::assets::Assets;
 use super::when::When;
+use super::words;
 use crate::auth::{Principal, authenticate};
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -78,6 +79,11 @@ impl Visit {
 
     pub(super) fn require(&self, role: Role) -> Result<(), Trouble> {
         Ok(self.principal.require(role)?)
+    }
+
+    /// Whether the viewer may change what concerns calls and clients.
+    pub(super) fn is_operator(&self) -> bool {
+        self.principal.role >= Role::Operator
     }
 
     /// The frame of a page.
@@ -145,15 +151,20 @@ pub(super) struct NavItem {
 }
 
 impl Shell {
-    pub(super) fn nav(&self) -> [NavItem; 5] {
-        [
-            ("/dashboard", "Dashboard"),
-            ("/campaigns", "Campaigns"),
-            ("/calls/upcoming", "Upcoming"),
-            ("/calls/history", "History"),
-            ("/dnc", "Do not call"),
-        ]
-        .map(|(href, label)| NavItem { href, label, current: href == self.section })
+    /// The pages this person may open.
+    pub(super) fn nav(&self) -> Vec<NavItem> {
+        let pages = [
+            ("/dashboard", "Dashboard", Role::Viewer),
+            ("/campaigns", "Campaigns", Role::Viewer),
+            ("/calls/upcoming", "Upcoming", Role::Viewer),
+            ("/calls/history", "History", Role::Viewer),
+            ("/dnc", "Do not call", Role::Viewer),
+            ("/audit", "Audit", Role::Admin),
+            ("/settings", "Settings", Role::Viewer),
+        ];
+        let mine = pages.into_iter().filter(|(_, _, role)| *role == Role::Viewer || self.admin);
+        mine.map(|(href, label, _)| NavItem { href, label, current: href == self.section })
+            .collect()
     }
 
     /// The frame of a page that keeps itself up to date.
@@ -233,7 +244,7 @@ fn sentence(problem: &Problem) -> String {
         let errors = problem.errors().iter();
         let told = |error: &FieldError| match &*error.field {
             "file" | "mapping" => error.message.clone(),
-            field => format!("{field}: {}", error.message),
+            field => format!("{}: {}", words::field(field), error.message),
         };
         errors.map(told).collect()
     };

@@ -1,6 +1,8 @@
 //! Rows of lists, as several pages show them.
 
-use callcore::call::{CallStatus, Direction};
+use std::collections::BTreeSet;
+
+use callcore::call::{CallStatus, Direction, Review};
 use callcore::id::{CallId, CampaignId};
 use callcore::port::{CallView, CampaignView, StoreError};
 
@@ -42,7 +44,8 @@ pub(super) struct CallRow {
     pub(super) duration: String,
     pub(super) status: Word,
     pub(super) outcome: Word,
-    pub(super) review: &'static str,
+    pub(super) review: Word,
+    pub(super) reviewable: bool,
     pub(super) scheduled: bool,
     pub(super) ended: bool,
     pub(super) has_recording: bool,
@@ -58,9 +61,6 @@ impl CallRow {
             (None, Direction::Outbound) => shown(""),
         };
         let talk = u64::from(call.progress.talk_seconds);
-        let client_time = view
-            .client_zone()
-            .map(|zone| format!("{} {}", zone.local(call.due_at).format("%a %H:%M"), zone.name()));
         Self {
             id: call.id,
             name,
@@ -70,11 +70,12 @@ impl CallRow {
             attempt: call.attempt,
             date: visit.when(call.date()),
             due: visit.when(call.due_at),
-            client_time: client_time.unwrap_or_default(),
+            client_time: client_time(view),
             duration: if talk > 0 { duration(talk) } else { String::new() },
             status,
             outcome: call.outcome().map_or(status, words::outcome),
-            review: words::review(call.review),
+            review: words::reviewed(call.review),
+            reviewable: call.status() == CallStatus::Ended && call.review != Review::Reviewed,
             scheduled: call.status() == CallStatus::Scheduled,
             ended: call.status() == CallStatus::Ended,
             has_recording: call.progress.recording.is_some(),
@@ -83,6 +84,26 @@ impl CallRow {
 
     pub(super) fn all(views: &[CallView], visit: &Visit) -> Vec<Self> {
         views.iter().map(|view| Self::of(view, visit)).collect()
+    }
+}
+
+/// What the client's clock shows when a call is due; of several it may live by, the first and the
+/// last.
+fn client_time(view: &CallView) -> String {
+    let due_at = view.call.due_at;
+    if let Some(zone) = view.client_zone() {
+        return format!("{} {}", zone.local(due_at).format("%a %H:%M"), zone.name());
+    }
+    let clocks: BTreeSet<_> = view.client_zones.iter().map(|it| it.zone.local(due_at)).collect();
+    match (clocks.first(), clocks.last()) {
+        (Some(first), Some(last)) if first == last => {
+            format!("{} {} zones", first.format("%a %H:%M"), view.client_zones.len())
+        }
+        (Some(first), Some(last)) => {
+            let (first, last) = (first.format("%a %H:%M"), last.format("%a %H:%M"));
+            format!("{first} to {last}, {} zones", view.client_zones.len())
+        }
+        _ => String::new(),
     }
 }
 
@@ -153,17 +174,26 @@ pub(super) async fn campaign_choices(
     state: &ApiState,
     chosen: Option<CampaignId>,
 ) -> Result<Vec<Choice>, StoreError> {
+    campaigns_among(state, chosen.as_slice()).await
+}
+
+/// The campaigns a filter offers that may have several.
+pub(super) async fn campaigns_among(
+    state: &ApiState,
+    chosen: &[CampaignId],
+) -> Result<Vec<Choice>, StoreError> {
     let page = state.store().campaigns(&[], None, FILTER_CAMPAIGNS).await?;
     let choice = |view: &CampaignView| {
         let campaign = &view.campaign;
-        Choice::new(campaign.id, shown(&campaign.settings.name), Some(campaign.id) == chosen)
+        let name = shown(&campaign.settings.name);
+        Choice::new(campaign.id, name, chosen.contains(&campaign.id))
     };
     let mut choices: Vec<Choice> = page.items.iter().map(choice).collect();
-    if let Some(id) = chosen
-        && !choices.iter().any(|choice| choice.chosen)
-        && let Some(view) = state.store().campaign(id).await?
-    {
-        choices.push(choice(&view));
+    for id in chosen {
+        let is_there = choices.iter().any(|choice| choice.value == id.to_string());
+        if !is_there && let Some(view) = state.store().campaign(*id).await? {
+            choices.push(choice(&view));
+        }
     }
     Ok(choices)
 }

@@ -1,7 +1,7 @@
 //! Instants, durations and counts as people read them.
 
 use callcore::time::Zone;
-use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 /// An instant on the viewer's wall clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +35,16 @@ impl When {
     }
 }
 
-/// The instant at which a wall clock in `zone` shows `local`; of two the earlier, and for a time
-/// that the clock skips the one that follows it.
-pub(super) fn instant(local: NaiveDateTime, zone: &Zone) -> DateTime<Utc> {
-    let guess = local.and_utc();
-    // The offsets before and after whatever change may be near: no zone is a day from UTC.
-    let around = [guess - TimeDelta::days(1), guess + TimeDelta::days(1)];
-    let candidates =
-        around.map(|at| guess - TimeDelta::seconds(i64::from(zone.offset_seconds(at)))).into_iter();
-    let exact = candidates.clone().filter(|at| zone.local(*at) == local).min();
-    exact.or_else(|| candidates.max()).unwrap_or(guess)
+/// Words in which the rules name instants, with those told as the viewer reads them.
+pub(super) fn told(words: &str, tell: impl Fn(DateTime<Utc>) -> String) -> String {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([';', ',', '.', ':']);
+        match DateTime::parse_from_rfc3339(bare) {
+            Ok(at) => format!("{}{}", tell(at.with_timezone(&Utc)), &word[bare.len()..]),
+            Err(_) => word.to_owned(),
+        }
+    };
+    words.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// `3:07`, or `1:02:03`.
@@ -113,12 +113,11 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_time_that_is_skipped_comes_after_the_gap_and_a_repeated_one_first() {
-        let zone: Zone = "America/New_York".parse().unwrap();
-        let read = |text: &str| instant(text.parse().unwrap(), &zone);
-        assert_eq!(read("2026-07-01T09:00:00"), at("2026-07-01T13:00:00Z"));
-        assert_eq!(read("2026-03-08T02:30:00"), at("2026-03-08T07:30:00Z"));
-        assert_eq!(read("2026-11-01T01:30:00"), at("2026-11-01T05:30:00Z"));
+    fn instants_in_words_are_told_on_the_viewers_clock() {
+        let tell = |at: DateTime<Utc>| at.format("<%H:%M>").to_string();
+        let words = "a call is due at 2026-11-24T14:00:00Z; the rule hours, at 9:00, allows none";
+        let read = "a call is due at <14:00>; the rule hours, at 9:00, allows none";
+        assert_eq!(told(words, tell), read);
     }
 
     #[test]

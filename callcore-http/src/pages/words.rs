@@ -9,6 +9,8 @@ use callcore::call::{
 use callcore::campaign::{RunState, Settings, VoicemailPolicy, ZoneFallback, ZonePolicy};
 use callcore::client::{ClientStatus, ZoneSource};
 use callcore::engine::Rule;
+use callcore::rules::IsoDuration;
+use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
 use callcore::script::{KeyAction, Script, Step};
@@ -90,6 +92,25 @@ pub(super) const fn review(review: Review) -> &'static str {
         Review::Reviewed => "reviewed",
         Review::NeedsFollowUp => "needs follow-up",
     }
+}
+
+/// The button that gives a call a review status.
+pub(super) const fn to_review(status: Review) -> &'static str {
+    match status {
+        Review::Unreviewed => "Unreviewed",
+        Review::Reviewed => "Reviewed",
+        Review::NeedsFollowUp => "Needs follow-up",
+    }
+}
+
+/// [`review`] with its tone.
+pub(super) const fn reviewed(status: Review) -> Word {
+    let tone = match status {
+        Review::Unreviewed => "mute",
+        Review::Reviewed => "good",
+        Review::NeedsFollowUp => "busy",
+    };
+    word(review(status), tone)
 }
 
 pub(super) const fn skip_reason(reason: SkipReason) -> &'static str {
@@ -206,6 +227,22 @@ pub(super) fn event(kind: &EventKind) -> String {
     }
 }
 
+/// What a field of the API is called where people fill it in.
+pub(super) fn field(field: &str) -> &str {
+    match field {
+        "notes" => "note",
+        "due_at" => "time",
+        "time_zone" => "time zone",
+        "disposition" => "label",
+        "consent.basis" => "basis of the consent",
+        "consent.source" => "source of the consent",
+        "consent.at" => "date of the consent",
+        "consent.evidence" => "proof of the consent",
+        field if field.starts_with("tags.") => "tag",
+        field => field,
+    }
+}
+
 /// A code in plain words.
 pub(super) fn plain(code: &str) -> String {
     code.replace('_', " ")
@@ -233,6 +270,20 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
         .collect();
     if !caps.is_empty() {
         lines.push(("Caps", caps.join("\n")));
+    }
+    let cool_downs = Vec::<CoolDownDocument>::from(settings.cool_downs.clone());
+    if !cool_downs.is_empty() {
+        lines.push(("Cool-downs", cool_downs.iter().map(cool_down).collect::<Vec<_>>().join("\n")));
+    }
+    lines.push(("Pauses itself", brake(settings)));
+    if let Some(most) = settings.budget.calls_per_day {
+        lines.push(("Budget", format!("at most {} a day", counted(most, "dial"))));
+    }
+    if settings.priority != 0 {
+        lines.push(("Priority", settings.priority.to_string()));
+    }
+    if let Some(subject) = &settings.subject {
+        lines.push(("Subject", subject.clone()));
     }
     script(&mut lines, ("Script", "Keys"), &settings.script);
     if let Some(inbound) = &settings.inbound {
@@ -344,6 +395,23 @@ fn pace(settings: &Settings) -> String {
         counted(pacing.max_concurrent, "call"),
         pacing.calls_per_second
     )
+}
+
+fn cool_down(rule: &CoolDownDocument) -> String {
+    let seconds = rule.r#for.parse::<IsoDuration>().map_or(0, IsoDuration::seconds);
+    let after = Outcome::parse(&rule.after).map_or("", |it| outcome(it).label);
+    format!("after {after} a number is left alone for {}", span(u64::from(seconds)))
+}
+
+fn brake(settings: &Settings) -> String {
+    match settings.breaker {
+        None => "never, however many dials fail".to_owned(),
+        Some(breaker) => format!(
+            "when {} of its last {} failed",
+            breaker.needed(),
+            counted(breaker.of_last(), "dial")
+        ),
+    }
 }
 
 fn counted(number: u32, what: &str) -> String {

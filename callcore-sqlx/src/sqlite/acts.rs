@@ -234,9 +234,14 @@ impl Work<'_> {
         let client = call.client.ok_or(Refused::NoClient)?;
         let campaign = call.campaign.ok_or(Refused::NotFound)?;
         self.load_clients([client]).await?;
-        let state = self.campaign(campaign)?.state;
+        let campaign = self.campaign(campaign)?;
+        let state = campaign.state;
         if state == RunState::Stopped || (dials && state == RunState::Draft) {
             return Err(Refused::Campaign(state).into());
+        }
+        let consents = self.clients.get(&client).is_some_and(|row| row.consent);
+        if dials && campaign.settings.consent_required && !consents {
+            return Err(Refused::NoConsent.into());
         }
         Ok((client, attempt))
     }

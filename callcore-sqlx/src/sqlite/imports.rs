@@ -3,20 +3,23 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use callcore::erase::Traces;
 use callcore::id::{CampaignId, ImportId};
-use callcore::import::{Reject, Rejection};
+use callcore::import::{ImportReport, Reject, Rejection};
 use callcore::phone::PhoneNumber;
 use callcore::port::{
     ActError, By, Cursor, Import, ImportStatus, Imports, KnownClients, Page, Refused, StoreError,
     Undone,
 };
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
 
 use super::fail::Fail;
 use super::import::{import_of, known_clients};
 use super::open::SqliteStore;
-use super::row::{document, numbers, phone};
+use super::row::{document, micros, numbers, phone};
 use super::search::cut;
 use super::work::Work;
 
@@ -85,6 +88,9 @@ impl Imports for SqliteStore {
         self.delete_draft(by, id).await.map_err(|fail| fail.act("delete_campaign"))
     }
 }
+
+/// How many refused rows a round of retention removes.
+const FORGOTTEN_AT_ONCE: u32 = 10_000;
 
 const INSERT_REJECTS: &str = "
 insert into import_rejects (import, line, rejection, cells, digits)
@@ -176,8 +182,50 @@ impl SqliteStore {
 }
 
 impl Work<'_> {
-    /// Removes every refused row that has this number: the person is erased.
-    pub(super) async fn erase_rejects(&mut self, number: PhoneNumber) -> Result<(), Fail> {
+    /// Removes the next refused rows of campaigns that ended before an instant; whether there may be
+    /// more.
+    pub(super) async fn forget_rejects(&mut self, before: DateTime<Utc>) -> Result<bool, Fail> {
+        let removed = sqlx::query(
+            "delete from import_rejects where place in (
+                 select import_rejects.place from campaigns
+                     join imports on imports.campaign = campaigns.id
+                     join import_rejects on import_rejects.import = imports.id
+                 where campaigns.ended_at < ?1 limit ?2)",
+        )
+        .bind(micros(before))
+        .bind(FORGOTTEN_AT_ONCE)
+        .execute(self.conn())
+        .await?
+        .rows_affected();
+        let rows = sqlx::query(
+            "select imports.id, report from campaigns
+                 join imports on imports.campaign = campaigns.id
+             where campaigns.ended_at < ?1 and report like '%\"rejections\":[{%'",
+        )
+        .bind(micros(before))
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let mut report: ImportReport = document(row.try_get("report")?, "import report")?;
+            if report.rejections.iter().all(|rejection| rejection.value.is_empty()) {
+                continue;
+            }
+            report.forget_all();
+            sqlx::query("update imports set report = ?2 where id = ?1")
+                .bind(row.try_get::<Uuid, _>("id")?)
+                .bind(serde_json::to_string(&report)?)
+                .execute(self.conn())
+                .await?;
+        }
+        Ok(removed >= FORGOTTEN_AT_ONCE.into())
+    }
+
+    /// Removes every refused row that has this number or tells of the person: it is erased.
+    pub(super) async fn erase_rejects(
+        &mut self,
+        number: PhoneNumber,
+        traces: &Traces,
+    ) -> Result<(), Fail> {
         sqlx::query(
             "delete from import_rejects
              where digits <> '' and digits in (select value from json_each(?1))",
@@ -185,6 +233,24 @@ impl Work<'_> {
         .bind(serde_json::to_string(&Reject::digits_of(number))?)
         .execute(self.conn())
         .await?;
+        // Whatever the case, for the core to look at closely.
+        let rows = sqlx::query(
+            "select place, cells from import_rejects
+             where exists (select 1 from json_each(?1) as needle
+                 where instr(cells, needle.value) or instr(lower(cells), needle.value))",
+        )
+        .bind(serde_json::to_string(&traces.needles_of_row())?)
+        .fetch_all(self.conn())
+        .await?;
+        for row in rows {
+            let cells: Vec<String> = document(row.try_get("cells")?, "cells")?;
+            if traces.tell_of_row(&cells) {
+                sqlx::query("delete from import_rejects where place = ?1")
+                    .bind(row.try_get::<i64, _>("place")?)
+                    .execute(self.conn())
+                    .await?;
+            }
+        }
         Ok(())
     }
 }

@@ -117,9 +117,10 @@ impl SqliteStore {
         let ids = clients.iter().map(ToString::to_string);
         let ids = ids.chain(calls.iter().chain(&of_clients).map(ToString::to_string)).collect();
         work.redact_acts(&ids, &Traces::default()).await?;
+        let rejects = work.forget_rejects(before).await?;
         work.commit().await?;
         let (clients, calls) = (count(clients.len()), count(calls.len()));
-        Ok(Retained { clients, calls, more: seen >= left })
+        Ok(Retained { clients, calls, more: seen >= left || rejects })
     }
 
     async fn prune_all(&self, by: By<'_>, wall: DateTime<Utc>) -> Result<(), Fail> {
@@ -339,7 +340,7 @@ impl Work<'_> {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     async fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) -> Result<(), Fail> {
-        self.erase_rejects(phone).await?;
+        self.erase_rejects(phone, traces).await?;
         for (select, update) in [
             (
                 "select id, report from imports where report like '%\"rejections\":[{%'",

@@ -8,13 +8,12 @@ use serde_json::Value;
 
 use super::event::{CallEvent, EventKind, Speaker};
 use crate::campaign::{FieldError, Fields};
+use crate::text::{MAX_TAG, undisguised};
 
 /// The most lines of one report.
 const MAX_LINES: usize = 2_000;
 /// The longest line, and the longest note, in characters.
 const MAX_TEXT_CHARS: usize = 4_000;
-/// The longest tag, in characters.
-const MAX_TAG_CHARS: usize = 60;
 /// The longest disposition, in characters.
 const MAX_LABEL_CHARS: usize = 100;
 /// The most tags of one report.
@@ -89,6 +88,14 @@ impl AgentResult {
         }
     }
 
+    /// What a report that can't be read as a whole still says for certain: that the person asked not
+    /// to be called again. That word must not be lost to a mistake beside it.
+    #[must_use]
+    pub fn opt_out_of(document: &Value) -> Option<Self> {
+        let opt_out = document.get("opt_out")?.as_bool()?;
+        opt_out.then(|| Self { opt_out, ..Self::default() })
+    }
+
     /// The report as events of a call that began at an instant. The same report of the same call
     /// gives the same events, so that repeating it changes nothing.
     #[must_use]
@@ -159,12 +166,13 @@ fn tags(fields: &mut Fields) -> BTreeSet<String> {
     if tags.len() > MAX_TAGS {
         fields.refuse_field("tags", "too_many", &format!("at most {MAX_TAGS} tags"));
     }
-    let tags: BTreeSet<String> = tags.iter().map(|tag| tag.trim().to_owned()).collect();
+    let tags: BTreeSet<String> =
+        tags.iter().map(|tag| undisguised(tag).trim().to_owned()).collect();
     let is_bad = |tag: &String| {
-        !(1..=MAX_TAG_CHARS).contains(&tag.chars().count()) || tag.chars().any(char::is_control)
+        !(1..=MAX_TAG).contains(&tag.chars().count()) || tag.chars().any(char::is_control)
     };
     if tags.iter().any(is_bad) {
-        let words = format!("each has 1 to {MAX_TAG_CHARS} characters, none of them a control");
+        let words = format!("each has 1 to {MAX_TAG} characters, none of them a control");
         fields.refuse_field("tags", "bad_tag", &words);
     }
     tags
@@ -181,8 +189,8 @@ fn text(fields: &mut Fields, field: &str, most: usize) -> Option<String> {
         fields.refuse_field(field, "control_character", "has a control character");
         return None;
     }
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    let text = undisguised(&text).trim().to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -209,6 +217,21 @@ mod tests {
         assert!(events.iter().all(|event| event.at >= began));
         assert_eq!(events, result.events(began));
         assert!(AgentResult::read(&json!({})).unwrap().events(began).is_empty());
+    }
+
+    #[test]
+    fn what_an_agent_writes_disguises_nothing() {
+        let document = json!({
+            "transcript": [{"speaker": "agent", "offset_seconds": 1, "text": "a\u{202e}b"}],
+            "disposition": "w\u{2066}on", "tags": ["v\u{202d}ip"], "note": "\u{202a}x",
+        });
+        let result = AgentResult::read(&document).unwrap();
+        assert_eq!(result.transcript[0].text, "ab");
+        assert_eq!(
+            (result.disposition.as_deref(), result.note.as_deref()),
+            (Some("won"), Some("x"))
+        );
+        assert!(result.tags.contains("vip"));
     }
 
     #[test]

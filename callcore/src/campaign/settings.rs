@@ -18,6 +18,7 @@ use crate::rules::cool_downs::{CoolDownDocument, CoolDowns};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
 use crate::script::{Script, Template, missing};
+use crate::text;
 use crate::time::Zone;
 
 /// The longest name of a campaign, in characters.
@@ -476,9 +477,8 @@ impl Fields {
         if name.is_empty() && !self.is_refused("name") {
             self.refuse_field("name", "required", "is required");
         }
-        if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-            let message = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
-            self.refuse_field("name", "invalid", &message);
+        if let Err(error) = text::line(name, MAX_NAME_CHARS) {
+            self.refuse_field("name", "invalid", &error.to_string());
         }
         name.to_owned()
     }
@@ -491,6 +491,14 @@ mod tests {
     fn fields(document: &Value) -> Vec<String> {
         let errors = Settings::from_json(document).unwrap_err().0;
         errors.into_iter().map(|error| error.field).collect()
+    }
+
+    #[test]
+    fn a_name_looks_like_no_other() {
+        for name in ["Renewals \u{202e}slawener", "Renew\u{0}als", "a\nb", &"x".repeat(201)] {
+            let document = json!({"name": name, "hours": {"mon": [["09:00", "10:00"]]}});
+            assert_eq!(fields(&document), ["name"], "{name:?}");
+        }
     }
 
     #[test]

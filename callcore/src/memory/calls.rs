@@ -273,11 +273,16 @@ impl State {
             return Err(Refused::Call(call.status()));
         }
         // A test call is nobody's: moved by a wish, it would be a client's call without a client.
-        call.client.ok_or(Refused::NoClient)?;
+        let client = call.client.ok_or(Refused::NoClient)?;
         let campaign = call.campaign.ok_or(Refused::NotFound)?;
-        let state = self.campaign_row(campaign)?.campaign.state;
+        let campaign = &self.campaign_row(campaign)?.campaign;
+        let state = campaign.state;
         if state == RunState::Stopped || (dials && state == RunState::Draft) {
             return Err(Refused::Campaign(state));
+        }
+        let consents = self.clients.get(&client).is_some_and(|row| row.client.consent.is_some());
+        if dials && campaign.settings.consent_required && !consents {
+            return Err(Refused::NoConsent);
         }
         Ok(call)
     }

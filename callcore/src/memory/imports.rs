@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::campaigns::page;
@@ -9,6 +10,7 @@ use crate::call::{Call, Direction};
 use crate::campaign::RunState;
 use crate::client::{Client, ClientStatus, Note, Standing};
 use crate::dnc::DncScope;
+use crate::erase::Traces;
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{Known, Reject, Roll, Verdict};
 use crate::phone::PhoneNumber;
@@ -266,10 +268,24 @@ impl State {
         Added::Accepted { on_dnc }
     }
 
-    /// Removes every refused row that has this number: the person is erased.
-    pub(super) fn erase_rejects(&mut self, phone: PhoneNumber) {
+    /// Removes the refused rows of campaigns that ended before an instant.
+    pub(super) fn forget_rejects(&mut self, before: DateTime<Utc>) {
+        let Self { campaigns, imports, rejects, .. } = self;
+        for import in imports.values_mut() {
+            let campaign = campaigns.get(&import.campaign).map(|row| &row.campaign);
+            if campaign.and_then(|it| it.ended_at).is_some_and(|ended| ended < before) {
+                import.report.forget_all();
+                rejects.retain(|(id, _), _| *id != import.id);
+            }
+        }
+    }
+
+    /// Removes every refused row that has this number or tells of the person: it is erased.
+    pub(super) fn erase_rejects(&mut self, phone: PhoneNumber, traces: &Traces) {
         let digits = Reject::digits_of(phone);
-        self.rejects.retain(|_, reject| !digits.contains(&reject.digits));
+        self.rejects.retain(|_, reject| {
+            !digits.contains(&reject.digits) && !traces.tell_of_row(&reject.cells)
+        });
     }
 
     /// Whether a call of the client began or came in.

@@ -75,6 +75,7 @@ impl Privacy for MemoryStore {
             ids.insert(call.to_string());
         }
         state.redact_acts(&ids, &Traces::default());
+        state.forget_rejects(before);
         let (clients, calls) = (count(clients.len()), count(calls.len()));
         Ok(Retained { clients, calls, more: clients + calls >= limit })
     }
@@ -246,7 +247,7 @@ impl State {
 
     /// Takes a person out of what is not its own: reports, and reasons of DNC entries.
     fn erase_elsewhere(&mut self, phone: PhoneNumber, traces: &Traces) {
-        self.erase_rejects(phone);
+        self.erase_rejects(phone, traces);
         for import in self.imports.values_mut() {
             strip_rejections(&mut import.report.rejections, traces);
         }

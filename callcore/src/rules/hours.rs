@@ -255,6 +255,30 @@ impl<'a> Layers<'a> {
         Some(end.min(limit))
     }
 
+    /// Allowed instants for people to choose from: where a window opens, and in it each whole `step`
+    /// of the clock, from the first one at or after `at` on over so many days, at most `most`.
+    #[must_use]
+    pub fn times(
+        &self,
+        at: DateTime<Utc>,
+        step: TimeDelta,
+        days: TimeDelta,
+        most: usize,
+    ) -> Vec<DateTime<Utc>> {
+        let NextAllowed::At(first) = self.next_allowed(whole_step(at, step)) else {
+            return Vec::new();
+        };
+        let (mut times, mut next, end) = (Vec::new(), first, ahead(first, days));
+        while times.len() < most
+            && let NextAllowed::At(time) = self.search(next, end)
+            && time < end
+        {
+            times.push(time);
+            next = whole_step(time + TimeDelta::seconds(1), step);
+        }
+        times
+    }
+
     /// Jumps from one closed stretch to its end until nothing is closed.
     fn search(&self, from: DateTime<Utc>, limit: DateTime<Utc>) -> NextAllowed {
         if !self.can_be_judged() {
@@ -320,6 +344,15 @@ fn horizon(at: DateTime<Utc>) -> DateTime<Utc> {
 
 fn ahead(at: DateTime<Utc>, by: TimeDelta) -> DateTime<Utc> {
     at.checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// The first instant at or after `at` that is a whole number of steps.
+fn whole_step(at: DateTime<Utc>, step: TimeDelta) -> DateTime<Utc> {
+    let step = step.num_seconds().max(1);
+    let seconds = at.timestamp() + i64::from(at.timestamp_subsec_nanos() > 0);
+    let rest = seconds.rem_euclid(step);
+    let whole = if rest == 0 { seconds } else { seconds + step - rest };
+    DateTime::from_timestamp(whole, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 fn minute_of(local: NaiveDateTime) -> u16 {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Connect, DEFAULT_LANGUAGE, Key, KeyAction, Script, Step, Template};
 use crate::campaign::FieldError;
+use crate::text::{self, MAX_TAG};
 
 /// The most steps of a script.
 const MAX_STEPS: usize = 20;
@@ -15,8 +16,6 @@ const MAX_PARAMS: usize = 20;
 const MAX_PARAM_CHARS: usize = 64;
 /// The longest address of an agent, in characters.
 const MAX_URL_CHARS: usize = 2_000;
-/// The longest tag that a key puts on, in characters.
-const MAX_TAG_CHARS: usize = 60;
 
 /// Reads the script at a path of a document.
 pub(super) fn script(document: &Value, path: &str) -> Result<Script, Vec<FieldError>> {
@@ -206,11 +205,11 @@ impl Reader {
     }
 
     fn tag(&mut self, tag: &str, path: &str) -> Option<KeyAction> {
-        let length = tag.chars().count();
-        if (1..=MAX_TAG_CHARS).contains(&length) && !tag.chars().any(char::is_control) {
-            return Some(KeyAction::Tag(tag.to_owned()));
+        match text::line(tag, MAX_TAG) {
+            Ok(tag) if !tag.is_empty() => return Some(KeyAction::Tag(tag)),
+            Ok(_) | Err(_) => {}
         }
-        let words = format!("1 to {MAX_TAG_CHARS} characters, none of them a control");
+        let words = format!("1 to {MAX_TAG} characters, none that can't be seen");
         self.refuse(path, "bad_tag", words);
         None
     }
@@ -270,6 +269,7 @@ mod tests {
             "keys": {
                 "A": "opt_out", "1": {"tag": ""}, "2": {"transfer": "911"}, "3": "hang_up",
                 "4": {"tag": "a", "transfer": "+12125550100"}, "10": {"tag": "x"},
+                "5": {"tag": "yes\u{202e}on"},
             },
             "colour": "red",
         }));
@@ -293,6 +293,7 @@ mod tests {
                 ("script.keys.3", "no_meaning"),
                 ("script.keys.4", "no_meaning"),
                 ("script.keys.10", "no_key"),
+                ("script.keys.5.tag", "bad_tag"),
                 ("script.colour", "unknown_field"),
             ]
         );

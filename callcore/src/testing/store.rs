@@ -181,6 +181,7 @@ macro_rules! store_conformance {
                 i4_known_clients_are_those_that_rows_may_repeat
                 i5_refused_rows_come_back_in_their_order_until_taken_back
                 i5_refused_rows_go_with_whoever_has_their_number
+                i5_refused_rows_go_with_whoever_they_name
                 i5_imports_come_newest_first
                 i6_taking_back_removes_whoever_was_not_called
                 i6_who_was_called_or_called_in_stays
@@ -274,6 +275,7 @@ macro_rules! store_conformance {
                 e4_erasing_again_changes_nothing
                 e5_a_recording_is_to_be_deleted_until_the_carrier_confirms
                 e6_words_are_kept_as_long_as_allowed_and_no_longer
+                e6_refused_rows_are_kept_no_longer_than_the_others
                 e6_clients_that_come_in_after_a_round_have_theirs_later
                 e7_what_ran_out_is_forgotten_and_nothing_else
             }

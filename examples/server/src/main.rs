@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod demo;
 mod dialler;
+mod http;
 mod http_client;
 mod log;
 mod mail;

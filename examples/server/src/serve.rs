@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use axum::serve::ListenerExt;
 use callcore::actor::{Actor, Role};
 use callcore::call::Report;
 use callcore::id::UserId;
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::agents::HttpAgents;
 use crate::config::{Config, Secret};
 use crate::dialler::Dialler;
+use crate::http::{self, Patience};
 use crate::{chain, clock, demo, signal};
 
 const ADMIN: &str = "admin";
@@ -106,6 +106,9 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     }
     if let Some(url) = &config.public_url {
         state = state.with_origin(url);
+        if url.starts_with("https://") {
+            state = state.with_secure_cookies();
+        }
     }
     let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
@@ -129,25 +132,18 @@ async fn serve_until_drained(
     loops: Runtime,
     drain: CancellationToken,
 ) -> Result<(), Failure> {
-    let listener = listener.tap_io(|connection| {
-        // Small answers must not wait for each other; without it they are only slower.
-        drop(connection.set_nodelay(true));
-    });
     let stop = CancellationToken::new();
-    // Passwords are guessed from somewhere: the router asks from where.
-    let router = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    let served =
-        axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let mut http = tokio::spawn(served.into_future());
+    let served = http::serve(listener, router(state), Patience::default(), stop.clone());
+    let mut http = tokio::spawn(served);
     tokio::select! {
         () = drain.cancelled() => {}
-        ended = &mut http => return ended?.map_err(Failure::from),
+        ended = &mut http => return ended.map_err(Failure::from),
     }
     // The loops go first: what the carrier sends meanwhile is still taken, or sent again.
     loops.shutdown().await;
     stop.cancel();
     if let Ok(ended) = tokio::time::timeout(LAST_REQUESTS, http).await {
-        ended??;
+        ended?;
     }
     Ok(())
 }

@@ -27,13 +27,16 @@ pub(crate) async fn handle(
     change: Change,
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let (calls, wanted) = read(&change, act.now())?;
+    let (calls, wanted) = wanted(change.fields()?, act.now())?;
     let acted = state.desk().change_calls(act.by(), &calls, &wanted).await;
     act.finish(acted.map(Effect::Calls)).await
 }
 
-fn read(change: &Change, now: DateTime<Utc>) -> Result<(Vec<CallId>, ManyActs), Problem> {
-    let mut fields = change.fields()?;
+/// What is to be done to which calls.
+pub(crate) fn wanted(
+    mut fields: Fields,
+    now: DateTime<Utc>,
+) -> Result<(Vec<CallId>, ManyActs), Problem> {
     let action: Option<String> = fields.required("action");
     let calls = ids(&mut fields);
     let wanted = match action.as_deref() {

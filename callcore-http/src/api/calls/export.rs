@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::history;
 use crate::act::{Act, Early};
-use crate::auth::Viewer;
+use crate::auth::{Principal, Viewer};
 use crate::download::{self, PAGE};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -37,7 +37,7 @@ pub(crate) async fn filtered(
         }
     }
     let used = query.keys();
-    let wanted = history::wanted(&mut query, &state);
+    let wanted = history::wanted(&mut query, state.zone());
     query.finish()?;
     let wanted = bounded(&state, wanted).await?;
     // Not what was searched for: it may be a number, and the log outlives the person's data.
@@ -101,8 +101,26 @@ pub(crate) async fn chosen(
             },
         },
     }
+    Ok(file(state, ids).await?)
+}
+
+/// The same for somebody who asks for it on a page.
+#[cfg(feature = "pages")]
+pub(crate) async fn picked(
+    state: ApiState,
+    principal: &Principal,
+    mut fields: Fields,
+) -> Result<Response, Problem> {
+    let ids = ids(&mut fields);
+    fields.finish()?;
+    all_known(&state, &ids).await?;
+    audit(&state, By::new(&principal.actor, state.now()), json!({"calls": ids})).await?;
+    Ok(file(state, ids).await?)
+}
+
+async fn file(state: ApiState, ids: Vec<CallId>) -> Result<Response, StoreError> {
     let pages = Chosen { state, left: ids.into() };
-    Ok(download::csv("calls.csv", CallExport::header(), pages).await?)
+    download::csv("calls.csv", CallExport::header(), pages).await
 }
 
 /// The ids under `ids`; each that is none is named by its place.

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::call::{Direction, Outcome, Review};
 use callcore::port::{CallQuery, CallSort};
+use callcore::time::Zone;
 
 use crate::auth::Viewer;
 use crate::dto::{self, CallDto, ListDto};
@@ -17,7 +18,7 @@ pub(crate) async fn handle(
     Viewer(_): Viewer,
     mut query: Query,
 ) -> Result<Response, Problem> {
-    let wanted = wanted(&mut query, &state);
+    let wanted = wanted(&mut query, state.zone());
     query.finish()?;
     let page = state.store().history(&wanted).await?;
     let carrier = state.carrier().kind();
@@ -25,9 +26,10 @@ pub(crate) async fn handle(
     Ok(dto::json(StatusCode::OK, &list))
 }
 
-/// What a history's query asks for; bad keys are named when the query is finished.
-pub(crate) fn wanted(query: &mut Query, state: &ApiState) -> CallQuery {
-    let zone = query.zone(state.zone());
+/// What a history's query asks for; bad keys are named when the query is finished. Dates are of
+/// `zone`, if the query names no other.
+pub(crate) fn wanted(query: &mut Query, zone: &Zone) -> CallQuery {
+    let zone = query.zone(zone);
     let Instants { from, to } = query.instants(&zone);
     let sorts = [CallSort::Date, CallSort::Name, CallSort::Duration];
     let (order, after) = query.call_order(&sorts);

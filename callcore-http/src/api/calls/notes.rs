@@ -11,7 +11,7 @@ use callcore::text::MAX_NOTE;
 use crate::act::{Act, Early};
 use crate::auth::Operator;
 use crate::problem::Problem;
-use crate::request::{Change, Id};
+use crate::request::{Change, Fields, Id};
 use crate::state::ApiState;
 
 pub(crate) async fn handle(
@@ -21,15 +21,19 @@ pub(crate) async fn handle(
     change: Change,
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let mut fields = change.fields()?;
+    let text = wanted(change.fields()?)?;
+    let noted = state.store().add_note(act.by(), id, &text).await;
+    act.finish(noted.map(|view| Effect::Call(Box::new(view)))).await
+}
+
+/// What is to be written down.
+pub(crate) fn wanted(mut fields: Fields) -> Result<String, Problem> {
     let text = fields.lines("notes", MAX_NOTE);
     if text.is_none() && !fields.is_refused("notes") {
         fields.refuse("notes", "required", "is required");
     }
     fields.finish()?;
-    let text = text.ok_or_else(|| Problem::field("notes", "required", "is required"))?;
-    let noted = state.store().add_note(act.by(), id, &text).await;
-    act.finish(noted.map(|view| Effect::Call(Box::new(view)))).await
+    text.ok_or_else(|| Problem::field("notes", "required", "is required"))
 }
 
 #[cfg(test)]

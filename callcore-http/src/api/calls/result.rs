@@ -8,9 +8,10 @@ use callcore::actor::{Actor, Role};
 use callcore::call::{AgentResult, When};
 use callcore::campaign::FieldError;
 use callcore::id::CallId;
-use callcore::port::Effect;
+use callcore::port::{By, Effect};
 use callcore::seal::{RESULT_GRACE, TokenError};
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 
 use super::existing;
 use crate::act::{Act, Early};
@@ -37,10 +38,33 @@ pub(crate) async fn handle(
     // The scope of an idempotency key has the call in its path: each agent is alone in its own.
     let principal = Principal::new(Actor::Agent, Role::Viewer);
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let result = AgentResult::read(&change.json()?).map_err(Problem::fields)?;
-    check_instants(&result, existing(&state, id).await?.call.began(), act.now())?;
+    let document = change.json()?;
+    let call = existing(&state, id).await?.call;
+    let read = AgentResult::read(&document).map_err(Problem::fields).and_then(|result| {
+        check_instants(&result, call.began(), act.now())?;
+        Ok(result)
+    });
+    let result = match read {
+        Ok(result) => result,
+        Err(problem) => return Err(refused(&state, &act, id, (&document, problem)).await?.into()),
+    };
     let recorded = state.store().report_result(act.by(), id, &result).await;
     act.finish(recorded.map(|view| Effect::Result(Box::new(view)))).await
+}
+
+/// What a report with something wrong in it is answered; an opt-out in it holds nevertheless.
+async fn refused(
+    state: &ApiState,
+    act: &Act,
+    id: CallId,
+    (document, problem): (&Value, Problem),
+) -> Result<Problem, Problem> {
+    let Some(opt_out) = AgentResult::opt_out_of(document) else { return Ok(problem) };
+    // Without the request's key: the mended report may come under it.
+    let by = By::new(&Actor::Agent, act.now());
+    state.store().report_result(by, id, &opt_out).await?;
+    state.wake();
+    Ok(problem.with("opted_out", true))
 }
 
 /// The call whose agent asks.
@@ -178,6 +202,26 @@ mod tests {
             (StatusCode::UNPROCESSABLE_ENTITY, vec!["transcript[0].at"])
         );
         assert!(world.get(&format!("/api/calls/{call}")).await.json["transcript"].is_null());
+    }
+
+    #[tokio::test]
+    async fn an_opt_out_holds_whatever_else_is_wrong_with_its_report() {
+        let (world, call, token) = world().await;
+        let send = |body: Value| {
+            let request = world.request("POST", &format!("/api/calls/{call}/result")).anonymous();
+            let request = request.header("authorization", &format!("Bearer {token}"));
+            request.header("idempotency-key", "r").json(body).send()
+        };
+        let mut bad = body();
+        bad["transcript"][0]["text"] = json!(" ");
+        let refused = send(bad).await;
+        assert_eq!(refused.fields(), ["transcript[0].text"]);
+        assert_eq!(refused.json["opted_out"], true);
+        assert_eq!(world.get("/api/dnc").await.json["items"][0]["source"], "opt_out");
+        assert!(world.get(&format!("/api/calls/{call}")).await.json["transcript"].is_null());
+        assert_eq!(send(body()).await.status, StatusCode::OK, "and the mended one is taken");
+        let maybe = report(&world, &call, &token, json!({"opt_out": "yes"})).await;
+        assert!(maybe.json.get("opted_out").is_none());
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use callcore::text::{MAX_LABEL, line};
 use crate::act::{Act, Early};
 use crate::auth::Operator;
 use crate::problem::Problem;
-use crate::request::{Change, Id};
+use crate::request::{Change, Fields, Id};
 use crate::state::ApiState;
 
 pub(crate) async fn handle(
@@ -22,15 +22,20 @@ pub(crate) async fn handle(
     change: Change,
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let mut fields = change.fields()?;
+    let (status, label) = wanted(change.fields()?)?;
+    let reviewed = state.store().review(act.by(), id, status, label).await;
+    act.finish(reviewed.map(|view| Effect::Call(Box::new(view)))).await
+}
+
+/// What a person made of a call, and the label they gave it.
+pub(crate) fn wanted(mut fields: Fields) -> Result<(Review, Option<Option<String>>), Problem> {
     let status: Option<Review> = fields.required("status");
     let label: Option<Option<String>> = fields.nullable("disposition");
     let label =
         label.map(|text| text.and_then(|text| fields.text("disposition", line(&text, MAX_LABEL))));
     fields.finish()?;
     let status = status.ok_or_else(|| Problem::field("status", "required", "is required"))?;
-    let reviewed = state.store().review(act.by(), id, status, label).await;
-    act.finish(reviewed.map(|view| Effect::Call(Box::new(view)))).await
+    Ok((status, label))
 }
 
 #[cfg(test)]

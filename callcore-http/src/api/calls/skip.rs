@@ -22,13 +22,13 @@ pub(crate) async fn handle(
     change: Change,
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let (skip, after) = read(&change)?;
+    let (skip, after) = wanted(change.fields()?)?;
     let skipped = state.desk().skip(act.by(), id, skip, after).await;
     act.finish(skipped.map(|view| Effect::Call(Box::new(view)))).await
 }
 
-fn read(change: &Change) -> Result<(Skip, AfterSkip), Problem> {
-    let mut fields = change.fields()?;
+/// Why a call is skipped, and what is to follow it.
+pub(crate) fn wanted(mut fields: Fields) -> Result<(Skip, AfterSkip), Problem> {
     let why = reason(&mut fields);
     let then: Option<String> = fields.optional("then");
     let after = match then.as_deref() {

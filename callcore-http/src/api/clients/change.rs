@@ -30,13 +30,17 @@ pub(crate) async fn handle(
 ) -> Result<Response, Early> {
     let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
     let resumed = CallId::new(act.now(), state.entropy());
-    let wanted = read(&change, act.now(), resumed)?;
+    let wanted = wanted(change.fields()?, act.now(), resumed)?;
     let changed = state.store().change_client(act.by(), id, &wanted).await;
     act.finish(changed.map(|detail| Effect::Client(Box::new(detail)))).await
 }
 
-fn read(change: &Change, now: DateTime<Utc>, resumed: CallId) -> Result<ClientChange, Problem> {
-    let mut fields = change.fields()?;
+/// What is to be changed; `resumed` is the id of a call that may be owed again after it.
+pub(crate) fn wanted(
+    mut fields: Fields,
+    now: DateTime<Utc>,
+    resumed: CallId,
+) -> Result<ClientChange, Problem> {
     let zone: Option<Option<String>> = fields.nullable("time_zone");
     let time_zone = zone.map(|name| {
         name.and_then(|name| {

@@ -4,8 +4,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use callcore::client::Client;
 use callcore::id::ClientId;
-use callcore::port::{CallQuery, CallSort};
+use callcore::port::{CallQuery, CallSort, CallView, Page, StoreError};
 
 use super::existing;
 use crate::auth::Viewer;
@@ -25,21 +26,8 @@ pub(crate) async fn handle(
     let limit = query.limit();
     query.finish()?;
     let client = existing(&state, id).await?.client;
-    let wanted = CallQuery {
-        phone: client.phone,
-        // Whoever was erased has no number any more; what is left are the client's own calls.
-        client: client.phone.is_none().then_some(id),
-        order,
-        after,
-        limit,
-        ..CallQuery::default()
-    };
-    let page = state.store().history(&wanted).await?;
-    // What has not ended comes with the first page, whole: it is few.
-    let open = match client.phone {
-        Some(phone) if wanted.after.is_none() => state.store().open_calls(phone).await?,
-        _ => Vec::new(),
-    };
+    let wanted = CallQuery { order, after, limit, ..CallQuery::default() };
+    let (open, page) = timeline(&state, &client, wanted).await?;
     let carrier = state.carrier().kind();
     let show = |view| TimelineCall::new(view, client.campaign, carrier);
     let timeline = TimelineDto {
@@ -48,6 +36,27 @@ pub(crate) async fn handle(
         next_cursor: page.next.map(|cursor| cursor.to_string()),
     };
     Ok(dto::json(StatusCode::OK, &timeline))
+}
+
+/// What is under way or to come for a client's number, and what ended, from where `wanted` goes on.
+pub(crate) async fn timeline(
+    state: &ApiState,
+    client: &Client,
+    wanted: CallQuery,
+) -> Result<(Vec<CallView>, Page<CallView>), StoreError> {
+    let wanted = CallQuery {
+        phone: client.phone,
+        // Whoever was erased has no number any more; what is left are the client's own calls.
+        client: client.phone.is_none().then_some(client.id),
+        ..wanted
+    };
+    let page = state.store().history(&wanted).await?;
+    // What has not ended comes with the first page, whole: it is few.
+    let open = match client.phone {
+        Some(phone) if wanted.after.is_none() => state.store().open_calls(phone).await?,
+        _ => Vec::new(),
+    };
+    Ok((open, page))
 }
 
 #[cfg(test)]

@@ -25,11 +25,11 @@ use crate::state::ApiState;
 use crate::upload::{Upload, receive};
 
 /// The form's fields beside the file and the mapping.
-const FIELDS: [&str; 6] =
+pub(crate) const FIELDS: [&str; 6] =
     ["scope", "campaign_id", "reason", "default_region", "dry_run", "max_rejected_percent"];
 
 /// Of so many refused rows in a hundred a list is as it was meant: titles, sums, a typing error.
-const MAX_REJECTED_PERCENT: u8 = 10;
+pub(crate) const MAX_REJECTED_PERCENT: u8 = 10;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -77,7 +77,7 @@ async fn replay(state: &ApiState, reply: &SavedReply) -> Result<Response, Proble
 }
 
 /// The list a form describes, and whether it is only to be looked at.
-fn list_of(upload: Upload) -> Result<(List, bool), Problem> {
+pub(crate) fn list_of(upload: Upload) -> Result<(List, bool), Problem> {
     let mut form = Form { texts: upload.others, errors: Vec::new() };
     let campaign: Option<CampaignId> = form.take("campaign_id", "must be an id");
     let has_campaign = campaign.is_some() || form.is_refused("campaign_id");

@@ -21,7 +21,7 @@ use crate::sign_in;
 use crate::state::ApiState;
 
 /// The longest name, in characters.
-const MAX_NAME_CHARS: usize = 100;
+pub(crate) const MAX_NAME_CHARS: usize = 100;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,

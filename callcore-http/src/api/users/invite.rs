@@ -18,7 +18,7 @@ use crate::sign_in;
 use crate::state::ApiState;
 
 /// The longest user name, in characters.
-const MAX_NAME_CHARS: usize = 64;
+pub(crate) const MAX_NAME_CHARS: usize = 64;
 
 pub(crate) async fn handle(
     State(state): State<ApiState>,
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
 }
 
 /// Whether a text is a name to sign in with: such that no two look the same.
-fn is_user_name(name: &str) -> bool {
+pub(crate) fn is_user_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-@+".contains(c);
     (1..=MAX_NAME_CHARS).contains(&name.len()) && name.chars().all(good)
 }

@@ -21,7 +21,8 @@ use crate::time::Zone;
 ///   scheduled one of running and paused campaigns. Keyset pages: rows that arrive meanwhile are
 ///   neither repeated nor lost.
 /// - **L3** `call_now`, `skip` and `reschedule` refuse a call that is claimed, live or ended, and
-///   one of a stopped campaign; `call_now` refuses one of a draft too.
+///   one of a stopped campaign; `call_now` refuses one of a draft too, and one whose client lacks a
+///   consent that is required.
 /// - **L4** A client has at most one call to come: `retry` refuses while there is one, or one is live.
 /// - **L5** A call that `retry` adds to a finished campaign makes it run again.
 /// - **L6** `add_note` appends to a call in whatever state; no entry is ever changed. `review` takes
@@ -90,8 +91,8 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such call, its state or its campaign's does not allow it, or all dialling is
-    /// stopped.
+    /// There is no such call, its state or its campaign's does not allow it, a consent that is
+    /// required is missing, or all dialling is stopped.
     async fn call_now(&self, by: By<'_>, id: CallId) -> Result<CallView, ActError>;
 
     /// Takes a scheduled call out of the queue.

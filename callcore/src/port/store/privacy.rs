@@ -23,7 +23,8 @@ use crate::port::{ActError, StoreError};
 ///   hour.
 /// - **E6** `retain` takes the words of at most `limit` clients and calls at a time: of clients
 ///   whose campaign ended before an instant, and of calls that ended before it. Whoever is still
-///   to be called keeps its row. It says whether there may be more.
+///   to be called keeps its row. Refused rows go with their campaign's clients. It says whether
+///   there may be more.
 /// - **E7** `prune` forgets what has run out by itself: answers under idempotency keys, sessions,
 ///   links, and the dials to erased people's numbers that no cap looks back to.
 #[async_trait]

@@ -386,3 +386,33 @@ fn an_unknown_weekday_is_refused_by_name() {
     let error = serde_json::from_str::<WeeklyHours>(r#"{"monday": [["09:00", "10:00"]]}"#);
     assert!(error.unwrap_err().to_string().contains("`monday`"));
 }
+
+#[test]
+fn times_to_choose_from_are_openings_and_whole_steps_that_are_allowed() {
+    let hours = hours(week(r#"{"mon": [["09:10", "10:30"]], "tue": [["09:00", "09:20"]]}"#));
+    let zones = [zone("Asia/Kathmandu")];
+    let layers = [Layer { hours: &hours, zones: &zones }];
+    let times = |from: &str, most| {
+        let found =
+            Layers(&layers).times(utc(from), TimeDelta::minutes(30), TimeDelta::days(7), most);
+        assert!(found.iter().all(|at| hours.allowed(*at, &zones)), "{found:?}");
+        let told = |at: &DateTime<Utc>| zones[0].local(*at).format("%a %H:%M").to_string();
+        found.iter().map(told).collect::<Vec<_>>()
+    };
+    // The clocks of Nepal are 5:45 hours ahead, so whole half-hours are at a quarter there.
+    let week = ["Mon 09:10", "Mon 09:15", "Mon 09:45", "Mon 10:15", "Tue 09:00", "Tue 09:15"];
+    assert_eq!(times("2026-01-01T00:00:00Z", 99), week);
+    assert_eq!(times("2026-01-01T00:00:00Z", 2), week[..2]);
+    assert_eq!(times("2026-01-05T03:30:00.5Z", 2), ["Mon 09:45", "Mon 10:15"]);
+    assert_eq!(times("2026-01-05T04:31:00Z", 1), ["Tue 09:00"]);
+}
+
+#[test]
+fn without_a_clock_there_is_no_time_to_choose() {
+    let hours = hours(daily("09:00", "17:00"));
+    let step = TimeDelta::minutes(30);
+    let layers = [Layer { hours: &hours, zones: &[] }];
+    let from = utc("2026-01-05T00:00:00Z");
+    assert!(Layers(&layers).times(from, step, TimeDelta::days(7), 9).is_empty());
+    assert!(Layers(&[]).times(from, step, TimeDelta::days(7), 9).is_empty());
+}

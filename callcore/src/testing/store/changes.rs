@@ -374,6 +374,9 @@ pub async fn p5_who_may_not_be_called_is_not_called_by_a_person_either(store: &d
     assert!(canceled.next_call.is_some(), "its next decision will say no");
     let again = store.retry(scene.by(), strict.call, scene.new_call(scene.now())).await;
     assert_eq!(refused(again), Refused::NoConsent);
+    assert_eq!(call(strict.client).await, Refused::NoConsent, "though its call waits");
+    let waiting = canceled.next_call.expect("it waits").call;
+    assert_eq!(refused(store.call_now(scene.by(), waiting).await), Refused::NoConsent);
     scene.check().await;
 }
 

@@ -326,6 +326,40 @@ pub async fn i5_refused_rows_go_with_whoever_has_their_number(store: &dyn Store)
     scene.check().await;
 }
 
+pub async fn i5_refused_rows_go_with_whoever_they_name(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let campaign = scene.draft(Value::Null).await;
+    let import = scene.begin_import(campaign).await;
+    let client = NewClient {
+        name: "Ada Lovelace".to_owned(),
+        email: Some("ada@example.org".to_owned()),
+        ..scene.new_client(scene.number(), 2)
+    };
+    store.add_clients(scene.by(), import, std::slice::from_ref(&client)).await.expect("added");
+    let national = client.phone.national_digits();
+    let spaced = format!("home: ({}) {}", &national[..3], &national[3..]);
+    let cells = [
+        "ADA Lovelace",
+        " ada@example.org",
+        &spaced,
+        // Of these nobody can say that they are about her.
+        "Lovelace",
+        "Ada Lovelace Street",
+        "bob@example.org",
+    ];
+    let row = |(line, cell): (u64, &str)| {
+        let mut row = reject(line, "12");
+        row.cells.push(cell.to_owned());
+        row
+    };
+    let rows: Vec<Reject> = (2..).zip(cells).map(row).collect();
+    store.add_rejects(scene.by(), import, &rows).await.expect("kept");
+    store.erase(scene.by(), client.id, "asked").await.expect("erased");
+    let left = store.rejects(import, None, 20).await.expect("read");
+    let left: Vec<u64> = left.into_iter().map(|(_, reject)| reject.rejection.line).collect();
+    assert_eq!(left, [5, 6, 7]);
+}
+
 pub async fn i5_imports_come_newest_first(store: &dyn Store) {
     let scene = Scene::new(store);
     let (campaign, other) = (scene.draft(Value::Null).await, scene.draft(Value::Null).await);

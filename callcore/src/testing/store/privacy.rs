@@ -1,6 +1,6 @@
 //! Erasing people, and forgetting what was kept long enough.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::actor::Actor;
@@ -12,8 +12,8 @@ use crate::campaign::Transition;
 use crate::client::{ClientStatus, Consent};
 use crate::dnc::DncScope;
 use crate::erase::ERASED;
-use crate::id::{CallId, CampaignId, ClientId};
-use crate::import::{ImportReport, RejectCode, Rejection};
+use crate::id::{CallId, CampaignId, ClientId, ImportId};
+use crate::import::{ImportReport, Reject, RejectCode, Rejection};
 use crate::phone::PhoneNumber;
 use crate::port::{
     ActError, AuditEntry, AuditQuery, By, CallQuery, ClientQuery, DncQuery, Erased, Idempotency,
@@ -487,6 +487,47 @@ pub async fn e6_words_are_kept_as_long_as_allowed_and_no_longer(store: &dyn Stor
     assert_unknown(store, past).await;
     assert!(!scene.upcoming(goes_on).await.iter().any(|view| view.call.client == Some(b.client)));
     scene.check().await;
+}
+
+pub async fn e6_refused_rows_are_kept_no_longer_than_the_others(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (over, goes_on) = (scene.number(), scene.number());
+    let (mut kept, mut ends) = (Vec::new(), None);
+    for phone in [over, goes_on] {
+        let (campaign, ..) = with_marked(&scene, phone).await;
+        let import = scene.begin_import(campaign).await;
+        let rejection = Rejection {
+            line: 2,
+            column: "Phone".to_owned(),
+            value: "12".to_owned(),
+            code: RejectCode::InvalidPhone,
+            message: "not a valid phone number".to_owned(),
+        };
+        let mut report = ImportReport::default();
+        report.count_rejected(rejection.clone());
+        let cells = vec!["Eve".to_owned(), "12".to_owned()];
+        let reject = Reject { rejection, cells, digits: "12".to_owned() };
+        store.add_rejects(scene.by(), import, &[reject]).await.expect("kept");
+        let done = ImportStatus::Done;
+        store.report_import(scene.by(), import, done, &report).await.expect("reported");
+        kept.push(import);
+        ends.get_or_insert(campaign);
+    }
+    scene.change(ends.expect("the first"), Transition::Stop).await;
+    scene.advance(TimeDelta::days(2));
+    let rounds = async |before: DateTime<Utc>| {
+        while store.retain(scene.by(), before, 10).await.expect("done").more {}
+    };
+    let left = async |import: ImportId| {
+        let value = store.import(import).await.expect("read").expect("it stays").report.rejections;
+        let rows = store.rejects(import, None, 9).await.expect("read").len();
+        (value[0].value.clone(), rows)
+    };
+    rounds(scene.now() - TimeDelta::days(3)).await;
+    assert_eq!(left(kept[0]).await, ("12".to_owned(), 1), "not yet");
+    rounds(scene.now() - TimeDelta::days(1)).await;
+    assert_eq!(left(kept[0]).await, (String::new(), 0));
+    assert_eq!(left(kept[1]).await, ("12".to_owned(), 1), "its campaign goes on");
 }
 
 pub async fn e6_clients_that_come_in_after_a_round_have_theirs_later(store: &dyn Store) {

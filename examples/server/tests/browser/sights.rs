@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, Script, server, server_with};
-use crate::harness::{Api, PATIENCE, Server};
+use crate::harness::{Api, PATIENCE, Server, answer};
+
+const CRON_SECRET: &str = "a-secret-for-tests-only";
 
 /// A page to look at.
 #[derive(Debug, Clone)]
@@ -37,7 +40,16 @@ impl Tour {
 
     /// A server whose demo campaign has been calling for a while.
     pub(crate) async fn full(directory: &Path) -> Self {
-        let settings = [("CALLCORE_DEMO", "on"), ("CALLCORE_SIM_SPEED", "600")];
+        let settings = [
+            ("CALLCORE_DEMO", "on"),
+            ("CALLCORE_SIM_SPEED", "600"),
+            // Nobody listens there: mails wait.
+            ("RESEND_BASE_URL", "http://127.0.0.1:9"),
+            ("RESEND_API_KEY", "re_test"),
+            ("CALLCORE_MAIL_FROM", "calls@example.com"),
+            ("CALLCORE_MAIL_TO", "team@example.com"),
+            ("CRON_SECRET", CRON_SECRET),
+        ];
         let server = server_with(directory, &settings);
         let browser = Browser::signed_in(&server, "admin", Script::On).await;
         let api = server.api();
@@ -55,6 +67,8 @@ impl Tour {
             assert!(start.elapsed() < PATIENCE, "nobody answers");
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         };
+        let summary = api.of(CRON_SECRET).request("POST", "/api/cron/daily-summary");
+        assert_eq!(answer(summary).await.status, 200);
         let campaign = text(&talked, "campaign_id");
         api.post(&format!("/api/campaigns/{campaign}/pause"), &json!({})).await;
         let client = format!("/campaigns/{campaign}/clients/{}", text(&talked, "client_id"));
@@ -64,6 +78,12 @@ impl Tour {
             sight("full", "campaign-stop", format!("/campaigns/{campaign}/stop")),
             sight("full", "import", import(&api, &campaign).await),
             sight("full", "client", client),
+            sight("full", "dnc-imported", dnc_import(&api).await),
+            sight("full", "user", user(&api).await),
+            sight("full", "invitation", invitation(&api).await),
+            sight("full", "invitation-over", "/invitation?link=used".to_owned()),
+            sight("full", "sign-in", "/sign-in".to_owned()),
+            sight("full", "sign-in-over", "/sign-in?link=used".to_owned()),
             sight("full", "dnc-remove", "/dnc/remove?phone=%2B12125550147&scope=".to_owned()),
         ]);
         Self { browser, sights, _server: server }
@@ -83,8 +103,20 @@ pub(crate) fn settings(name: &str) -> Value {
 
 /// The pages that need nothing to be there.
 fn everywhere(group: &str) -> Vec<Sight> {
-    let paths =
-        ["/dashboard", "/campaigns", "/campaigns/new", "/calls/upcoming", "/calls/history", "/dnc"];
+    let paths = [
+        "/dashboard",
+        "/campaigns",
+        "/campaigns/new",
+        "/calls/upcoming",
+        "/calls/history",
+        "/dnc",
+        "/dnc/import",
+        "/audit",
+        "/settings",
+        "/settings/mail",
+        "/settings/users",
+        "/settings/tokens",
+    ];
     paths.map(|path| sight(group, path.trim_start_matches('/'), path.to_owned())).into()
 }
 
@@ -93,6 +125,30 @@ async fn import(api: &Api, campaign: &str) -> String {
     let list = "Name,Phone\nAda,212-555-0123\nGrace,12\n,\nAda,212-555-0123\n";
     let report = api.imported(campaign, list.as_bytes().to_vec()).await;
     format!("/campaigns/{campaign}/imports/{}", id(&report))
+}
+
+/// A page of an import of numbers with refused rows.
+async fn dnc_import(api: &Api) -> String {
+    let part = Part::bytes("Phone,Reason\n2125550148,asked by mail\nn/a,\n".as_bytes());
+    let form = Form::new().part("file", part.file_name("numbers.csv"));
+    let form = form.text("max_rejected_percent", "60");
+    let report = answer(api.request("POST", "/api/dnc/import").multipart(form)).await;
+    format!("/dnc/imports/{}", id(&report.json))
+}
+
+/// Where somebody who was invited chooses a password.
+async fn invitation(api: &Api) -> String {
+    let user = api.post("/api/users", &json!({"name": "bob@example.com", "role": "viewer"})).await;
+    let link = text(&user["invitation"], "link");
+    format!("/invitation?link={}", link.split_once("link=").unwrap().1)
+}
+
+/// A page of somebody who was invited; there is a token, too.
+async fn user(api: &Api) -> String {
+    let token = json!({"name": "Reporting", "role": "viewer"});
+    api.post("/api/tokens", &token).await;
+    let user = api.post("/api/users", &json!({"name": "ana", "role": "operator"})).await;
+    format!("/settings/users/{}", id(&user))
 }
 
 fn sight(group: &str, name: &str, path: String) -> Sight {

@@ -102,6 +102,25 @@ async fn the_password_of_the_settings_signs_admin_in() {
 }
 
 #[tokio::test]
+async fn where_people_come_by_https_the_session_stays_there() {
+    for (url, is_secure) in
+        [("http://calls.example.com", false), ("https://calls.example.com", true)]
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let settings = [("CALLCORE_ADMIN_PASSWORD", "correct horse"), ("CALLCORE_PUBLIC_URL", url)];
+        let server = Server::start(directory.path(), &settings);
+        let request = client()
+            .post(format!("{}/sign-in", server.url()))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(ORIGIN, url)
+            .body("name=admin&password=correct+horse");
+        let response = request.send().await.unwrap();
+        let cookie = response.headers()["set-cookie"].to_str().unwrap();
+        assert_eq!(cookie.contains("; Secure"), is_secure, "{url}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_but_health_answers_strangers() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &[]);
