@@ -172,6 +172,25 @@ impl Api {
         read(self.authorized(Method::GET, url).send().await).await
     }
 
+    /// Whether the account's dialling permissions let it call a country, by its two letters
+    /// (<https://www.twilio.com/docs/voice/api/dialingpermissions-country-resource>).
+    pub(crate) async fn may_call(&self, country: &str) -> Result<bool, ApiError> {
+        #[derive(Deserialize)]
+        struct Country {
+            #[serde(default)]
+            low_risk_numbers_enabled: bool,
+        }
+        let mut url = self.root.clone();
+        // A product of its own, beside `api`; whatever else is configured serves both.
+        let host = url.host_str().and_then(|host| host.strip_prefix("api."));
+        if let Some(host) = host.map(|rest| format!("voice.{rest}")) {
+            url.set_host(Some(&host)).map_err(|_| ApiError::Unreadable)?;
+        }
+        url.set_path(&format!("/v1/DialingPermissions/Countries/{country}"));
+        let answer: Country = read(self.authorized(Method::GET, url).send().await).await?;
+        Ok(answer.low_risk_numbers_enabled)
+    }
+
     /// Anything below the account, read-only.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         read(self.request(Method::GET, path)?.send().await).await

@@ -31,6 +31,7 @@ mod decoder;
 mod events;
 mod fields;
 mod hook;
+pub mod inspect;
 mod pace;
 pub mod signature;
 mod telephony;

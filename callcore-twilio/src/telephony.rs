@@ -83,6 +83,14 @@ impl Twilio {
         })))
     }
 
+    pub(crate) fn api(&self) -> &Api {
+        &self.0.api
+    }
+
+    pub(crate) fn caller_ids(&self) -> &[PhoneNumber] {
+        &self.0.caller_ids
+    }
+
     pub(crate) fn hooks(&self) -> &Hooks {
         &self.0.hooks
     }

@@ -50,6 +50,10 @@ async fn answer(
     if sent != Some(&*wanted) {
         return Ok(error(StatusCode::UNAUTHORIZED, 20003));
     }
+    if let Some(country) = parts.uri.path().strip_prefix("/v1/DialingPermissions/Countries/") {
+        let enabled = country == "US";
+        return Ok(ok(&json!({"iso_code": country, "low_risk_numbers_enabled": enabled})));
+    }
     let root = format!("/2010-04-01/Accounts/{}", FakeTwilio::ACCOUNT);
     let Some(path) = parts.uri.path().strip_prefix(&root) else {
         return Ok(error(StatusCode::NOT_FOUND, 20404));
@@ -70,6 +74,9 @@ async fn answer(
         (&Method::GET, ["", "IncomingPhoneNumbers.json"]) => Ok(ok(&json!({
             "incoming_phone_numbers": [{"phone_number": "+12125550100",
                 "capabilities": {"voice": true}}], "next_page_uri": null
+        }))),
+        (&Method::GET, ["", "OutgoingCallerIds.json"]) => Ok(ok(&json!({
+            "outgoing_caller_ids": [{"phone_number": "+12125550101"}], "next_page_uri": null
         }))),
         _ => Ok(error(StatusCode::NOT_FOUND, 20404)),
     }

@@ -303,8 +303,6 @@ pub async fn t7_a_call_that_is_over_may_be_hung_up(factory: &dyn LineFactory) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn every_clause_of_the_port_has_a_case() {
         let port = include_str!("../port/telephony.rs");
