@@ -234,4 +234,29 @@ function uploads() {
 
 reveal(document);
 uploads();
+// The strips of a week follow its times as they are typed; what runs past midnight is the next day's.
+document.addEventListener("input", (event) => {
+  if (!event.target.closest(".day-row")) return;
+  const days = [...document.querySelectorAll(".day-row")];
+  const open = days.map(() => []);
+  days.forEach((day, index) => {
+    const times = [...day.querySelectorAll("input")].map(({ value }) => value && value.slice(0, 2) * 60 + Number(value.slice(3, 5)));
+    for (let at = 0; at < times.length; at += 2) {
+      const [from, to] = [times[at], times[at + 1] === 0 ? 1440 : times[at + 1]];
+      if (from === "" || to === "" || from === to) continue;
+      open[index].push([from, (from < to ? to : 1440) - from]);
+      if (from > to) open[(index + 1) % 7].push([0, to]);
+    }
+  });
+  days.forEach((day, index) => {
+    const strip = day.querySelector("svg");
+    for (const old of strip.querySelectorAll(".f-good")) old.remove();
+    for (const [from, length] of open[index]) {
+      const rect = document.createElementNS(strip.namespaceURI, "rect");
+      for (const [name, value] of Object.entries({ class: "f-good", x: from, width: length, height: 10 })) rect.setAttribute(name, value);
+      strip.firstElementChild.after(rect);
+    }
+  });
+});
+
 live.start();

@@ -1,10 +1,13 @@
 //! The pages as a browser meets them.
 
+mod audit;
 mod call;
 mod campaign;
 mod client;
 mod dashboard;
+mod dnc;
 mod history;
+mod settings;
 mod setup;
 mod upcoming;
 

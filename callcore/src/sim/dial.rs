@@ -153,7 +153,7 @@ impl SimDial {
 impl Playing<'_> {
     fn script(&self, script: &Script) -> (Vec<String>, Option<SimAgent>) {
         let (mut lines, mut agent) = (Vec::new(), None);
-        for step in &script.steps {
+        for step in script.heard() {
             match step.rendered(self.fill) {
                 Rendered::Say { text, .. } => lines.push(text),
                 Rendered::Play(audio) => {

@@ -48,7 +48,8 @@ impl Room {
         flatten("", new.unwrap_or(&Value::Null), &mut after);
         let names: std::collections::BTreeSet<&String> =
             before.keys().chain(after.keys()).collect();
-        let mut changed = Changed { had_old: !before.is_empty(), ..Changed::default() };
+        let mut changed =
+            Changed { had_old: old.is_some_and(|it| !it.is_null()), ..Changed::default() };
         for name in names {
             let (old, new) = (before.get(name), after.get(name));
             if old == new {

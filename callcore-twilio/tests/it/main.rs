@@ -1,0 +1,5 @@
+//! The one integration test binary: against a fake of Twilio on the loopback.
+
+mod carrier;
+mod line;
+mod webhooks;
