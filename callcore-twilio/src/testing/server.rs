@@ -6,7 +6,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use chrono::Utc;
+use callcore::runtime::SystemClock;
+use callcore::time::Clock;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -140,7 +141,7 @@ fn take(fake: &FakeTwilio, form: Vec<(String, String)>) -> Value {
         sid: sid.clone(),
         form,
         to: to.unwrap_or_default(),
-        at: Utc::now(),
+        at: SystemClock.now(),
         status: "queued".to_owned(),
         duration: 0,
         answered_by: None,
