@@ -134,9 +134,8 @@ async function review(row, status) {
   const body = new URLSearchParams(new FormData(document.getElementById("act")));
   body.set("status", status);
   try {
-    const answer = await fetch(link.getAttribute("href") + "/review", { method: "POST", body });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const done = status === "reviewed", pill = row.querySelector(".review .pill"), button = row.querySelector(".review button");
+    if (!(await fetch(link.href + "/review", { method: "POST", body })).ok) throw new Error();
+    const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
     pill.textContent = done ? "reviewed" : "needs follow-up";
     pill.className = "pill " + (done ? "good" : "busy");
     if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
@@ -147,9 +146,7 @@ async function review(row, status) {
 }
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".review button");
-  if (!button) return;
-  event.preventDefault();
-  review(button.closest("tr"), button.value);
+  if (button) { event.preventDefault(); review(button.closest("tr"), button.value); }
 });
 document.addEventListener("keydown", (event) => {
   let row = event.target.closest("tbody tr");
@@ -158,9 +155,8 @@ document.addEventListener("keydown", (event) => {
   const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
   if (status && row.querySelector(".review")) review(row, status);
   const way = { j: "nextElementSibling", k: "previousElementSibling" }[event.key];
-  if (!way) return;
-  do row = row[way]; while (row && row.matches(".unfolded"));
-  if (row) row.querySelector("a").focus();
+  if (way) do row = row[way]; while (row && row.matches(".unfolded"));
+  if (way && row) row.querySelector("a").focus();
 });
 
 // A button is pressed once: a second press would only meet the first one's answer.
@@ -173,63 +169,70 @@ document.addEventListener("submit", (event) => {
 });
 
 // Uploads: drop a file on the panel, and see how far it is.
-for (const form of document.querySelectorAll("form[data-upload]")) {
-  const input = form.querySelector("input[type=file]");
-  const zone = form.querySelector(".drop");
-  for (const kind of ["dragenter", "dragover"]) {
-    zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
-  }
-  for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
-  zone.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
-  });
-  form.addEventListener("submit", (event) => {
-    if (!input.files.length) return;
-    event.preventDefault();
-    if (form.dataset.sending) return;
-    form.dataset.sending = "1";
-    const bar = form.querySelector("progress");
-    bar.hidden = false;
-    const request = new XMLHttpRequest();
-    const done = () => { delete form.dataset.sending; };
-    request.open("POST", form.action);
-    request.responseType = "document";
-    request.upload.addEventListener("progress", (sent) => {
-      if (!sent.lengthComputable) return;
-      bar.max = sent.total;
-      bar.value = sent.loaded;
-      const percent = Math.floor((sent.loaded * 100) / sent.total);
-      say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
+function uploads() {
+  for (const form of document.querySelectorAll("form[data-upload]")) {
+    const input = form.querySelector("input[type=file]");
+    const zone = form.querySelector(".drop");
+    for (const kind of ["dragenter", "dragover"]) {
+      zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("over"); });
+    }
+    for (const kind of ["dragleave", "drop"]) zone.addEventListener(kind, () => zone.classList.remove("over"));
+    zone.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (event.dataTransfer.files.length) input.files = event.dataTransfer.files;
     });
-    request.addEventListener("load", () => {
-      done();
-      const page = request.responseXML;
-      if (request.status < 400 && request.responseURL !== form.action) { location.href = request.responseURL; return; }
-      // A list that was only looked at: its report comes, the form stays as it is.
-      const report = document.getElementById("report"), now = page && page.getElementById("report");
-      if (report && now) report.replaceWith(now);
-      if (request.status < 400 && now) {
-        form.querySelector("[data-trouble]").textContent = "";
+    form.addEventListener("submit", (event) => {
+      if (!input.files.length) return;
+      event.preventDefault();
+      if (form.dataset.sending) return;
+      form.dataset.sending = "1";
+      const bar = form.querySelector("progress");
+      const trouble = form.querySelector("[data-trouble]");
+      const request = new XMLHttpRequest();
+      const fail = (text) => {
+        delete form.dataset.sending;
         bar.hidden = true;
+        say("");
+        trouble.textContent = text;
+      };
+      bar.hidden = false;
+      trouble.textContent = "";
+      request.open("POST", (event.submitter && event.submitter.getAttribute("formaction")) || form.action);
+      request.responseType = "document";
+      request.upload.addEventListener("progress", (sent) => {
+        if (!sent.lengthComputable) return;
+        bar.max = sent.total;
+        bar.value = sent.loaded;
+        const percent = Math.floor((sent.loaded * 100) / sent.total);
+        say(percent < 100 ? "Sent " + percent + " %" : "Sent. The rows are being read.");
+      });
+      request.addEventListener("load", () => {
+        const page = request.responseXML;
+        const report = document.getElementById("check"), now = page && page.getElementById("check");
+        if (request.status < 400 && !(report && now)) { location.href = request.responseURL; return; }
+        if (report && now) report.replaceWith(now);
+        if (request.status < 400) {
+          // A list that was only looked at: its report comes, the form stays as it is.
+          fail("");
+          scrollTo(0, 0);
+          say("Checked: nothing was changed.");
+          return;
+        }
+        const again = page && page.querySelector("form[data-upload]");
+        const told = page && page.querySelector("[role=alert]");
+        if (!again) { fail(told ? told.textContent.trim() : "The server did not take the file."); return; }
+        // The same form with what is wrong at its fields; the chosen file is not lost.
+        document.querySelector("main").replaceWith(document.adoptNode(page.querySelector("main")));
+        document.querySelector("form[data-upload] input[type=file]").files = input.files;
+        uploads();
         scrollTo(0, 0);
-        say("Checked: nothing was changed.");
-        return;
-      }
-      const trouble = page && page.querySelector("[role=alert]");
-      const place = form.querySelector("[data-trouble]");
-      place.textContent = trouble ? trouble.textContent.trim() : "The server did not take the file.";
-      bar.hidden = true;
-      say("");
+      });
+      request.addEventListener("error", () => fail("The connection broke before the file was sent. Nothing came in; send it again."));
+      request.send(new FormData(form, event.submitter));
     });
-    request.addEventListener("error", () => {
-      done();
-      bar.hidden = true;
-      form.querySelector("[data-trouble]").textContent = "The connection broke before the file was sent. Nothing was imported after the break; send it again.";
-    });
-    request.send(new FormData(form, event.submitter));
-  });
+  }
 }
 
 reveal(document);
+uploads();
 live.start();

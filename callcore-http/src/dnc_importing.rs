@@ -1,7 +1,6 @@
 //! From an uploaded list to DNC entries: read once to judge it as a whole, and again to put it on
 //! the list, batch by batch. Neither the file's size nor its rows' length shows in memory.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Seek;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use crate::act::{Act, Early};
+use crate::distinct::Distinct;
 use crate::problem::{Problem, chain};
 use crate::request::internal;
 use crate::state::ApiState;
@@ -94,23 +94,28 @@ impl List {
     }
 }
 
-/// What a list would do: nothing is changed. It remembers the numbers it has read, to tell which
-/// come twice.
+/// What a list would do: nothing is changed.
 pub(crate) async fn dry_run(state: &ApiState, list: List) -> Result<DncReport, Problem> {
     let scope = list.scope;
     let (sender, mut batches) = mpsc::channel(1);
     let reader = spawn_blocking(move || list.read(|batch| sender.blocking_send(batch).is_ok()));
-    let (mut report, mut seen) = (DncReport::default(), BTreeSet::new());
+    let (mut report, mut new) = (DncReport::default(), Distinct::new());
+    let mut all: u64 = 0;
     while let Some(Batch { numbers, rejections }) = batches.recv().await {
         rejections.into_iter().for_each(|rejection| report.count_rejected(rejection));
         let numbers: Vec<PhoneNumber> = numbers.into_iter().map(|(phone, _)| phone).collect();
         let listed = state.store().listed(scope, &numbers).await?;
-        for (phone, listed) in numbers.into_iter().zip(listed) {
-            report.count_number(!listed && seen.insert(phone));
-        }
+        all += numbers.len() as u64;
+        let unlisted = numbers.iter().zip(listed).filter(|(_, listed)| !listed);
+        let unlisted = unlisted.map(|(phone, _)| phone.digits());
+        new.extend(unlisted).await.map_err(|error| internal(&error))?;
     }
     let read = reader.await.map_err(|error| internal(&error))?;
     read.map_err(|error| unreadable(&error))?;
+    let new = new.count().await.map_err(|error| internal(&error))?;
+    report.rows_read += all;
+    report.accepted += new;
+    report.duplicates += all - new;
     Ok(report)
 }
 

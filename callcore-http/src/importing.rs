@@ -1,7 +1,6 @@
 //! From an uploaded list to clients: read on a thread of its own, added batch by batch, so that
 //! neither the file's size nor its rows' length shows in memory.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::act::{Act, Early};
 use crate::problem::{Problem, chain};
 use crate::request::internal;
 use crate::state::ApiState;
-use crate::upload::Upload;
+use crate::upload::{Reader, Upload};
 
 /// Rows added in one transaction.
 const BATCH: usize = 500;
@@ -51,7 +50,7 @@ pub(crate) struct List {
 }
 
 enum Rows {
-    File(Box<Importer<File>>),
+    File(Box<Importer<Reader>>),
     Read(Vec<Parsed>),
 }
 
@@ -59,8 +58,19 @@ impl List {
     /// Opens an uploaded file and reads its column names.
     pub(crate) async fn open(upload: Upload, settings: &Settings) -> Result<Self, Problem> {
         let Upload { file, name, mapping, duplicates, .. } = upload;
+        Self::of_file(Reader::new(file), name, mapping, duplicates, settings).await
+    }
+
+    /// The same of a file that was kept.
+    pub(crate) async fn of_file(
+        file: Reader,
+        name: String,
+        mapping: Mapping,
+        duplicates: DuplicatePolicy,
+        settings: &Settings,
+    ) -> Result<Self, Problem> {
         let region = settings.default_region;
-        let importer = importer(file, region, mapping).await?;
+        let importer = reading(file, move |file| importer(file, region, &mapping)).await?;
         Ok(Self {
             name,
             columns: importer.columns().to_vec(),
@@ -78,44 +88,107 @@ impl List {
         Self { name: JSON_NAME.to_owned(), columns, duplicates, rows: Rows::Read(parsed) }
     }
 
+    /// The names of its columns.
+    #[cfg(feature = "pages")]
+    pub(crate) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     /// What the list is called.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// Reads the beginning of a list, of a workbook the whole: what is wrong with it is known before
-/// the first of its clients comes in.
+/// The one workbook that is unpacked at a time, because each may take some hundred MiB.
 #[cfg(feature = "xlsx")]
-async fn importer(
-    mut file: File,
-    region: Region,
-    mapping: Mapping,
-) -> Result<Importer<File>, Problem> {
-    // One after the other, because each may take some hundred MiB.
-    static WORKBOOKS: Semaphore = Semaphore::const_new(1);
-    let is_workbook = may_be_workbook(&mut file).map_err(|error| internal(&error))?;
-    let turn = if is_workbook { WORKBOOKS.acquire().await.ok() } else { None };
-    let opened = spawn_blocking(move || {
-        let opened = if is_workbook {
-            let spool = tempfile::tempfile().map_err(|error| internal(&error))?;
-            let sheet = Sheet::unpack(file, spool);
-            sheet.and_then(|sheet| Importer::of_sheet(sheet, region, &mapping))
-        } else {
-            Importer::new(file, region, &mapping)
-        };
+static WORKBOOKS: Semaphore = Semaphore::const_new(1);
+
+/// Does something with a list on a thread where it may wait.
+async fn reading<T: Send + 'static>(
+    #[cfg_attr(not(feature = "xlsx"), expect(unused_mut, reason = "only a workbook is tried"))]
+    mut file: Reader,
+    read: impl FnOnce(Reader) -> Result<T, ImportError> + Send + 'static,
+) -> Result<T, Problem> {
+    #[cfg(feature = "xlsx")]
+    let turn = {
+        let is_workbook = may_be_workbook(&mut file).map_err(|error| internal(&error))?;
+        if is_workbook { WORKBOOKS.acquire().await.ok() } else { None }
+    };
+    let read = spawn_blocking(move || {
+        let read = read(file);
+        #[cfg(feature = "xlsx")]
         drop(turn);
-        opened.map_err(|error| unreadable(&error))
+        read
     });
-    opened.await.map_err(|error| internal(&error))?
+    let read = read.await.map_err(|error| internal(&error))?;
+    read.map_err(|error| unreadable(&error))
 }
 
-/// Reads the beginning of a list.
-#[cfg(not(feature = "xlsx"))]
-async fn importer(file: File, region: Region, mapping: Mapping) -> Result<Importer<File>, Problem> {
-    let opened = spawn_blocking(move || Importer::new(file, region, &mapping)).await;
-    let opened = opened.map_err(|error| internal(&error))?;
-    opened.map_err(|error| unreadable(&error))
+/// Reads the beginning of a list, of a workbook the whole: what is wrong with it is known before
+/// the first of its clients comes in.
+fn importer(
+    #[cfg_attr(not(feature = "xlsx"), expect(unused_mut, reason = "only a workbook is tried"))]
+    mut file: Reader,
+    region: Region,
+    mapping: &Mapping,
+) -> Result<Importer<Reader>, ImportError> {
+    #[cfg(feature = "xlsx")]
+    if may_be_workbook(&mut file).map_err(ImportError::Unreadable)? {
+        let spool = Reader::new(tempfile::tempfile().map_err(ImportError::Unreadable)?);
+        return Importer::of_sheet(Sheet::unpack(file, spool)?, region, mapping);
+    }
+    Importer::new(file, region, mapping)
+}
+
+/// How a file begins, for people to see what its columns hold.
+#[cfg(feature = "pages")]
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) columns: Vec<String>,
+    /// The column of each field, guessed where nobody named it; of no field if no column holds
+    /// phone numbers.
+    pub(crate) mapping: Mapping,
+    /// The cells of the first rows.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+#[cfg(feature = "pages")]
+impl Sample {
+    /// Reads at most so many rows of a file's beginning.
+    pub(crate) async fn read(
+        file: impl Fn() -> Reader + Send + 'static,
+        mapping: Mapping,
+        settings: &Settings,
+        most: usize,
+    ) -> Result<Self, Problem> {
+        let region = settings.default_region;
+        let again = file();
+        reading(file(), move |file| {
+            let (importer, mapping) = match importer(file, region, &mapping) {
+                Ok(importer) => {
+                    let mapping = importer.mapping();
+                    (importer, mapping)
+                }
+                // Any column will do to see the others by.
+                Err(ImportError::NoPhoneColumn { headers }) => {
+                    let phone = headers.into_iter().find(|name| !name.trim().is_empty());
+                    let any = Mapping { phone, exact: true, ..Mapping::default() };
+                    (importer(again, region, &any)?, Mapping::default())
+                }
+                Err(error) => return Err(error),
+            };
+            let columns = importer.columns().to_vec();
+            let cells = |parsed| match parsed {
+                Parsed::Accepted(row) | Parsed::Duplicate(_, row) => row.fields,
+                Parsed::Rejected(reject) => reject.cells,
+            };
+            let rows = importer.leaving_duplicates_to_store().map_while(Result::ok);
+            let rows = rows.take(most).map(cells).collect();
+            Ok(Self { columns, mapping, rows })
+        })
+        .await
+    }
 }
 
 impl Rows {
@@ -168,19 +241,26 @@ pub(crate) async fn import(
 
 /// What an import of the list would come to. Nothing is changed, and the report is whole however
 /// long it takes: there is nothing that could be asked for later.
+///
+/// `refused` gets every row that would be.
 pub(crate) async fn check(
     state: &ApiState,
     campaign: CampaignId,
     list: List,
+    mut refused: impl FnMut(&Reject) -> Result<(), Problem> + Send,
 ) -> Result<(ImportStatus, ImportReport), Problem> {
     let (mut report, mut roll) = (ImportReport::default(), Roll::default());
     let (mut batches, reader) = list.rows.read();
     let desk = state.desk();
     while let Some(Batch { rows, rejects, .. }) = batches.recv().await {
         for reject in rejects {
+            refused(&reject)?;
             report.count_rejected(reject.rejection);
         }
-        desk.check_rows(campaign, list.duplicates, &rows, &mut roll, &mut report).await?;
+        let policy = list.duplicates;
+        for reject in desk.check_rows(campaign, policy, &rows, &mut roll, &mut report).await? {
+            refused(&reject)?;
+        }
     }
     let ended = reader.await.map_err(|error| internal(&error))?;
     report.failure = ended.err().map(|error| failure_of(&error));
@@ -327,4 +407,106 @@ fn failure_of(error: &ImportError) -> ImportFailure {
 fn failure(error: impl Into<Problem>) -> ImportFailure {
     let problem = error.into();
     ImportFailure { code: problem.code().to_owned(), message: problem.detail().to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::testing::{Answer, World};
+
+    /// Uploads a file; its report, which is none if nothing was begun.
+    async fn report_of(world: &World, file: &[u8], fields: &[(&str, &[u8])]) -> Option<Value> {
+        let id = world.draft().await;
+        world.upload(&id, b"Name,Phone\nAda,2125550100\nBob,2125550101\n").await;
+        world.post("/api/dnc", serde_json::json!({"phone": "+12125550102"})).await;
+        let parts: Vec<_> = [("file", file)].into_iter().chain(fields.iter().copied()).collect();
+        let Answer { status, json, .. } = world.upload_parts(&id, &parts).await;
+        assert!(status.is_success() || status.is_client_error(), "{status} {json}");
+        let report = if status.is_success() { json } else { json["import"].clone() };
+        report.is_object().then_some(report)
+    }
+
+    /// That every row is somewhere, and every refused one in the file to mend.
+    async fn assert_whole(world: &World, report: &Value) {
+        let count = |key: &str| report[key].as_u64().unwrap_or_else(|| panic!("{key}: {report}"));
+        let rejected = count("rejected");
+        let known = count("accepted") + count("updated") + count("duplicates");
+        assert_eq!(known + rejected, count("rows_read"), "{report}");
+        assert!(count("on_dnc") <= count("accepted"), "{report}");
+        let by_code = report["rejected_by_code"].as_object().unwrap().values();
+        assert_eq!(by_code.map(|it| it.as_u64().unwrap()).sum::<u64>(), rejected, "{report}");
+        let path = format!("/api/imports/{}/rejects.csv", report["id"].as_str().unwrap());
+        let file = world.get(&path).await.text();
+        let mut rows = csv::ReaderBuilder::new().flexible(true).from_reader(file.as_bytes());
+        let lines: Vec<u64> = rows.records().map(|row| row.unwrap()[0].parse().unwrap()).collect();
+        assert_eq!(lines.len() as u64, rejected, "{file}");
+        let shown = report["rejections"].as_array().unwrap().iter();
+        let shown: Vec<u64> = shown.map(|it| it["line"].as_u64().unwrap()).collect();
+        assert_eq!(shown, lines[..shown.len()], "{file}");
+    }
+
+    fn on_a_runtime<T>(test: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test)
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ -~]{0,6}",
+            "\\PC{0,6}",
+            "[0-9+() -]{0,14}",
+            (0..9_u8).prop_map(|n| format!("212-555-010{n}")),
+            Just("'=1+1".to_owned()),
+            Just("a\nb\r\n\"c\"".to_owned()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn whatever_rows_a_list_has_none_of_them_is_lost(
+            rows in prop::collection::vec(prop::collection::vec(cell(), 0..6), 0..30),
+            update: bool,
+            by_name: bool,
+        ) {
+            let mut list = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
+            list.write_record(["Name", "Phone", "Time zone", "External id"]).unwrap();
+            for row in &rows {
+                list.write_record(row).unwrap();
+            }
+            let list = list.into_inner().unwrap();
+            let is_blank = |row: &&Vec<String>| row.iter().all(|cell| cell.trim().is_empty());
+            let told = (rows.len() - rows.iter().filter(is_blank).count()) as u64;
+            let on_duplicate: &[u8] = if update { b"update" } else { b"skip" };
+            let dedupe: &[u8] = if by_name { b"phone_and_name" } else { b"phone" };
+            on_a_runtime(async {
+                let world = World::new();
+                let fields = [("on_duplicate", on_duplicate), ("dedupe", dedupe)];
+                let report = report_of(&world, &list, &fields).await.expect("it is a list");
+                assert_eq!(report["rows_read"], told, "{report}");
+                assert_whole(&world, &report).await;
+            });
+        }
+
+        #[test]
+        fn whatever_bytes_are_uploaded_no_row_is_lost(
+            start in prop_oneof![
+                Just(&b""[..]), Just(&b"Name,Phone\n"[..]), Just(&b"\xff\xfe"[..]),
+                Just(&b"Phone;Name\r\n2125550103;x\r\n"[..]), Just(&b"PK\x03\x04"[..]),
+            ],
+            bytes in prop::collection::vec(
+                prop_oneof![any::<u8>(), prop::sample::select(&b",;\"\n\r0123456789"[..])], 0..400,
+            ),
+        ) {
+            on_a_runtime(async {
+                let world = World::new();
+                let file = [start, &bytes[..]].concat();
+                if let Some(report) = report_of(&world, &file, &[]).await {
+                    assert_whole(&world, &report).await;
+                }
+            });
+        }
+    }
 }

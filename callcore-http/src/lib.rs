@@ -53,6 +53,7 @@
 mod act;
 mod api;
 pub mod auth;
+mod distinct;
 mod dnc_importing;
 mod download;
 mod dto;
@@ -73,6 +74,8 @@ pub mod sign_in;
 mod state;
 mod throttle;
 mod upload;
+#[cfg(feature = "pages")]
+mod waiting_lists;
 mod webhooks;
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::events::{EventSink, StraightToStore};
 use crate::feed::Feed;
 use crate::known_tokens::KnownTokens;
 use crate::throttle::Throttle;
+#[cfg(feature = "pages")]
+use crate::waiting_lists::WaitingLists;
 
 /// How many passwords are checked at once: each check takes 19 MiB.
 const PASSWORD_CHECKS: usize = 2;
@@ -72,6 +74,8 @@ struct Inner {
     webhook_events: Arc<AtomicU64>,
     loops: Option<Arc<dyn Fn() -> Health + Send + Sync>>,
     sealer: OnceCell<Sealer>,
+    #[cfg(feature = "pages")]
+    waiting_lists: Arc<WaitingLists>,
 }
 
 /// What a scheduler may do, and the digest of the secret that lets it in.
@@ -120,6 +124,8 @@ impl ApiState {
             webhook_events: Arc::default(),
             loops: None,
             sealer: OnceCell::new(),
+            #[cfg(feature = "pages")]
+            waiting_lists: Arc::default(),
         }))
     }
 
@@ -352,6 +358,11 @@ impl ApiState {
     /// How many events webhooks brought, in this process.
     pub(crate) fn webhook_events(&self) -> &AtomicU64 {
         &self.0.webhook_events
+    }
+
+    #[cfg(feature = "pages")]
+    pub(crate) fn waiting_lists(&self) -> &WaitingLists {
+        &self.0.waiting_lists
     }
 
     pub(crate) fn loops(&self) -> Option<Health> {

@@ -2,7 +2,8 @@
 //! it in the form, and because the import goes on when the request was answered.
 
 use std::collections::BTreeMap;
-use std::io::Seek;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
 use std::task::Poll;
 
 use axum::body::Body;
@@ -45,6 +46,58 @@ pub(crate) struct Upload {
     pub(crate) fingerprint: Vec<u8>,
     /// The form's other fields that were allowed.
     pub(crate) others: BTreeMap<String, String>,
+}
+
+/// Reads a file from its start, whatever others read of it at the same time.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    file: Arc<std::fs::File>,
+    at: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(file: impl Into<Arc<std::fs::File>>) -> Self {
+        Self { file: file.into(), at: 0 }
+    }
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+}
+
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        let len = || self.file.metadata().map(|it| it.len());
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => len()?.checked_add_signed(by),
+        };
+        self.at = at.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}
+
+impl Write for Reader {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        #[cfg(unix)]
+        let len = std::os::unix::fs::FileExt::write_at(&*self.file, bytes, self.at)?;
+        #[cfg(windows)]
+        let len = std::os::windows::fs::FileExt::seek_write(&*self.file, bytes, self.at)?;
+        self.at += len as u64;
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The options of a list of clients.
@@ -246,7 +299,6 @@ pub(crate) fn unreadable(detail: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;

@@ -149,8 +149,8 @@ impl Driver {
     }
 
     /// Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
-    /// for a day; and to delete the recordings of people who were erased. Returns how many calls it
-    /// asked about.
+    /// for a day; and to delete the recordings of people who were erased. What an import that was taken
+    /// back has left goes, too: nobody of it may be called. Returns how many calls it asked about.
     ///
     /// # Errors
     ///
@@ -164,6 +164,7 @@ impl Driver {
             self.store.record(By::new(&Actor::System, now), &reports).await?;
         }
         self.delete_recordings().await?;
+        self.store.finish_undos(By::new(&Actor::System, now)).await?;
         Ok(count(open.len()))
     }
 

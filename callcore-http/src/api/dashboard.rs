@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::analytics::Totals;
 use callcore::campaign::RunState;
+use callcore::id::{CallId, CampaignId};
 use callcore::port::{
-    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, StoreError,
+    AccountView, Attention, CallQuery, CallView, CampaignView, Notice, NoticeKind, Rejects,
+    StoreError,
 };
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -95,80 +97,118 @@ pub(crate) async fn handle(
         "time_zone": state.zone().name(),
         "recent_calls": calls(&dashboard.recent),
         "due_within_hour": {"calls": calls(&dashboard.due), "more": dashboard.more_due},
-        "attention": attention(&dashboard),
+        "attention": dashboard.needs().iter().map(Need::json).collect::<Vec<_>>(),
         "simulated": state.carrier().is_simulated(),
     });
     Ok(dto::json(StatusCode::OK, &body))
 }
 
-/// What somebody should look at: what is open first, then what was heard of. Each has a kind, an
-/// object or a count, and where to go; there may be more kinds than a reader knows.
-fn attention(dashboard: &Dashboard) -> Vec<Value> {
-    let open = &dashboard.attention;
-    let mut items = Vec::new();
-    if dashboard.account.stopped.is_some() {
-        items.push(json!({"kind": "all_dialling_stopped", "link": "/settings"}));
-    }
-    for campaign in dashboard.campaigns.iter().map(|view| &view.campaign) {
-        if let Some(reason) = campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref()) {
-            items.push(json!({
-                "kind": "campaign_paused_itself",
-                "campaign_id": campaign.id,
-                "reason": reason,
-                "link": format!("/campaigns/{}", campaign.id),
-            }));
-        }
-    }
-    if let Some(first) = open.unknown_calls.first() {
-        items.push(json!({
-            "kind": "unknown_calls",
-            "count": open.unknown_calls.len(),
-            "call_ids": open.unknown_calls,
-            "link": format!("/calls/{first}"),
-        }));
-    }
-    for (campaign, count) in &open.clients_to_follow_up {
-        items.push(json!({
-            "kind": "clients_need_follow_up",
-            "count": count,
-            "campaign_id": campaign,
-            "link": format!("/campaigns/{campaign}?status=needs_follow_up#clients"),
-        }));
-    }
-    if !open.calls_to_follow_up.is_empty() {
-        items.push(json!({
-            "kind": "calls_need_follow_up",
-            "count": open.calls_to_follow_up.len(),
-            "call_ids": open.calls_to_follow_up,
-            "link": "/calls/history?review=needs_follow_up",
-        }));
-    }
-    for rejects in &open.rejects {
-        items.push(json!({
-            "kind": "import_has_rejects",
-            "count": rejects.rows,
-            "import_id": rejects.import,
-            "campaign_id": rejects.campaign,
-            "link": format!("/campaigns/{}/imports/{}", rejects.campaign, rejects.import),
-        }));
-    }
-    items.extend(dashboard.notices.iter().map(notice));
-    items
+/// Something that somebody should look at.
+#[derive(Debug)]
+pub(crate) enum Need<'a> {
+    /// The switch that stops all dialling is thrown.
+    AllStopped,
+    /// A campaign whose dials fail paused itself, for a reason.
+    PausedItself(&'a CampaignView, &'a str),
+    /// Calls nobody knows the fate of.
+    UnknownCalls(&'a [CallId]),
+    /// So many clients of a campaign need follow-up.
+    ClientsToFollowUp(CampaignId, u64),
+    /// Calls that somebody marked for follow-up.
+    CallsToFollowUp(&'a [CallId]),
+    /// An import refused rows.
+    Rejects(&'a Rejects),
+    /// Something was heard of.
+    Heard(&'a Notice),
 }
 
-/// A notice with where to go.
-fn notice(notice: &Notice) -> Value {
-    let link = match notice.kind {
-        NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
-            format!("/campaigns/{id}")
+impl Dashboard {
+    /// What somebody should look at: what is open first, then what was heard of.
+    pub(crate) fn needs(&self) -> Vec<Need<'_>> {
+        let open = &self.attention;
+        let mut needs = Vec::new();
+        if self.account.stopped.is_some() {
+            needs.push(Need::AllStopped);
         }
-        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => format!("/calls/{id}"),
-        NoticeKind::SpendReached(_) => "/calls/upcoming".to_owned(),
-        NoticeKind::MailFailing(_) | NoticeKind::MailRunsShort(_) => "/settings".to_owned(),
-    };
-    let mut shown = dto::notice(notice);
-    shown["link"] = link.into();
-    shown
+        for view in &self.campaigns {
+            let reason = view.campaign.pause.as_ref().and_then(|pause| pause.reason.as_ref());
+            needs.extend(reason.map(|reason| Need::PausedItself(view, reason)));
+        }
+        if !open.unknown_calls.is_empty() {
+            needs.push(Need::UnknownCalls(&open.unknown_calls));
+        }
+        let clients = open.clients_to_follow_up.iter();
+        needs.extend(clients.map(|(campaign, count)| Need::ClientsToFollowUp(*campaign, *count)));
+        if !open.calls_to_follow_up.is_empty() {
+            needs.push(Need::CallsToFollowUp(&open.calls_to_follow_up));
+        }
+        needs.extend(open.rejects.iter().map(Need::Rejects));
+        needs.extend(self.notices.iter().map(Need::Heard));
+        needs
+    }
+}
+
+impl Need<'_> {
+    /// Where to go.
+    pub(crate) fn link(&self) -> String {
+        match self {
+            Self::AllStopped => "/settings".to_owned(),
+            Self::PausedItself(view, _) => format!("/campaigns/{}", view.campaign.id),
+            Self::UnknownCalls(calls) => {
+                calls.first().map(|first| format!("/calls/{first}")).unwrap_or_default()
+            }
+            Self::ClientsToFollowUp(campaign, _) => {
+                format!("/campaigns/{campaign}?status=needs_follow_up#clients")
+            }
+            Self::CallsToFollowUp(_) => "/calls/history?review=needs_follow_up".to_owned(),
+            Self::Rejects(rejects) => {
+                format!("/campaigns/{}/imports/{}", rejects.campaign, rejects.import)
+            }
+            Self::Heard(notice) => match notice.kind {
+                NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
+                    format!("/campaigns/{id}")
+                }
+                NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => {
+                    format!("/calls/{id}")
+                }
+                NoticeKind::SpendReached(_) => "/calls/upcoming".to_owned(),
+                NoticeKind::MailFailing(_) | NoticeKind::MailRunsShort(_) => "/settings".to_owned(),
+            },
+        }
+    }
+
+    /// It has a kind, an object or a count, and where to go; there may be more kinds than a reader
+    /// knows.
+    fn json(&self) -> Value {
+        let mut json = match self {
+            Self::AllStopped => json!({"kind": "all_dialling_stopped"}),
+            Self::PausedItself(view, reason) => json!({
+                "kind": "campaign_paused_itself",
+                "campaign_id": view.campaign.id,
+                "reason": reason,
+            }),
+            Self::UnknownCalls(calls) => {
+                json!({"kind": "unknown_calls", "count": calls.len(), "call_ids": calls})
+            }
+            Self::ClientsToFollowUp(campaign, count) => json!({
+                "kind": "clients_need_follow_up",
+                "count": count,
+                "campaign_id": campaign,
+            }),
+            Self::CallsToFollowUp(calls) => {
+                json!({"kind": "calls_need_follow_up", "count": calls.len(), "call_ids": calls})
+            }
+            Self::Rejects(rejects) => json!({
+                "kind": "import_has_rejects",
+                "count": rejects.rows,
+                "import_id": rejects.import,
+                "campaign_id": rejects.campaign,
+            }),
+            Self::Heard(notice) => dto::notice(notice),
+        };
+        json["link"] = self.link().into();
+        json
+    }
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ pub(crate) async fn take(
         return Ok(answer(imported.status, &imported.report, &ImportDto::from(&imported))?);
     }
     let (id, name) = (campaign.campaign.id, list.name().to_owned());
-    let (status, report) = check(state, id, list).await?;
+    let (status, report) = check(state, id, list, |_| Ok(())).await?;
     let dto = ImportDto::dry_run(id, &name, status, report.clone());
     Ok(answer(status, &report, &dto)?)
 }

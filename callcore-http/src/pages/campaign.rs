@@ -1,21 +1,27 @@
-//! One campaign: how far it is, what came of its calls, who is on its list, and its run state.
+//! One campaign: how far it is, what came of its calls, and who is on its list.
+
+pub(super) mod changes;
+pub(super) mod run;
 
 use askama::Template;
 use axum::extract::State;
 use callcore::actor::Role;
+use callcore::analytics::Bucket;
 use callcore::campaign::{RunState, Transition};
 use callcore::client::ClientStatus;
-use callcore::id::{CallId, CampaignId, ClientId, ImportId};
-use callcore::port::{CampaignView, ClientQuery, ClientView, Import, ImportStatus};
+use callcore::id::{CallId, CampaignId, ClientId};
+use callcore::port::{CampaignView, ClientQuery, ClientView, SortKey};
 use callcore::rules::hours::NextAllowed;
 
 use super::ROWS;
 use super::charts::{Bars, Donut};
-use super::form::{Choice, Form};
-use super::frame::{Answer, Shell, Trouble, Visit, done, encoded, page};
-use super::import::MAPPING_FIELDS;
+use super::form::Choice;
+use super::frame::{Answer, Shell, Trouble, Visit, encoded, page};
+use super::import::{ImportRow, import_rows};
 use super::rows::{CallRow, CampaignRow, live_calls, shown};
-use super::when::{When, count, counted};
+use super::setup::Setup;
+use super::setup::list::ACCEPT;
+use super::when::When;
 use super::words::{self, Word};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -24,8 +30,8 @@ use crate::state::ApiState;
 
 const LIVE: usize = 8;
 
-/// How many imports are listed, the latest.
-const IMPORTS: usize = 8;
+/// How many tags of a client a list shows.
+const TAGS: usize = 4;
 
 #[derive(Template)]
 #[template(path = "campaign.html")]
@@ -34,8 +40,10 @@ struct CampaignPage {
     it: CampaignRow,
     can: Can,
     empty: bool,
+    draft: bool,
+    setup: Setup,
     upload: bool,
-    mapping_fields: &'static [MappingField],
+    accept: &'static str,
     donut: Option<Donut>,
     bars: Option<Bars>,
     live: Vec<CallRow>,
@@ -44,14 +52,8 @@ struct CampaignPage {
     imports: Vec<ImportRow>,
     filter: Filter,
     clients: Vec<ClientRow>,
+    first: Option<String>,
     next: Option<String>,
-}
-
-/// A field that a column can be named for.
-#[derive(Debug)]
-pub(super) struct MappingField {
-    pub(super) key: &'static str,
-    pub(super) label: &'static str,
 }
 
 /// What the run state allows.
@@ -62,16 +64,18 @@ struct Can {
     stop: bool,
 }
 
-struct ImportRow {
-    id: ImportId,
-    file_name: String,
-    summary: String,
-}
-
 struct Filter {
     q: String,
+    tag: String,
     statuses: Vec<Choice>,
     on: bool,
+    /// Where the same numbers are shown by hour, and by day.
+    by_hour: String,
+    by_day: String,
+    /// How calls are shown over time, for the form of the filter to keep it.
+    by: &'static str,
+    /// Where the clients with the tag can be had as a file.
+    export: String,
 }
 
 struct ClientRow {
@@ -81,6 +85,8 @@ struct ClientRow {
     status: Word,
     attempts: u32,
     last_outcome: &'static str,
+    tags: Vec<String>,
+    more_tags: usize,
     next: Option<NextCall>,
 }
 
@@ -98,24 +104,35 @@ pub(super) async fn show(
 ) -> Answer {
     let store = state.store();
     let status = query.one("status", ClientStatus::parse);
-    let (q, after) = (query.q(), query.cursor());
+    let bucket = query.one("by", |text| match text {
+        "hour" => Some(Bucket::Hour),
+        "day" => Some(Bucket::Day),
+        _ => None,
+    });
+    let (q, tag) = (query.q(), query.text("tag"));
+    let after = query.cursor_by(|key| matches!(key, SortKey::Number(_)));
     query.finish()?;
     let view = existing(&state, id).await?;
+    let paged = after.is_some();
     let clients = ClientQuery {
         campaign: id,
         q: q.clone(),
         statuses: status.into_iter().collect(),
-        tags: Vec::new(),
+        tags: tag.iter().cloned().collect(),
         after,
         limit: ROWS,
     };
     let clients = store.clients(&clients).await?;
-    let next = clients.next.map(|cursor| {
-        let status = status.map_or("", ClientStatus::as_str);
-        let q = encoded(q.as_deref().unwrap_or_default());
-        format!("/campaigns/{id}?q={q}&status={status}&cursor={cursor}#clients")
-    });
-    let imports = store.imports(id).await?;
+    let (q, tag) = (q.unwrap_or_default(), tag.unwrap_or_default());
+    let status_word = status.map_or("", ClientStatus::as_str);
+    let filter = format!("q={}&tag={}&status={status_word}", encoded(&q), encoded(&tag));
+    let by = match bucket {
+        Some(Bucket::Hour) => "hour",
+        Some(Bucket::Day) => "day",
+        None => "",
+    };
+    let here = format!("/campaigns/{id}?{filter}");
+    let imports = import_rows(&state, id).await?;
     let campaign = &view.campaign;
     let is_operator = visit.principal.role >= Role::Operator;
     Ok(page(&CampaignPage {
@@ -127,23 +144,31 @@ pub(super) async fn show(
             stop: campaign.state.after(Transition::Stop).is_ok(),
         },
         empty: view.progress.client_count() == 0 && imports.is_empty(),
+        draft: campaign.state == RunState::Draft,
+        setup: Setup::around(&state, &visit, &view, None),
         upload: is_operator && campaign.state.takes_clients(),
-        mapping_fields: &MAPPING_FIELDS,
+        accept: ACCEPT,
         donut: Donut::of(&view.progress.totals),
-        bars: Bars::of(&store.tallies(Some(id), None, None).await?, &visit.zone),
+        bars: Bars::of(&store.tallies(Some(id), None, None).await?, &visit.zone, bucket),
         live: live_calls(&state, &visit, Some(id), LIVE).await?,
         quiet: quiet(&view, &visit),
-        settings: words::settings(&campaign.settings),
-        imports: imports.iter().rev().take(IMPORTS).map(import_row).collect(),
+        settings: changes::short(words::settings(&campaign.settings)),
+        imports,
+        first: paged.then(|| format!("{here}&by={by}#clients")),
+        next: clients.next.map(|cursor| format!("{here}&by={by}&cursor={cursor}#clients")),
         filter: Filter {
-            on: q.is_some() || status.is_some(),
-            q: q.unwrap_or_default(),
+            on: status.is_some() || !q.is_empty() || !tag.is_empty(),
             statuses: ClientStatus::ALL
                 .map(|it| Choice::new(it.as_str(), words::client(it).label, Some(it) == status))
                 .into(),
+            by_hour: format!("{here}&by=hour#h-time"),
+            by_day: format!("{here}&by=day#h-time"),
+            by,
+            export: format!("/api/campaigns/{id}/export?tag={}", encoded(&tag)),
+            q,
+            tag,
         },
         clients: clients.items.iter().map(|view| client_row(view, &visit)).collect(),
-        next,
         it: CampaignRow::of(&view, &visit),
     }))
 }
@@ -180,21 +205,6 @@ fn quiet(view: &CampaignView, visit: &Visit) -> Option<String> {
     }
 }
 
-fn import_row(import: &Import) -> ImportRow {
-    let report = &import.report;
-    let accepted = format!("{} added", count(report.accepted));
-    let summary = match import.status {
-        ImportStatus::Running => format!("{accepted} so far"),
-        ImportStatus::Failed => format!("{accepted}, broken off"),
-        ImportStatus::Undone => "taken back".to_owned(),
-        ImportStatus::Done if report.rejected > 0 => {
-            format!("{accepted}, {} refused", count(report.rejected))
-        }
-        ImportStatus::Done => accepted,
-    };
-    ImportRow { id: import.id, file_name: shown(&import.file_name), summary }
-}
-
 fn client_row(view: &ClientView, visit: &Visit) -> ClientRow {
     let (client, standing) = (&view.client, &view.client.standing);
     ClientRow {
@@ -204,83 +214,8 @@ fn client_row(view: &ClientView, visit: &Visit) -> ClientRow {
         status: words::client(standing.status),
         attempts: standing.attempts,
         last_outcome: standing.last_outcome.map_or("", |it| words::outcome(it).label),
+        tags: client.tags.iter().take(TAGS).map(|tag| shown(tag)).collect(),
+        more_tags: client.tags.len().saturating_sub(TAGS),
         next: standing.next_call.map(|it| NextCall { id: it.call, at: visit.when(it.due_at) }),
     }
-}
-
-pub(super) async fn start(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CampaignId>,
-    _: Form,
-) -> Answer {
-    change(&state, &visit, id, Transition::Start, "The campaign runs.").await
-}
-
-pub(super) async fn pause(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CampaignId>,
-    _: Form,
-) -> Answer {
-    let said = "The campaign is paused. Calls in progress go on to their end.";
-    change(&state, &visit, id, Transition::Pause, said).await
-}
-
-pub(super) async fn resume(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CampaignId>,
-    _: Form,
-) -> Answer {
-    change(&state, &visit, id, Transition::Resume, "The campaign runs again.").await
-}
-
-pub(super) async fn stop(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CampaignId>,
-    _: Form,
-) -> Answer {
-    let said = "The campaign is stopped. What was scheduled is cancelled.";
-    change(&state, &visit, id, Transition::Stop, said).await
-}
-
-async fn change(
-    state: &ApiState,
-    visit: &Visit,
-    id: CampaignId,
-    transition: Transition,
-    said: &str,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    state.store().change_state(visit.by(), id, transition).await?;
-    state.wake();
-    Ok(done(&format!("/campaigns/{id}"), said))
-}
-
-#[derive(Template)]
-#[template(path = "campaign_stop.html")]
-struct StopPage {
-    shell: Shell,
-    id: CampaignId,
-    name: String,
-    open: String,
-}
-
-/// Asks before it is too late: a stopped campaign can't be resumed.
-pub(super) async fn confirm_stop(
-    State(state): State<ApiState>,
-    visit: Visit,
-    Id(id): Id<CampaignId>,
-) -> Answer {
-    visit.require(Role::Operator)?;
-    let view = existing(&state, id).await?;
-    let open = view.progress.client_count() - view.progress.final_count();
-    Ok(page(&StopPage {
-        shell: visit.shell(&state, "Stop a campaign", "/campaigns"),
-        id,
-        name: shown(&view.campaign.settings.name),
-        open: counted(open, "client is", "clients are"),
-    }))
 }

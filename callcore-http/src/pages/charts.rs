@@ -147,11 +147,12 @@ pub(super) struct Bar {
 
 impl Bars {
     /// None without calls.
-    pub(super) fn of(rows: &[TallyRow], zone: &Zone) -> Option<Self> {
+    pub(super) fn of(rows: &[TallyRow], zone: &Zone, bucket: Option<Bucket>) -> Option<Self> {
         let first = zone.local(rows.first()?.quarter);
         let last = zone.local(rows.last()?.quarter);
-        let by_hour = (last - first).num_hours() <= HOURS_SHOWN;
-        let bucket = if by_hour { Bucket::Hour } else { Bucket::Day };
+        let few_hours = (last - first).num_hours() <= HOURS_SHOWN;
+        let bucket = bucket.unwrap_or(if few_hours { Bucket::Hour } else { Bucket::Day });
+        let by_hour = bucket == Bucket::Hour;
         let (step, unit, format) = if by_hour {
             (TimeDelta::hours(1), "Hour", "%a %-d %b, %H:00")
         } else {
@@ -255,7 +256,7 @@ mod tests {
             row("2026-11-23T10:45:00Z", Outcome::Answered, 1),
             row("2026-11-23T13:00:00Z", Outcome::Busy, 4),
         ];
-        let bars = Bars::of(&rows, &Zone::utc()).unwrap();
+        let bars = Bars::of(&rows, &Zone::utc(), None).unwrap();
         let attempted: Vec<u64> = bars.bars.iter().map(|bar| bar.attempted).collect();
         assert_eq!(attempted, [1, 0, 0, 4]);
         assert_eq!(bars.bars[0].good_height, "25.00");
@@ -269,7 +270,7 @@ mod tests {
             let quarter = start + TimeDelta::days(day);
             rows.push(TallyRow { quarter, outcome: Outcome::Busy, calls: 1, talk_seconds: 0 });
         }
-        let bars = Bars::of(&rows, &Zone::utc()).unwrap();
+        let bars = Bars::of(&rows, &Zone::utc(), None).unwrap();
         assert_eq!((bars.unit, bars.bars.len()), ("Day", MAX_BARS));
         assert_eq!(bars.last, "Fri 10 Apr");
     }

@@ -3,16 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::StatusCode;
 use callcore::campaign::FieldError;
 
 use super::frame::{Trouble, Visit, is_local};
+use crate::api::audio;
 use crate::problem::Problem;
 use crate::state::ApiState;
+use crate::upload::{broken, check_media_type, text, unreadable};
 
 /// The field that carries the CSRF token.
 pub(super) const CSRF_FIELD: &str = "csrf";
+
+/// The name and the bytes of a file.
+pub(super) type SentFile = (String, Vec<u8>);
 
 /// The fields of a form whose CSRF token is the session's.
 pub(super) struct Form(Vec<(String, String)>);
@@ -86,6 +91,41 @@ impl Form {
         back.map_or_else(|| otherwise.into(), str::to_owned)
     }
 
+    /// Reads a form with a file in its last field, `file`: none if nothing was chosen. What is wrong
+    /// with the file comes back instead of it, so that the rest is not lost.
+    pub(super) async fn with_file(
+        request: Request,
+        state: &ApiState,
+    ) -> Result<(Self, Option<Result<SentFile, Problem>>), Trouble> {
+        let visit = request.extensions().get::<Visit>().cloned().ok_or_else(Problem::not_found)?;
+        check_media_type(request.headers())?;
+        let parts = Multipart::from_request(request, state).await;
+        let mut parts = parts.map_err(|_| unreadable("no boundary"))?;
+        let (mut fields, mut file) = (Vec::new(), None);
+        while let Some(field) = parts.next_field().await.map_err(|error| broken(&error))? {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name == "file" {
+                file = Some(audio::upload::read(field).await);
+                // Of a body that broke off there is no more to read.
+                if matches!(file, Some(Err(_))) {
+                    break;
+                }
+            } else {
+                fields.push((name, text(field).await?));
+            }
+        }
+        let form = Self(fields);
+        visit.principal.check_csrf(Some(form.text(CSRF_FIELD)))?;
+        let chosen =
+            |file: &Result<SentFile, Problem>| !matches!(file, Ok((_, bytes)) if bytes.is_empty());
+        Ok((form, file.filter(chosen)))
+    }
+
+    /// Whether a field was sent at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
     /// A field as a value; none if it is empty or not there.
     pub(super) fn read<T: FromStr>(&self, name: &str) -> Option<T> {
         self.some(name)?.parse().ok()
@@ -119,6 +159,13 @@ impl Errors {
 
     pub(super) fn has(&self, field: &str) -> bool {
         self.0.iter().any(|error| error.field == field)
+    }
+
+    /// What has no place of its own on a page that tells what begins with these.
+    pub(super) fn beside(&self, placed: &[&str]) -> Vec<String> {
+        let rest =
+            self.0.iter().filter(|error| !placed.iter().any(|it| error.field.starts_with(it)));
+        rest.map(|error| format!("{}: {}", error.field, told(&error.message))).collect()
     }
 
     /// The messages of everything below a field.

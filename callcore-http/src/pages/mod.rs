@@ -4,11 +4,11 @@
 //! has script or style in itself, so that the content security policy can forbid both. Paths are
 //! absolute: an application that shows the pages mounts the router at its root.
 
+mod account;
 mod assets;
 mod audit;
 mod call;
 mod campaign;
-mod campaign_form;
 mod campaigns;
 mod charts;
 mod client;
@@ -24,6 +24,7 @@ mod list;
 mod notes;
 mod rows;
 mod settings;
+mod setup;
 mod times;
 mod upcoming;
 mod when;
@@ -78,19 +79,32 @@ fn inside() -> Router<ApiState> {
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/sign-out", post(door::leave))
         .route("/dashboard", get(dashboard::show))
-        .route("/campaigns", get(campaigns::show).post(campaign_form::create))
-        .route("/campaigns/new", get(campaign_form::show))
-        .route("/campaigns/{id}", get(campaign::show))
-        .route("/campaigns/{id}/start", post(campaign::start))
-        .route("/campaigns/{id}/pause", post(campaign::pause))
-        .route("/campaigns/{id}/resume", post(campaign::resume))
-        .route("/campaigns/{id}/stop", get(campaign::confirm_stop).post(campaign::stop))
+        .merge(setup::routes())
+        .route("/pause-all", post(account::pause_all))
+        .route("/stop-all", get(account::confirm_stop).post(account::stop))
+        .route("/resume-all", post(account::resume))
         .route(
-            "/campaigns/{id}/import",
+            "/campaigns",
             // The upload's own limit is said in words.
-            post(import::upload).layer(DefaultBodyLimit::disable()),
+            get(campaigns::show).post(setup::list::create).layer(DefaultBodyLimit::disable()),
         )
+        .route("/campaigns/{id}", get(campaign::show))
+        .route("/campaigns/{id}/changes", get(campaign::changes::show))
+        .route("/campaigns/{id}/start", post(campaign::run::start))
+        .route("/campaigns/{id}/pause", post(campaign::run::pause))
+        .route("/campaigns/{id}/resume", post(campaign::run::resume))
+        .route("/campaigns/{id}/stop", get(campaign::run::confirm_stop).post(campaign::run::stop))
+        .route(
+            "/campaigns/{id}/delete",
+            get(campaign::run::confirm_delete).post(campaign::run::delete),
+        )
+        .route("/campaigns/{id}/import", post(import::upload).layer(DefaultBodyLimit::disable()))
+        .route("/campaigns/{id}/imports", get(import::list))
         .route("/campaigns/{id}/imports/{import}", get(import::show))
+        .route(
+            "/campaigns/{id}/imports/{import}/undo",
+            get(import::confirm_undo).post(import::undo),
+        )
         .route("/campaigns/{id}/clients/{client}", get(client::show))
         .route("/campaigns/{id}/clients/{client}/note", post(client::note))
         .route("/campaigns/{id}/clients/{client}/tags", post(client::tags))
@@ -112,11 +126,11 @@ fn inside() -> Router<ApiState> {
         .route("/calls/{id}/skip", post(call::skip))
         .route("/calls/{id}/reschedule", post(call::reschedule))
         .route("/calls/{id}/retry", post(call::retry))
-        .merge(settings::routes())
-        .route("/audit", get(audit::show))
         .route("/calls/{id}/note", post(call::note))
         .route("/calls/{id}/review", post(call::review))
         .route("/calls/{id}/tag", post(call::tag))
+        .merge(settings::routes())
+        .route("/audit", get(audit::show))
         .route("/dnc", get(dnc::show).post(dnc::add))
         .route(
             "/dnc/import",

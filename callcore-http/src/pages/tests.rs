@@ -2,10 +2,13 @@
 
 mod audit;
 mod call;
+mod campaign;
 mod client;
+mod dashboard;
 mod dnc;
 mod history;
 mod settings;
+mod setup;
 mod upcoming;
 
 use axum::http::{StatusCode, header};
@@ -67,11 +70,15 @@ impl<'a> Person<'a> {
     }
 
     async fn upload(&self, campaign: &str, parts: &[(&str, &[u8])]) -> Answer {
+        self.send(&format!("/campaigns/{campaign}/import"), parts).await
+    }
+
+    /// Posts a form with a file in it.
+    async fn send(&self, path: &str, parts: &[(&str, &[u8])]) -> Answer {
         let mut all: Vec<(&str, &[u8])> = vec![("csrf", self.csrf.as_bytes())];
         all.extend(parts);
         let (media_type, body) = form(&all);
-        let path = format!("/campaigns/{campaign}/import");
-        let request = self.world.request("POST", &path).anonymous().header("cookie", &self.cookie);
+        let request = self.world.request("POST", path).anonymous().header("cookie", &self.cookie);
         let request = request.header("origin", &format!("https://{HOST}")).header("host", HOST);
         request.header("content-type", &media_type).body(body).send().await
     }
@@ -225,11 +232,21 @@ async fn no_form_works_without_the_sessions_token() {
     let admin = Person::new(&world, Role::Admin).await;
     let paths = [
         "/sign-out".to_owned(),
-        "/campaigns".to_owned(),
         format!("/campaigns/{campaign}/start"),
         format!("/campaigns/{campaign}/pause"),
         format!("/campaigns/{campaign}/resume"),
         format!("/campaigns/{campaign}/stop"),
+        format!("/campaigns/{campaign}/delete"),
+        format!("/campaigns/{campaign}/setup/name"),
+        format!("/campaigns/{campaign}/setup/columns"),
+        format!("/campaigns/{campaign}/setup/report"),
+        format!("/campaigns/{campaign}/setup/discard"),
+        format!("/campaigns/{campaign}/setup/hours"),
+        format!("/campaigns/{campaign}/setup/rules"),
+        format!("/campaigns/{campaign}/setup/test"),
+        "/pause-all".to_owned(),
+        "/stop-all".to_owned(),
+        "/resume-all".to_owned(),
         format!("/calls/{call}/call-now"),
         format!("/calls/{call}/skip"),
         format!("/calls/{call}/reschedule"),
@@ -244,8 +261,13 @@ async fn no_form_works_without_the_sessions_token() {
         }
     }
     let forged = Person { world: &world, cookie: admin.cookie.clone(), csrf: "wrong".to_owned() };
-    let upload = forged.upload(&campaign, &[("file", b"Phone\n2125550155\n")]).await;
-    assert_eq!(upload.status, StatusCode::FORBIDDEN);
+    let list: (&str, &[u8]) = ("file", b"Phone\n2125550155\n");
+    for path in ["import", "setup/list", "setup/script", "setup/call-backs"] {
+        let upload = forged.send(&format!("/campaigns/{campaign}/{path}"), &[list]).await;
+        assert_eq!(upload.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    let fields: [(&str, &[u8]); 3] = [("name", b"x"), ("default_region", b"US"), list];
+    assert_eq!(forged.send("/campaigns", &fields).await.status, StatusCode::FORBIDDEN);
     assert!(
         world
             .state
@@ -266,11 +288,20 @@ async fn a_viewer_sees_no_buttons_and_can_press_none() {
     let viewer = Person::new(&world, Role::Viewer).await;
     let operator = Person::new(&world, Role::Operator).await;
     let page = viewer.read(&format!("/campaigns/{campaign}")).await;
-    assert!(!page.contains("Start calling") && !page.contains("type=\"file\""));
+    assert!(!page.contains("Go on with the draft") && !page.contains("type=\"file\""));
+    let page = viewer.read(&format!("/campaigns/{campaign}/setup/start")).await;
+    assert!(!page.contains("Start calling") && page.contains("Will be called"), "{page}");
     assert!(!viewer.read(&format!("/calls/{call}")).await.contains("Call now"));
     for path in [
         format!("/campaigns/{campaign}/start"),
         format!("/campaigns/{campaign}/stop"),
+        format!("/campaigns/{campaign}/setup/columns"),
+        format!("/campaigns/{campaign}/setup/report"),
+        format!("/campaigns/{campaign}/setup/discard"),
+        format!("/campaigns/{campaign}/setup/test"),
+        "/pause-all".to_owned(),
+        "/stop-all".to_owned(),
+        "/resume-all".to_owned(),
         format!("/calls/{call}/call-now"),
         format!("/calls/{call}/skip"),
         format!("/calls/{call}/reschedule"),
@@ -281,123 +312,32 @@ async fn a_viewer_sees_no_buttons_and_can_press_none() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
         assert!(answer.text().contains("Your role does not allow this"), "{path}");
     }
-    for path in ["/campaigns", "/dnc/remove"] {
-        let answer = operator.post(path, &[("phone", "+12125550100")]).await;
+    for path in [
+        "/campaigns".to_owned(),
+        "/dnc/remove".to_owned(),
+        "/resume-all".to_owned(),
+        format!("/campaigns/{campaign}/delete"),
+        format!("/campaigns/{campaign}/setup/name"),
+        format!("/campaigns/{campaign}/setup/hours"),
+        format!("/campaigns/{campaign}/setup/rules"),
+        format!("/campaigns/{campaign}/setup/script"),
+        format!("/campaigns/{campaign}/setup/call-backs"),
+    ] {
+        let answer = operator.post(&path, &[("phone", "+12125550100")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
-    assert_eq!(operator.open("/campaigns/new").await.status, StatusCode::FORBIDDEN);
-    let upload = viewer.upload(&campaign, &[("file", b"Phone\n2125550155\n")]).await;
-    assert_eq!(upload.status, StatusCode::FORBIDDEN);
-}
-
-#[tokio::test]
-async fn a_campaign_is_created_filled_run_and_stopped() {
-    let world = World::new();
-    let admin = Person::new(&world, Role::Admin).await;
-    let fields = [
-        ("name", "Renewals"),
-        ("time_zone", "America/New_York"),
-        ("default_region", "US"),
-        ("zone_policy", "campaign"),
-        ("mon_from", "09:00"),
-        ("mon_to", "00:00"),
-        ("say", "Hello {{name|there}}."),
-        ("language", "en-US"),
-        ("opt_out_key", "9"),
-        ("max_concurrent", "5"),
-        ("calls_per_second", "2"),
-        ("max_attempts", "3"),
-        ("voicemail", "hang_up_and_retry"),
-        ("closed_dates", "2026-12-25, 2027-01-01"),
-    ];
-    let created = admin.post("/campaigns", &fields).await;
-    let path = to(&created).to_owned();
-    let page = admin.follow(&created).await;
-    assert!(page.contains("The draft is there"), "{page}");
-    assert!(page.contains("Mon 09:00–24:00"), "midnight ends the day: {page}");
-    assert!(page.contains("Add the people to call"), "{page}");
-
-    let too_early = admin.post(&format!("{path}/start"), &[]).await;
-    assert_eq!(too_early.status, StatusCode::CONFLICT);
-    assert!(too_early.text().contains("upload a CSV first"), "{}", too_early.text());
-
-    let campaign = path.strip_prefix("/campaigns/").unwrap();
-    let list = b"Name,Phone\nAda,212 555 0100\nBob,n/a\nCy,+12125550100\n";
-    let uploaded = admin.upload(campaign, &[("file", list), ("map_phone", b"")]).await;
-    let report = admin.follow(&uploaded).await;
-    assert!(report.contains("<bdi>n/a</bdi>") && report.contains("line 2"), "{report}");
-
-    let started = admin.post(&format!("{path}/start"), &[]).await;
-    assert!(admin.follow(&started).await.contains("The campaign runs"));
-    assert!(admin.read("/dashboard").await.contains("Renewals"));
-    let paused = admin.post(&format!("{path}/pause"), &[]).await;
-    assert!(admin.follow(&paused).await.contains("is paused"));
-    let asked = admin.read(&format!("{path}/stop")).await;
-    assert!(asked.contains("1 client is not done yet"), "{asked}");
-    let stopped = admin.post(&format!("{path}/stop"), &[]).await;
-    assert!(admin.follow(&stopped).await.contains("is stopped"));
-    let again = admin.post(&format!("{path}/resume"), &[]).await;
-    assert_eq!(again.status, StatusCode::CONFLICT);
-    assert!(again.text().contains("A stopped campaign can&#39;t resume."), "{}", again.text());
-}
-
-#[tokio::test]
-async fn a_wrong_form_says_what_is_wrong_at_the_field_and_keeps_what_was_typed() {
-    let world = World::new();
-    let admin = Person::new(&world, Role::Admin).await;
-    let answer = admin
-        .post(
-            "/campaigns",
-            &[
-                ("name", "  "),
-                ("time_zone", "Mars/Olympus"),
-                ("default_region", "US"),
-                ("zone_policy", "client"),
-                ("tue_from", "09:00"),
-                ("wed_from", "10:00"),
-                ("wed_to", "10:00"),
-                ("say", "Hi \"<there>\""),
-                ("max_concurrent", "many"),
-                ("calls_per_second", "1"),
-                ("max_attempts", "10000"),
-                ("voicemail", "leave_message"),
-            ],
-        )
-        .await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let page = answer.text();
-    for (id, words) in [
-        ("name", "Is required"),
-        ("time_zone", "unknown time zone"),
-        ("pacing.max_concurrent", "Is not a whole number"),
-        ("retry.max_attempts", "From 1 to 20"),
-        ("voicemail.message", "Is needed to leave a message"),
-    ] {
-        let (_, rest) = page.split_once(&format!("id=\"e-{id}\">")).expect(id);
-        let message = rest.split("</p>").next().unwrap();
-        assert!(message.to_lowercase().contains(&words.to_lowercase()), "{id}: {message}");
+    for (step, least) in [("hours", "admin"), ("rules", "admin"), ("list", "operator")] {
+        let path = format!("/campaigns/{campaign}/setup/{step}");
+        assert_eq!(viewer.open(&path).await.status, StatusCode::FORBIDDEN, "{path}");
+        let is_open = operator.open(&path).await.status == StatusCode::OK;
+        assert_eq!(is_open, least == "operator", "{path}");
     }
-    assert!(page.contains("A window needs both its start and its end."), "{page}");
-    assert!(page.contains("starts and ends at 10:00") || page.contains("Starts and ends at 10:00"));
-    assert!(page.contains("value=\"Mars/Olympus\"") && page.contains("value=\"many\""));
-    assert!(page.contains("Hi &#34;&#60;there&#62;&#34;"), "{page}");
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_list_is_told_in_a_sentence() {
-    let world = World::new();
-    let campaign = world.draft().await;
-    let operator = Person::new(&world, Role::Operator).await;
-    let answer = operator.upload(&campaign, &[("file", b"Name,City\nAda,Rome\n")]).await;
-    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let page = answer.text();
-    assert!(
-        page.contains("No column holds phone numbers; the columns are &#34;Name&#34;"),
-        "{page}"
-    );
-    let file: (&str, &[u8]) = ("file", b"Name,City\nAda,2125550100\n");
-    let named = operator.upload(&campaign, &[("map_phone", b"City"), file]).await;
-    assert_eq!(named.status, StatusCode::SEE_OTHER, "{}", named.text());
+    assert_eq!(operator.open("/campaigns/new").await.status, StatusCode::FORBIDDEN);
+    for path in ["import", "setup/list"] {
+        let path = format!("/campaigns/{campaign}/{path}");
+        let upload = viewer.send(&path, &[("file", b"Phone\n2125550155\n")]).await;
+        assert_eq!(upload.status, StatusCode::FORBIDDEN);
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use callcore::call::{
 use callcore::campaign::{RunState, Settings, VoicemailPolicy, ZoneFallback, ZonePolicy};
 use callcore::client::{ClientStatus, ZoneSource};
 use callcore::engine::Rule;
+use callcore::rules::IsoDuration;
+use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
 use callcore::script::{KeyAction, Script, Step};
@@ -269,6 +271,20 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     if !caps.is_empty() {
         lines.push(("Caps", caps.join("\n")));
     }
+    let cool_downs = Vec::<CoolDownDocument>::from(settings.cool_downs.clone());
+    if !cool_downs.is_empty() {
+        lines.push(("Cool-downs", cool_downs.iter().map(cool_down).collect::<Vec<_>>().join("\n")));
+    }
+    lines.push(("Pauses itself", brake(settings)));
+    if let Some(most) = settings.budget.calls_per_day {
+        lines.push(("Budget", format!("at most {} a day", counted(most, "dial"))));
+    }
+    if settings.priority != 0 {
+        lines.push(("Priority", settings.priority.to_string()));
+    }
+    if let Some(subject) = &settings.subject {
+        lines.push(("Subject", subject.clone()));
+    }
     script(&mut lines, ("Script", "Keys"), &settings.script);
     if let Some(inbound) = &settings.inbound {
         script(&mut lines, ("Who calls in hears", "Keys then"), inbound);
@@ -379,6 +395,23 @@ fn pace(settings: &Settings) -> String {
         counted(pacing.max_concurrent, "call"),
         pacing.calls_per_second
     )
+}
+
+fn cool_down(rule: &CoolDownDocument) -> String {
+    let seconds = rule.r#for.parse::<IsoDuration>().map_or(0, IsoDuration::seconds);
+    let after = Outcome::parse(&rule.after).map_or("", |it| outcome(it).label);
+    format!("after {after} a number is left alone for {}", span(u64::from(seconds)))
+}
+
+fn brake(settings: &Settings) -> String {
+    match settings.breaker {
+        None => "never, however many dials fail".to_owned(),
+        Some(breaker) => format!(
+            "when {} of its last {} failed",
+            breaker.needed(),
+            counted(breaker.of_last(), "dial")
+        ),
+    }
 }
 
 fn counted(number: u32, what: &str) -> String {

@@ -143,8 +143,9 @@ impl Desk {
         Ok(())
     }
 
-    /// Counts in a report what would become of a batch of rows, and changes nothing. `roll` has the
-    /// rows before it, and grows by some hundred bytes for each accepted row.
+    /// Counts in a report what would become of a batch of rows, and changes nothing; those that would
+    /// be refused come back. `roll` has the rows before it, and grows by some hundred bytes for each
+    /// accepted row.
     ///
     /// # Errors
     ///
@@ -156,7 +157,7 @@ impl Desk {
         rows: &[Row],
         roll: &mut Roll,
         report: &mut ImportReport,
-    ) -> Result<(), ActError> {
+    ) -> Result<Vec<Reject>, ActError> {
         let phones: BTreeSet<PhoneNumber> = rows.iter().map(|row| row.phone).collect();
         let external_ids = rows.iter().filter_map(|row| row.external_id.clone()).collect();
         let known = self.store.known_clients(campaign, &phones, &external_ids).await?;
@@ -166,6 +167,7 @@ impl Desk {
                 roll.put(client);
             }
         }
+        let mut refused = Vec::new();
         for row in rows {
             let external_id = row.external_id.as_deref();
             let verdict = roll.judge(duplicates, row.phone, &row.name, external_id);
@@ -190,10 +192,11 @@ impl Desk {
                 Verdict::Refused(code) => Added::Refused(code),
             };
             if let Some(reject) = count(report, row, added) {
-                report.count_rejected(reject.rejection);
+                report.count_rejected(reject.rejection.clone());
+                refused.push(reject);
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     fn new_client(

@@ -43,6 +43,10 @@ pub struct Mapping {
     pub external_id: Option<String>,
     /// On what ground the client may be called.
     pub consent: Option<String>,
+    /// Whether a field that is left out is in no column, instead of guessed: for a mapping that a
+    /// person went through field by field.
+    #[serde(skip)]
+    pub exact: bool,
 }
 
 impl Mapping {
@@ -111,7 +115,8 @@ pub(super) struct Layout {
 impl Layout {
     /// The columns that `mapping` names, and a guess of the others.
     pub(super) fn new(headers: &[String], mapping: &Mapping) -> Result<Self, ImportError> {
-        let mut finder = Finder { headers, taken: Vec::new(), unknown: Vec::new() };
+        let (taken, unknown) = (Vec::new(), Vec::new());
+        let mut finder = Finder { headers, taken, unknown, guesses: !mapping.exact };
         // What is named goes first: a guess must not take its column.
         let phone = finder.named("phone", &mapping.phone);
         let name = finder.named("name", &mapping.name);
@@ -164,6 +169,8 @@ struct Finder<'a> {
     headers: &'a [String],
     taken: Vec<usize>,
     unknown: Vec<(&'static str, String)>,
+    /// Whether what is not named may be guessed.
+    guesses: bool,
 }
 
 impl Finder<'_> {
@@ -179,6 +186,9 @@ impl Finder<'_> {
 
     /// A column that an export added: it has what the client came to have since it was uploaded.
     fn ours(&mut self, name: &str) -> Option<usize> {
+        if !self.guesses {
+            return None;
+        }
         let start = self.headers.windows(OURS.len()).rposition(|headers| headers == OURS)?;
         let index = start + OURS.iter().position(|ours| *ours == name)?;
         if self.taken.contains(&index) {
@@ -189,7 +199,8 @@ impl Finder<'_> {
     }
 
     fn or_guess(&mut self, named: Option<usize>, field: Field) -> Option<usize> {
-        let found = named.or_else(|| guess(self.headers, field, &self.taken));
+        let guessed = || self.guesses.then(|| guess(self.headers, field, &self.taken)).flatten();
+        let found = named.or_else(guessed);
         self.taken.extend(found);
         found
     }
@@ -209,6 +220,16 @@ mod tests {
         let mapping = Mapping { notes: Some("phone".to_owned()), ..Mapping::default() };
         let layout = layout("Phone,Mobile", &mapping).unwrap();
         assert_eq!((layout.phone, layout.notes), (1, Some(0)));
+    }
+
+    #[test]
+    fn an_exact_mapping_guesses_nothing() {
+        let phone = Some("Mobile".to_owned());
+        let exact = Mapping { phone, exact: true, ..Mapping::default() };
+        let found = layout("Name,Mobile,Tags", &exact).unwrap();
+        assert_eq!(found, Layout { phone: 1, ..Layout::default() });
+        let nothing = Mapping { exact: true, ..Mapping::default() };
+        assert_eq!(layout("Name,Mobile", &nothing).unwrap_err().code(), "no_phone_column");
     }
 
     #[test]

@@ -200,6 +200,26 @@ impl<R: Read> Importer<R> {
         &self.columns
     }
 
+    /// The column that each field is read from, guessed or named: what a person may mend.
+    #[must_use]
+    pub fn mapping(&self) -> Mapping {
+        let name = |index: usize| self.columns.get(index).cloned();
+        let layout = &self.layout;
+        Mapping {
+            phone: name(layout.phone),
+            name: layout.name.and_then(name),
+            first_name: layout.first_name.and_then(name),
+            last_name: layout.last_name.and_then(name),
+            time_zone: layout.time_zone.and_then(name),
+            tags: layout.tags.and_then(name),
+            notes: layout.notes.and_then(name),
+            email: layout.email.and_then(name),
+            external_id: layout.external_id.and_then(name),
+            consent: layout.consent.and_then(name),
+            exact: true,
+        }
+    }
+
     /// Whether external ids are only taken for such because of their column's name; see
     /// [`DuplicatePolicy::guessed_external_ids`].
     #[must_use]

@@ -8,6 +8,7 @@ use callcore::audio::{AudioFormat, MAX_BYTES};
 use callcore::campaign::FieldError;
 use callcore::id::AudioId;
 use callcore::port::{Effect, NewAudio};
+use chrono::{DateTime, Utc};
 
 use crate::act::{Act, Early};
 use crate::auth::Operator;
@@ -34,16 +35,46 @@ pub(crate) async fn handle(
     let print = [sent.name.as_bytes(), b"\0", &sent.bytes].concat();
     let act = Act::under(&state, principal, scope, &headers, &print, StatusCode::CREATED).await?;
     drop(print);
-    let Sent { name, format, bytes } = sent;
-    let new = NewAudio { id: AudioId::new(act.now(), state.entropy()), name, format, bytes };
+    let new = sent.audio(&state, act.now());
     let added = state.store().add_audio(act.by(), new).await;
     act.finish(added.map(|audio| Effect::Audio(Box::new(audio)))).await
 }
 
-struct Sent {
+/// An audio that was sent.
+#[derive(Debug)]
+pub(crate) struct Sent {
     name: String,
     format: AudioFormat,
     bytes: Vec<u8>,
+}
+
+impl Sent {
+    /// Looks at what is called so, or else like its file.
+    pub(crate) fn new(
+        name: Option<&str>,
+        (file_name, bytes): (String, Vec<u8>),
+    ) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let name = name.map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&file_name);
+        if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
+            let words = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
+            errors.push(FieldError::new("name", "bad_name", words));
+        }
+        let format = AudioFormat::of(&bytes);
+        if format.is_none() {
+            errors.push(FieldError::new("file", "not_audio", "is neither WAV nor MP3"));
+        }
+        match format {
+            Some(format) if errors.is_empty() => Ok(Self { name: name.to_owned(), format, bytes }),
+            _ => Err(errors),
+        }
+    }
+
+    /// The audio that it becomes.
+    pub(crate) fn audio(self, state: &ApiState, now: DateTime<Utc>) -> NewAudio {
+        let Self { name, format, bytes } = self;
+        NewAudio { id: AudioId::new(now, state.entropy()), name, format, bytes }
+    }
 }
 
 async fn receive(state: &ApiState, request: Request) -> Result<Sent, Problem> {
@@ -69,23 +100,15 @@ async fn receive(state: &ApiState, request: Request) -> Result<Sent, Problem> {
         errors.push(FieldError::new("file", "required", "is required"));
         return Err(Problem::fields(errors));
     };
-    let name = name.as_deref().map(str::trim).filter(|name| !name.is_empty()).unwrap_or(&file_name);
-    if name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        let words = format!("at most {MAX_NAME_CHARS} characters, none of them a control");
-        errors.push(FieldError::new("name", "bad_name", words));
-    }
-    let format = AudioFormat::of(&bytes);
-    if format.is_none() {
-        errors.push(FieldError::new("file", "not_audio", "is neither WAV nor MP3"));
-    }
-    match format {
-        Some(format) if errors.is_empty() => Ok(Sent { name: name.to_owned(), format, bytes }),
-        _ => Err(Problem::fields(errors)),
+    match Sent::new(name.as_deref(), (file_name, bytes)) {
+        Ok(sent) if errors.is_empty() => Ok(sent),
+        Ok(_) => Err(Problem::fields(errors)),
+        Err(more) => Err(Problem::fields(errors.into_iter().chain(more).collect())),
     }
 }
 
 /// The file with what it is called.
-async fn read(mut field: Field<'_>) -> Result<(String, Vec<u8>), Problem> {
+pub(crate) async fn read(mut field: Field<'_>) -> Result<(String, Vec<u8>), Problem> {
     let name: String = field.file_name().unwrap_or_default().to_owned();
     let name: String = name.chars().filter(|c| !c.is_control()).take(MAX_NAME_CHARS).collect();
     let name = if name.trim().is_empty() { "audio".to_owned() } else { name };

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::response::Response;
 use callcore::campaign::Settings;
 use callcore::id::CampaignId;
-use callcore::port::{By, Refused};
+use callcore::port::{By, CampaignView, Refused};
+use serde_json::Value;
 
 use super::{check_audio, existing, tagged};
 use crate::auth::Admin;
@@ -27,17 +28,29 @@ pub(crate) async fn handle(
     if version != current {
         return Err(Refused::Stale { current }.into());
     }
-    let old = &view.campaign.settings;
-    let settings = Settings::from_json(&change.over(old.to_json())?)?;
+    let document = change.over(view.campaign.settings.to_json())?;
+    let by = By::new(&principal.actor, state.now());
+    Ok(tagged(&put_in_force(&state, by, &view, &document).await?))
+}
+
+/// Puts a whole document in force in place of the settings a campaign has.
+pub(crate) async fn put_in_force(
+    state: &ApiState,
+    by: By<'_>,
+    view: &CampaignView,
+    document: &Value,
+) -> Result<CampaignView, Problem> {
+    let (campaign, old) = (&view.campaign, &view.campaign.settings);
+    let settings = Settings::from_json(document)?;
     // A campaign that is over may still get another name.
     if settings.hours != old.hours || settings.time_zone != old.time_zone {
-        settings.opens_after(state.now())?;
+        settings.opens_after(by.now)?;
     }
-    check_audio(&state, &settings).await?;
-    let by = By::new(&principal.actor, state.now());
+    check_audio(state, &settings).await?;
+    let (id, version) = (campaign.id, campaign.settings_version);
     let changed = state.store().change_settings(by, id, version, Arc::new(settings)).await?;
     state.wake();
-    Ok(tagged(&changed))
+    Ok(changed)
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use callcore::campaign::RunState;
+use callcore::campaign::{RunState, Settings};
+use callcore::client::Client;
 use callcore::engine::{Foreseen, explain, foresee};
 use callcore::id::{CampaignId, ClientId};
-use callcore::port::CampaignView;
-use callcore::preview::Preview;
-use callcore::script::ClientFields;
+use callcore::port::{CampaignView, StoreError};
+use callcore::preview::{Outlook, Preview};
+use callcore::script::{ClientFields, Rendered, Script};
+use chrono::{DateTime, Utc};
 
 use super::existing;
 use crate::auth::Viewer;
@@ -38,21 +40,62 @@ pub(crate) async fn handle(
         None => None,
     };
     let now = state.now();
+    let outlook = outlook(&state, &view, now).await?;
+    Ok(dto::json(StatusCode::OK, &PreviewDto::new(&view, now, outlook, client)))
+}
+
+/// What would happen if the campaign started at an instant.
+pub(crate) async fn outlook(
+    state: &ApiState,
+    view: &CampaignView,
+    now: DateTime<Utc>,
+) -> Result<Outlook, StoreError> {
     let mut preview = Preview::new(&view.campaign.settings, now);
     let mut after = None;
     loop {
-        let part = state.store().waiting(id, after, PART).await?;
+        let part = state.store().waiting(view.campaign.id, after, PART).await?;
         for facts in part.facts {
             preview.add(facts);
         }
         after = part.next;
         if after.is_none() {
-            break;
+            return Ok(preview.outlook());
         }
         // The rules take their time over a thousand clients; others want to be served.
         tokio::task::yield_now().await;
     }
-    Ok(dto::json(StatusCode::OK, &PreviewDto::new(&view, now, preview.outlook(), client)))
+}
+
+/// What a client hears.
+pub(crate) struct Hearing {
+    pub(crate) steps: Vec<Rendered>,
+    pub(crate) voicemail_message: Option<String>,
+}
+
+/// A script and a voicemail's message as a client would hear them.
+pub(crate) async fn hearing(
+    state: &ApiState,
+    settings: &Settings,
+    script: &Script,
+    client: &Client,
+) -> Result<Hearing, StoreError> {
+    let import = state.store().import(client.import).await?;
+    let columns = import.map(|import| import.columns).unwrap_or_default();
+    let columns: Vec<(String, String)> =
+        columns.into_iter().zip(client.fields.iter().cloned()).collect();
+    let fields = ClientFields {
+        name: &client.name,
+        phone: client.phone,
+        email: client.email.as_deref(),
+        external_id: client.external_id.as_deref(),
+        campaign: &settings.name,
+        columns: &columns,
+    };
+    let message = settings.voicemail.message.as_ref();
+    Ok(Hearing {
+        steps: script.rendered(|name| fields.value(name)),
+        voicemail_message: message.map(|message| message.fill(|name| fields.value(name))),
+    })
 }
 
 /// The script as a client would hear it, and what the rules say of its call.
@@ -64,31 +107,16 @@ async fn heard_by(
     let client = state.store().client(id).await?.map(|view| view.client);
     let client = client.filter(|client| client.campaign == view.campaign.id);
     let client = client.ok_or_else(Problem::not_found)?;
-    let import = state.store().import(client.import).await?;
-    let columns = import.map(|import| import.columns).unwrap_or_default();
-    let columns: Vec<(String, String)> = columns.into_iter().zip(client.fields).collect();
     let settings = &view.campaign.settings;
-    let fields = ClientFields {
-        name: &client.name,
-        phone: client.phone,
-        email: client.email.as_deref(),
-        external_id: client.external_id.as_deref(),
-        campaign: &settings.name,
-        columns: &columns,
-    };
-    let message = settings.voicemail.message.as_ref();
+    let Hearing { steps, voicemail_message } =
+        hearing(state, settings, &settings.script, &client).await?;
     let mut heard = HeardByDto {
         client_id: id.to_string(),
         would_call: false,
         reason: Some(client.standing.status.as_str()),
         due_at: None,
-        steps: settings
-            .script
-            .rendered(|name| fields.value(name))
-            .iter()
-            .map(dto::rendered)
-            .collect(),
-        voicemail_message: message.map(|message| message.fill(|name| fields.value(name))),
+        steps: steps.iter().map(dto::rendered).collect(),
+        voicemail_message,
         decision: Vec::new(),
     };
     let facts = match client.standing.next_call {

@@ -27,6 +27,8 @@ pub(crate) async fn handle(
     query.finish()?;
     let by = By::new(&principal.actor, state.now());
     let erased = state.desk().erase(by, id, reason.trim()).await?;
+    #[cfg(feature = "pages")]
+    state.waiting_lists().forget_all();
     state.wake();
     Ok(dto::json(StatusCode::OK, &ErasedDto::from(&erased)))
 }

@@ -122,6 +122,16 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "xlsx"))]
+    #[tokio::test]
+    async fn a_workbook_is_answered_with_how_to_make_a_list_of_it() {
+        let world = World::new();
+        let answer = sent(&world, &[("file", b"PK\x03\x04\x14\0\x06\0")]).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::UNPROCESSABLE_ENTITY, "not_text"));
+        assert!(answer.text().contains("an Excel workbook"), "{}", answer.text());
+        assert!(answer.text().contains("save it as CSV"), "{}", answer.text());
+    }
+
     #[tokio::test]
     async fn a_list_that_breaks_in_its_middle_keeps_what_stands_before() {
         let world = World::new();

@@ -171,7 +171,7 @@ impl Survey {
         config.check_comments = false;
         config.expand_empty_elements = true;
         let mut buffer = Vec::new();
-        let mut text = 0;
+        let mut inside = Inside::default();
         loop {
             buffer.clear();
             self.meter.event.set(0);
@@ -181,19 +181,20 @@ impl Survey {
             }
             match event.map_err(|_| ImportError::DamagedWorkbook)? {
                 Event::Eof => return Ok(()),
-                Event::Start(start) => self.start(&start, &mut text)?,
-                Event::Text(part) => text += part.len() as u64,
-                Event::CData(part) => text += part.len() as u64,
-                Event::GeneralRef(part) => text += part.len() as u64,
+                Event::Start(start) => {
+                    inside.enter(start.local_name().as_ref());
+                    self.start(&start)?;
+                }
+                Event::End(end) => inside.leave(end.local_name().as_ref()),
+                Event::Text(part) => inside.count(part.len())?,
+                Event::CData(part) => inside.count(part.len())?,
+                Event::GeneralRef(part) => inside.count(part.len())?,
                 _ => {}
-            }
-            if text > MAX_EVENT {
-                return Err(ImportError::WorkbookTooLarge { what: "a text of more than 1 MiB" });
             }
         }
     }
 
-    fn start(&mut self, start: &BytesStart<'_>, text: &mut u64) -> Result<(), ImportError> {
+    fn start(&mut self, start: &BytesStart<'_>) -> Result<(), ImportError> {
         let too_large = |what| Err(ImportError::WorkbookTooLarge { what });
         match start.local_name().as_ref() {
             "sst" => {
@@ -203,14 +204,12 @@ impl Survey {
                 }
             }
             "si" => {
-                *text = 0;
                 self.texts += 1;
                 if self.texts > MAX_TEXTS {
                     return too_large("more than 4,000,000 texts");
                 }
             }
             "c" => {
-                *text = 0;
                 self.cells += 1;
                 if self.cells > MAX_CELLS {
                     return too_large("more than 50,000,000 cells");
@@ -251,6 +250,41 @@ impl Survey {
             }
             let path = path.replace('\\', "/").to_lowercase();
             target.insert(file_name(&path).to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The text of an element that the library puts together from its pieces.
+#[derive(Default)]
+struct Inside {
+    element: Option<&'static str>,
+    depth: u64,
+    text: u64,
+}
+
+impl Inside {
+    fn enter(&mut self, name: &str) {
+        match self.element {
+            Some(element) => self.depth += u64::from(element == name),
+            None => {
+                self.element = ["c", "si", "definedName"].into_iter().find(|it| *it == name);
+                (self.depth, self.text) = (1, 0);
+            }
+        }
+    }
+
+    fn leave(&mut self, name: &str) {
+        if self.element == Some(name) {
+            self.depth -= 1;
+            self.element = self.element.filter(|_| self.depth > 0);
+        }
+    }
+
+    fn count(&mut self, bytes: usize) -> Result<(), ImportError> {
+        self.text += bytes as u64;
+        if self.element.is_some() && self.text > MAX_EVENT {
+            return Err(ImportError::WorkbookTooLarge { what: "a text of more than 1 MiB" });
         }
         Ok(())
     }

@@ -241,7 +241,7 @@ fn cells_beyond_the_grid_or_out_of_order_are_damage_and_no_panic() {
     }
     let far = format!(r#"<row r="1">{}</row>"#, cell("XFD1", "Phone"));
     assert_eq!(code(&Forged::new(&far, "").zip()), "too_many_columns");
-    let empty = phones().replace("</row>", "<c r=\"XFD1\" s=\"3\"/></row>");
+    let empty = phones().replace("<c r=\"B2\">", "<c r=\"XFD2\" s=\"3\"/><c r=\"B2\">");
     assert_eq!(accepted(&Forged::new(&empty, "").zip()), 1, "it is only coloured");
 }
 
@@ -254,6 +254,12 @@ fn a_few_bytes_that_unpack_to_many_are_not_unpacked() {
     assert_eq!(code(&bomb.zip()), "workbook_too_large");
     let bomb = Forged::new(&format!("{}{}", phones(), format!("<v/>{spaces}").repeat(80)), "");
     assert_eq!(code(&bomb.zip()), "workbook_too_large");
+    let pieces = Forged::new(&phones(), &format!("<si><t>{}</t></si>", "x&#120;".repeat(200_000)));
+    assert_eq!(code(&pieces.zip()), "workbook_too_large", "none of its pieces is long");
+    let rules = "<formula>TRUE</formula>".repeat(300_000);
+    let rules = sheet(&phones()).replace("</worksheet>", &format!("{rules}</worksheet>"));
+    let rules = Forged::new("", "").with("xl/worksheets/sheet1.xml", &rules);
+    assert_eq!(accepted(&rules.zip()), 1, "these are many texts and not one");
     let styles = format!(
         r#"<styleSheet><numFmts><numFmt numFmtId="200" formatCode="{}"/></numFmts><cellXfs>{}</cellXfs></styleSheet>"#,
         "0".repeat(1_000_000),

@@ -114,6 +114,7 @@ fn everywhere(group: &str) -> Vec<Sight> {
         "/audit",
         "/settings",
         "/settings/mail",
+        "/settings/audio",
         "/settings/users",
         "/settings/tokens",
     ];
