@@ -375,7 +375,7 @@ async fn written(
     };
     // A chosen file is not lost, whatever button was pressed.
     if file.is_some() || act == "upload" {
-        return match add_audio(state, visit, file).await? {
+        return match add_audio(state, visit, None, file).await? {
             Ok(audio) => {
                 written.steps.push(StepRow { play: audio.to_string(), ..StepRow::kind("play") });
                 again(written, Vec::new(), None).await
@@ -411,10 +411,11 @@ async fn written(
     }
 }
 
-/// Keeps an audio that was sent.
-async fn add_audio(
+/// Keeps an audio that was sent, under a name or that of its file.
+pub(in crate::pages) async fn add_audio(
     state: &ApiState,
     visit: &Visit,
+    name: Option<&str>,
     file: Option<Result<SentFile, Problem>>,
 ) -> Result<Result<AudioId, Vec<FieldError>>, Trouble> {
     let at_file = |code: &str, words: &str| vec![FieldError::new("file", code, words)];
@@ -425,7 +426,7 @@ async fn add_audio(
         }
         Some(file) => file?,
     };
-    match Sent::new(None, file) {
+    match Sent::new(name, file) {
         Ok(sent) => {
             let audio = state.store().add_audio(visit.by(), sent.audio(state, visit.now)).await?;
             Ok(Ok(audio.id))
