@@ -208,8 +208,7 @@ impl Person {
         let moved = self.last_scheduled().await["id"].as_str().unwrap().to_owned();
         let before = self.told(&format!("/api/calls/{moved}")).await["due_at"].clone();
         browser.goto(&format!("/calls/{moved}")).await;
-        let due = browser.find("//select[@name='due']").await;
-        due.select_by_index(30).await.unwrap();
+        browser.click("(//select[@name='due']//option)[last()]").await;
         browser.press("Reschedule").await;
         self.shows_flash().await;
         assert_ne!(self.told(&format!("/api/calls/{moved}")).await["due_at"], before);
@@ -268,7 +267,7 @@ impl Person {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         browser.goto(&self.campaign).await;
-        browser.follow("Export as CSV").await;
+        browser.click("//a[contains(@href, '/export')]").await;
         let file = self.download().await;
         let mut reader = csv::Reader::from_path(file).unwrap();
         let headers = reader.headers().unwrap().clone();
