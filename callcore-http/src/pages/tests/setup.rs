@@ -254,7 +254,7 @@ async fn settings_without_a_control_survive_every_step() {
         "cool_downs": [{"after": "answered", "for": "P7D"}],
         "breaker": {"failed_share": 0.3333, "of_last": 20},
         "budget": {"calls_per_day": 500}, "consent_required": true, "priority": -3,
-        "subject": "renewal",
+        "subject": "renewal", "caller_ids": ["+12125550100", "+13035550101"],
         "script": {"steps": [
             {"say": "Hello {{name|there}}.", "language": "es-MX"}, {"play": audio},
             {"connect": {"url": "wss://agent.example", "params": {"who": "{{name}}", "what": "a\nb"}}},
