@@ -15,7 +15,8 @@ use callcore::import::{DuplicatePolicy, ImportReport, Importer, Mapping, Parsed}
 use callcore::memory::MemoryStore;
 use callcore::phone::Region;
 use callcore::port::{
-    Audio, BeginImport, By, Found, NewCampaign, Placement, Store, Telephony, TelephonyError,
+    Audio, BeginImport, By, Found, NewCampaign, OpenCall, Placement, Store, Telephony,
+    TelephonyError,
 };
 use callcore::time::{Clock, ManualClock, SeededEntropy};
 use callcore_benches::{csv, settings, start};
@@ -52,7 +53,7 @@ impl Telephony for Instant {
         Ok(())
     }
 
-    async fn find_call(&self, _: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
         Ok(Found::Nothing)
     }
 

@@ -27,7 +27,7 @@ async function load(url) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-// What only a script can offer is hidden until there is one.
+// Hidden until there is a script.
 const reveal = (page) => page.querySelectorAll("[data-script]").forEach((it) => { it.hidden = false; });
 
 // Live regions: what carries data-live and an id is replaced by what the same page says now.
@@ -118,7 +118,7 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// What somebody writes is not taken from them by an update.
+// Nobody's words are lost to an update.
 document.addEventListener("input", (event) => {
   const region = event.target.closest("[data-live]");
   if (region && event.target.type !== "checkbox") region.dataset.touched = "1";
@@ -128,21 +128,20 @@ document.addEventListener("change", (event) => {
   for (const box of event.target.closest("table").querySelectorAll("[name=id]")) box.checked = event.target.checked;
 });
 
-// Reviews in place: by the row's button, or a key while the focus is in the row.
+// Reviews in place, by button or key.
+const act = document.getElementById("act");
 async function review(row, status) {
   const link = row.querySelector("a[data-unfold]");
-  const body = new URLSearchParams(new FormData(document.getElementById("act")));
+  const body = new URLSearchParams(new FormData(act));
   body.set("status", status);
-  try {
-    if (!(await fetch(link.href + "/review", { method: "POST", body })).ok) throw new Error();
-    const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
-    pill.textContent = done ? "reviewed" : "needs follow-up";
-    pill.className = "pill " + (done ? "good" : "busy");
-    if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
-    say(row.querySelector("bdi[id]").textContent + ": " + pill.textContent);
-  } catch (error) {
-    location.href = link.href;
-  }
+  const answer = await fetch(link.href + "/review", { method: "POST", body }).catch(() => null);
+  if (!answer?.ok) { location.href = link.href; return; }
+  const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
+  pill.textContent = done ? "reviewed" : "needs follow-up";
+  pill.className = "pill " + (done ? "good" : "busy");
+  for (const it of row.nextElementSibling?.querySelectorAll("td [aria-pressed]") ?? []) it.ariaPressed = it.value === status;
+  if (done && button) { if (button === document.activeElement) link.focus(); button.remove(); }
+  say(row.querySelector("bdi[id]").textContent + ": " + pill.textContent);
 }
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".review button");
@@ -150,7 +149,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   let row = event.target.closest("tbody tr");
-  if (!row || !document.getElementById("act") || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
+  if (!row || !act || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea, audio")) return;
   if (row.matches(".unfolded")) row = row.previousElementSibling;
   const status = { r: "reviewed", f: "needs_follow_up" }[event.key];
   if (status && row.querySelector(".review")) review(row, status);
@@ -235,4 +234,29 @@ function uploads() {
 
 reveal(document);
 uploads();
+// The strips of a week follow its times as they are typed; what runs past midnight is the next day's.
+document.addEventListener("input", (event) => {
+  if (!event.target.closest(".day-row")) return;
+  const days = [...document.querySelectorAll(".day-row")];
+  const open = days.map(() => []);
+  days.forEach((day, index) => {
+    const times = [...day.querySelectorAll("input")].map(({ value }) => value && value.slice(0, 2) * 60 + Number(value.slice(3, 5)));
+    for (let at = 0; at < times.length; at += 2) {
+      const [from, to] = [times[at], times[at + 1] === 0 ? 1440 : times[at + 1]];
+      if (from === "" || to === "" || from === to) continue;
+      open[index].push([from, (from < to ? to : 1440) - from]);
+      if (from > to) open[(index + 1) % 7].push([0, to]);
+    }
+  });
+  days.forEach((day, index) => {
+    const strip = day.querySelector("svg");
+    for (const old of strip.querySelectorAll(".f-good")) old.remove();
+    for (const [from, length] of open[index]) {
+      const rect = document.createElementNS(strip.namespaceURI, "rect");
+      for (const [name, value] of Object.entries({ class: "f-good", x: from, width: length, height: 10 })) rect.setAttribute(name, value);
+      strip.firstElementChild.after(rect);
+    }
+  });
+});
+
 live.start();

@@ -390,6 +390,10 @@ fn read(
 /// A file that can't be imported at all: nothing was begun.
 fn unreadable(error: &ImportError) -> Problem {
     let code = error.code();
+    // It was all received: what fails now is this machine's disk.
+    if let ImportError::Unreadable(_) = error {
+        return internal(error);
+    }
     let ImportError::UnknownColumn { unknown, .. } = error else {
         return Problem::of_field(code, "file", error.to_string());
     };

@@ -17,8 +17,8 @@ use callcore::mail::Links;
 use callcore::mailer::{MailLimits, MailSettings, Mailer};
 use callcore::memory::MemoryStore;
 use callcore::port::{
-    Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, Placement, Telephony,
-    TelephonyError, User,
+    Access, Audio, AuditQuery, By, Campaigns, ClientQuery, Dispatch, Found, OpenCall, Placement,
+    Telephony, TelephonyError, User,
 };
 use callcore::port::{Mail, Notifier, NotifyError};
 use callcore::time::{ManualClock, SeededEntropy};
@@ -421,7 +421,7 @@ impl Telephony for Carrier {
         Ok(())
     }
 
-    async fn find_call(&self, _: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
         Ok(Found::Nothing)
     }
 

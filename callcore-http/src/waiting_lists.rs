@@ -50,17 +50,8 @@ impl fmt::Debug for WaitingList {
 impl WaitingLists {
     /// Keeps a list for a campaign. All together have at most `most_bytes`, but for a list that
     /// alone has more.
-    pub(crate) fn put(
-        &self,
-        campaign: CampaignId,
-        upload: Upload,
-        wall: DateTime<Utc>,
-        most_bytes: u64,
-    ) -> Result<(), Problem> {
-        let bytes = upload.file.metadata().map_err(|error| internal(&error))?.len();
-        let Upload { file, name, mapping, duplicates, .. } = upload;
-        let file = Arc::new(file);
-        let list = WaitingList { file, since: wall, bytes, name, mapping, duplicates };
+    pub(crate) fn put(&self, campaign: CampaignId, list: WaitingList, most_bytes: u64) {
+        let bytes = list.bytes;
         self.with(|lists| {
             lists.remove(&campaign);
             let is_full = |lists: &BTreeMap<CampaignId, WaitingList>| {
@@ -75,7 +66,6 @@ impl WaitingLists {
             }
             lists.insert(campaign, list);
         });
-        Ok(())
     }
 
     /// The list that waits for a campaign.
@@ -114,6 +104,14 @@ impl WaitingLists {
 }
 
 impl WaitingList {
+    /// A list that begins to wait.
+    pub(crate) fn new(upload: Upload, wall: DateTime<Utc>) -> Result<Self, Problem> {
+        let bytes = upload.file.metadata().map_err(|error| internal(&error))?.len();
+        let Upload { file, name, mapping, duplicates, .. } = upload;
+        let file = Arc::new(file);
+        Ok(Self { file, since: wall, bytes, name, mapping, duplicates })
+    }
+
     /// The list, to be checked or imported.
     pub(crate) async fn open(&self, settings: &Settings) -> Result<List, Problem> {
         let file = Reader::new(self.file.clone());
@@ -144,10 +142,10 @@ mod tests {
         DateTime::UNIX_EPOCH + TimeDelta::hours(hour)
     }
 
-    fn upload(bytes: usize) -> Upload {
+    fn list(bytes: usize, hour: i64) -> WaitingList {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![b'x'; bytes]).unwrap();
-        Upload {
+        let upload = Upload {
             file,
             name: "list.csv".to_owned(),
             mapping: Mapping::default(),
@@ -155,19 +153,20 @@ mod tests {
             dry_run: false,
             fingerprint: Vec::new(),
             others: BTreeMap::new(),
-        }
+        };
+        WaitingList::new(upload, at(hour)).unwrap()
     }
 
     #[test]
     fn lists_make_room_by_number_and_by_size_and_wait_for_a_day() {
         let lists = WaitingLists::default();
         for number in 0..20 {
-            lists.put(id(number), upload(10), at(i64::from(number)), 1_000).unwrap();
+            lists.put(id(number), list(10, i64::from(number)), 1_000);
         }
         assert!(lists.of(id(3), at(20)).is_none() && lists.of(id(4), at(20)).is_some());
-        lists.put(id(30), upload(900), at(20), 1_000).unwrap();
+        lists.put(id(30), list(900, 20), 1_000);
         assert!(lists.of(id(9), at(20)).is_none() && lists.of(id(10), at(20)).is_some());
-        lists.put(id(31), upload(5_000), at(20), 1_000).unwrap();
+        lists.put(id(31), list(5_000, 20), 1_000);
         assert!(lists.of(id(30), at(20)).is_none(), "one list may be larger than all should be");
         assert!(lists.of(id(31), at(43)).is_some());
         assert!(lists.of(id(31), at(44)).is_none());

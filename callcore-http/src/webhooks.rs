@@ -8,7 +8,8 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use callcore::port::{WebhookError, WebhookRequest};
+use callcore::performance::Performance;
+use callcore::port::{WebhookAnswer, WebhookError, WebhookRequest};
 
 use crate::problem::Problem;
 use crate::state::ApiState;
@@ -66,7 +67,16 @@ async fn take(
         state.webhook_events().fetch_add(count, Ordering::Relaxed);
         state.wake();
     }
-    Ok(([(header::CONTENT_TYPE, reply.content_type)], reply.body).into_response())
+    let body = match reply.answer {
+        WebhookAnswer::Fixed(body) => body,
+        WebhookAnswer::Script { call, cue } => {
+            let (store, sealer) = (state.store(), state.sealer().await?);
+            let wall = state.wall_now();
+            let performance = Performance::of(&**store, &call, wall, Some(sealer)).await?;
+            decoder.perform(&cue, performance.as_ref()).await
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, body.content_type)], body.text).into_response())
 }
 
 #[cfg(test)]
@@ -74,7 +84,7 @@ mod tests {
     use std::sync::Arc;
 
     use callcore::call::{EventKind, Report};
-    use callcore::port::{StoreError, StoreErrorKind, WebhookDecoder, WebhookReply};
+    use callcore::port::{StoreError, StoreErrorKind, WebhookBody, WebhookDecoder, WebhookReply};
     use serde_json::json;
 
     use super::*;
@@ -99,7 +109,8 @@ mod tests {
             let call = body.strip_prefix("ringing ").ok_or(WebhookError::Malformed)?;
             let call = call.parse().map_err(|_| WebhookError::Malformed)?;
             let reports = vec![Report::ours(call, request.now, EventKind::Ringing)];
-            Ok(WebhookReply { reports, content_type: "text/xml", body: request.query.to_owned() })
+            let body = WebhookBody { content_type: "text/xml", text: request.query.to_owned() };
+            Ok(WebhookReply { reports, answer: WebhookAnswer::Fixed(body) })
         }
     }
 

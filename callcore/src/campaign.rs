@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use fields::Fields;
 pub use settings::{
-    Budget, FieldError, Pacing, Settings, SettingsError, Voicemail, VoicemailPolicy, ZoneFallback,
-    ZonePolicy,
+    Budget, FieldError, Pacing, Recording, Settings, SettingsError, Voicemail, VoicemailPolicy,
+    ZoneFallback, ZonePolicy,
 };
 
 use crate::actor::Actor;

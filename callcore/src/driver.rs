@@ -4,6 +4,7 @@
 //! one). It may die at any await and loses nothing: a claim runs out, an intent without news is
 //! looked up by [`Driver::sweep`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,14 +13,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use crate::actor::Actor;
-use crate::call::{EventKind, Report};
+use crate::call::{EventKind, Intent, Report};
 use crate::engine::{
     BeginRefusal, Command, Defer, Lease, Permit, Rule, Settlement, Ticket, UNKNOWN_LIMIT, Verdict,
     decide,
 };
-use crate::id::CallId;
+use crate::id::{CallId, CampaignId};
 use crate::port::{
-    By, ClaimRequest, Found, OpenCall, Placement, Retained, Store, StoreError, TakeBack, Telephony,
+    By, ClaimRequest, Fault, Found, OpenCall, Placement, Retained, Store, StoreError, TakeBack,
+    Telephony,
 };
 use crate::seal::Sealer;
 use crate::time::Clock;
@@ -256,7 +258,19 @@ impl Driver {
         answers.extend(join_all(tickets.map(|ticket| self.place_one(ticket))).await);
         let now = self.clock.now();
         let (mut reports, mut back, mut placed) = (Vec::new(), Vec::new(), 0);
-        for Placed { call, lease, answer } in answers {
+        let mut halts: BTreeMap<CampaignId, String> = BTreeMap::new();
+        for Placed { call, lease, campaign, intent, answer } in answers {
+            if let Answer::Carrier(Placement::Refused { reason, fault }) = &answer
+                && let Some(words) = refusal(*fault, reason)
+            {
+                halts.insert(campaign, words);
+                // Nobody's attempt is spent on what is wrong with the account. A person who asked
+                // for the call hears of it instead: no campaign's pause would hold it back.
+                if intent == Intent::Plan {
+                    back.push(TakeBack { call, lease, due_at: None });
+                    continue;
+                }
+            }
             let kind = match answer {
                 Answer::NotAsked => {
                     back.push(TakeBack { call, lease, due_at: None });
@@ -269,15 +283,21 @@ impl Driver {
                 Answer::Carrier(Placement::Placed { carrier_call_id }) => {
                     EventKind::Placed { carrier_call_id }
                 }
-                Answer::Carrier(Placement::Refused { reason, permanent }) => {
-                    EventKind::NotPlaced { reason, permanent }
-                }
+                Answer::Carrier(Placement::Refused { reason, fault }) => EventKind::NotPlaced {
+                    reason,
+                    permanent: fault == Fault::Number { permanent: true },
+                },
                 Answer::Carrier(Placement::Unknown) => EventKind::Unclear,
             };
             placed += 1;
             reports.push(Report::ours(call, now, kind));
         }
         let by = By::new(&Actor::System, now);
+        // Before what was not dialled goes back: else the campaign would dial it again at once.
+        let mut halted = Ok(());
+        for (campaign, reason) in &halts {
+            halted = halted.and(self.store.halt_campaign(by, *campaign, reason).await);
+        }
         let mut recorded = Ok(Vec::new());
         if !reports.is_empty() {
             recorded = self.store.record(by, &reports).await;
@@ -291,14 +311,16 @@ impl Driver {
         if !back.is_empty() {
             self.store.take_back(by, &back).await?;
         }
-        recorded.map(|_| placed)
+        halted.and(recorded).map(|_| placed)
     }
 
     async fn place_one(&self, ticket: Ticket) -> Placed {
         let (call, lease) = (ticket.call(), ticket.lease());
+        let (campaign, intent) = (ticket.campaign(), ticket.intent());
+        let placed = |answer| Placed { call, lease, campaign, intent, answer };
         let is_good = ticket.is_good(self.clock.now(), self.wall.now());
         if !is_good || self.doubt.load(Ordering::Relaxed) >= MAX_DOUBT {
-            return Placed { call, lease, answer: Answer::NotAsked };
+            return placed(Answer::NotAsked);
         }
         let placement = self.carrier.place_call(ticket).await;
         match placement {
@@ -310,7 +332,7 @@ impl Driver {
             }
             Placement::Later { .. } => {}
         }
-        Placed { call, lease, answer: Answer::Carrier(placement) }
+        placed(Answer::Carrier(placement))
     }
 
     /// The carrier answered a read-only request: it may be asked for a dial again, but one more
@@ -320,8 +342,7 @@ impl Driver {
     }
 
     async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
-        let id = call.carrier_call_id.as_deref();
-        let mut reports: Vec<Report> = match self.carrier.find_call(call.call, id).await {
+        let mut reports: Vec<Report> = match self.carrier.find_call(call).await {
             Ok(Found::Events(events)) => {
                 self.carrier_reads();
                 events
@@ -347,6 +368,8 @@ impl Driver {
 struct Placed {
     call: CallId,
     lease: Lease,
+    campaign: CampaignId,
+    intent: Intent,
     answer: Answer,
 }
 
@@ -354,6 +377,19 @@ enum Answer {
     Carrier(Placement),
     /// The ticket was no longer good, or the carrier is in doubt.
     NotAsked,
+}
+
+/// Why a campaign can't go on after a refusal; none if only the number is at fault.
+fn refusal(fault: Fault, reason: &str) -> Option<String> {
+    match fault {
+        Fault::Number { .. } => None,
+        Fault::Configuration => Some(format!(
+            "the carrier refuses calls because of the account or its settings ({reason})"
+        )),
+        Fault::Request => Some(format!(
+            "the carrier does not understand what it is asked: a defect of this program ({reason})"
+        )),
+    }
 }
 
 fn count(len: usize) -> u32 {

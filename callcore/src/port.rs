@@ -25,5 +25,7 @@ pub use store::{
     SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token, Undone, User,
     UserChange, UserView, Waiting, name_order,
 };
-pub use telephony::{Audio, Found, Placement, Telephony, TelephonyError};
-pub use webhook::{WebhookDecoder, WebhookError, WebhookReply, WebhookRequest};
+pub use telephony::{Audio, Fault, Found, Placement, Telephony, TelephonyError};
+pub use webhook::{
+    WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
+};

@@ -18,6 +18,9 @@ use crate::campaign::FieldError;
 use crate::id::AudioId;
 use crate::phone::PhoneNumber;
 
+/// The language of a text that does not say its own, as a BCP 47 tag.
+pub const DEFAULT_LANGUAGE: &str = "en-US";
+
 /// What a person hears and may press.
 ///
 /// ```
@@ -34,6 +37,9 @@ use crate::phone::PhoneNumber;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Script {
+    /// What is said before all else, such as that the call is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Template>,
     /// What is heard, in order.
     pub steps: Vec<Step>,
     /// What a key press does.
@@ -137,11 +143,24 @@ impl Script {
         read::script(document, path)
     }
 
+    /// All that is heard, in order: the notice, in the language of the first text, and the steps.
+    pub fn heard(&self) -> impl Iterator<Item = Step> {
+        let notice = self.notice.as_ref().map(|say| {
+            let language = self.steps.iter().find_map(|step| match step {
+                Step::Say { language, .. } => Some(language.clone()),
+                Step::Play(_) | Step::Connect(_) => None,
+            });
+            let language = language.unwrap_or_else(|| DEFAULT_LANGUAGE.to_owned());
+            Step::Say { say: say.clone(), language }
+        });
+        notice.into_iter().chain(self.steps.iter().cloned())
+    }
+
     /// What a client hears, filled in from its fields.
     #[must_use]
     pub fn rendered(&self, field: impl Fn(&str) -> Option<String>) -> Vec<Rendered> {
         let fill = |template: &Template| template.fill(&field);
-        self.steps.iter().map(|step| step.rendered(&fill)).collect()
+        self.heard().map(|step| step.rendered(&fill)).collect()
     }
 
     /// The texts that are spoken to a client, filled in from its fields.
@@ -169,7 +188,8 @@ impl Script {
 
     /// The places of all its templates.
     pub fn places(&self) -> impl Iterator<Item = Place<'_>> {
-        self.steps.iter().flat_map(Step::templates).flat_map(Template::places)
+        let steps = self.steps.iter().flat_map(Step::templates);
+        self.notice.iter().chain(steps).flat_map(Template::places)
     }
 
     /// The audio it plays, with the number of the step.

@@ -6,6 +6,7 @@
 //! The names and the number of cases are exempt from semantic versioning: a new case that a store
 //! fails is a bug found, not a break.
 
+pub mod carrier;
 mod compare;
 pub mod fixtures;
 pub mod notifier;

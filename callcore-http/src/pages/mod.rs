@@ -119,7 +119,7 @@ fn inside() -> Router<ApiState> {
         .route("/calls/history", get(history::show))
         .route("/calls/history/many", post(history::many))
         .route("/calls/upcoming", get(upcoming::show))
-        .route("/calls/upcoming/skip", get(upcoming::confirm_skip).post(upcoming::skip))
+        .route("/calls/upcoming/skip", get(upcoming::confirm_skip).post(upcoming::skip_all))
         .route("/calls/upcoming/reschedule", get(upcoming::choose_time).post(upcoming::reschedule))
         .route("/calls/{id}", get(call::show))
         .route("/calls/{id}/call-now", post(call::call_now))

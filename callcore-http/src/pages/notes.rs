@@ -12,6 +12,9 @@ const ROOM: usize = 16_000;
 /// How many notes a page shows.
 const MOST: usize = 30;
 
+/// How many characters a note has before it is folded, and how many then show.
+const LONG: (usize, usize) = (1_200, 240);
+
 /// A part of the notes of a call or client.
 #[derive(Debug)]
 pub(super) struct Notes {
@@ -25,6 +28,8 @@ pub(super) struct Notes {
 /// A note in a list.
 #[derive(Debug)]
 pub(super) struct NoteRow {
+    /// The beginning of a long note, which stands folded.
+    pub(super) head: Option<String>,
     pub(super) text: String,
     pub(super) by: String,
     pub(super) at: When,
@@ -41,6 +46,7 @@ impl Notes {
             }
             room = room.saturating_sub(note.text.len());
             rows.push(NoteRow {
+                head: head(&note.text),
                 text: note.text.clone(),
                 by: words::actor(&note.by),
                 at: visit.when(note.at),
@@ -49,4 +55,10 @@ impl Notes {
         let older = Some(end - rows.len()).filter(|place| *place > 0);
         Self { rows, older, newer: end < all.len() }
     }
+}
+
+fn head(text: &str) -> Option<String> {
+    text.char_indices().nth(LONG.0)?;
+    let head: String = text.chars().take(LONG.1).collect();
+    Some(head.trim_end().to_owned() + "…")
 }

@@ -13,7 +13,7 @@ use super::rows::{CallRow, campaigns_among};
 use crate::query::Query;
 use crate::state::ApiState;
 
-pub(super) use many::{choose_time, confirm_skip, reschedule, skip};
+pub(super) use many::{choose_time, confirm_skip, reschedule, skip_all};
 
 #[derive(Template)]
 #[template(path = "upcoming.html")]

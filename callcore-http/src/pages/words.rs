@@ -298,7 +298,7 @@ fn script(
     (heard, pressed): (&'static str, &'static str),
     script: &Script,
 ) {
-    let steps: Vec<String> = script.steps.iter().map(heard_step).collect();
+    let steps: Vec<String> = script.heard().map(|step| heard_step(&step)).collect();
     if !steps.is_empty() {
         lines.push((heard, steps.join("\n")));
     }

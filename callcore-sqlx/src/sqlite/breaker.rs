@@ -29,14 +29,20 @@ impl Work<'_> {
         // What this unit of work ended is looked back on too.
         self.flush_calls().await?;
         let ends = self.last_ends(id, since, breaker.of_last()).await?;
-        let Some(campaign) = self.campaigns.get_mut(&id).filter(|_| breaker.trips(ends)) else {
-            return Ok(());
-        };
+        if breaker.trips(ends) {
+            self.halt(id, now, breaker.reason());
+        }
+        Ok(())
+    }
+
+    /// A running campaign pauses itself.
+    pub(super) fn halt(&mut self, id: CampaignId, now: DateTime<Utc>, reason: String) {
+        let campaign = self.campaigns.get_mut(&id);
+        let Some(campaign) = campaign.filter(|it| it.state == RunState::Running) else { return };
         campaign.state = RunState::Paused;
-        campaign.pause = Some(Pause { at: now, by: Actor::System, reason: Some(breaker.reason()) });
+        campaign.pause = Some(Pause { at: now, by: Actor::System, reason: Some(reason) });
         campaign.changed = true;
         self.notify(now, NoticeKind::BreakerTripped(id));
-        Ok(())
     }
 
     /// How the last dials of a campaign ended, the latest first.

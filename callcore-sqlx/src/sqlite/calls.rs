@@ -45,6 +45,18 @@ impl Calls for SqliteStore {
         read.await.map_err(|fail: Fail| fail.store("calls"))
     }
 
+    async fn inbound_call(&self, carrier_call_id: &str) -> Result<Option<CallId>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            let call = sqlx::query_scalar("select call from inbound where carrier_call_id = ?1")
+                .bind(carrier_call_id)
+                .fetch_optional(&mut *conn)
+                .await?;
+            Ok(call.map(CallId::from_uuid))
+        };
+        read.await.map_err(|fail: Fail| fail.store("inbound_call"))
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         self.events_of(id).await.map_err(|fail| fail.store("events"))
     }

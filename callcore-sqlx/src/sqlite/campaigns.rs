@@ -62,6 +62,18 @@ impl Campaigns for SqliteStore {
         read.await.map_err(|fail: Fail| fail.store("campaign"))
     }
 
+    async fn settings(
+        &self,
+        id: CampaignId,
+        version: u32,
+    ) -> Result<Option<Arc<Settings>>, StoreError> {
+        let read = async {
+            let mut conn = self.read().await?;
+            self.settings.load(&mut conn, id, version).await
+        };
+        read.await.map_err(|fail: Fail| fail.store("settings"))
+    }
+
     async fn campaigns(
         &self,
         states: &[RunState],

@@ -57,6 +57,22 @@ impl Dispatch for SqliteStore {
         self.take_all_back(by, calls).await.map_err(|fail| fail.store("take_back"))
     }
 
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let halt = async {
+            let mut work = self.write().await?;
+            work.at(by.now);
+            work.load_campaigns([id]).await?;
+            work.halt(id, by.now, reason.to_owned());
+            work.commit().await
+        };
+        halt.await.map_err(|fail: Fail| fail.store("halt_campaign"))
+    }
+
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.settle_all(by, settlements).await.map_err(|fail| fail.store("settle"))
     }

@@ -106,20 +106,19 @@ impl SqliteStore {
     }
 
     pub(super) async fn delete_draft(&self, by: By<'_>, id: CampaignId) -> Result<(), Fail> {
-        let mut told = false;
+        // In one piece, however long it takes: of a draft that is half gone somebody could start the
+        // rest.
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        work.load_campaigns([id]).await?;
+        let campaign = work.campaign(id)?;
+        if campaign.state != RunState::Draft {
+            return Err(Refused::Campaign(campaign.state).into());
+        }
+        let old = campaign.settings.to_json();
+        work.audit(by, "campaign.delete", id.to_string(), Some(old), None).await?;
+        work.orphan_calls(id).await?;
         loop {
-            let mut work = self.write().await?;
-            work.enter(by).await?;
-            work.load_campaigns([id]).await?;
-            let campaign = work.campaign(id)?;
-            if campaign.state != RunState::Draft {
-                return Err(Refused::Campaign(campaign.state).into());
-            }
-            let old = campaign.settings.to_json();
-            if !std::mem::replace(&mut told, true) {
-                work.audit(by, "campaign.delete", id.to_string(), Some(old), None).await?;
-                work.orphan_calls(id).await?;
-            }
             let clients = sqlx::query(
                 "select id, status from clients where campaign = ?1 order by place limit ?2",
             )
@@ -130,12 +129,12 @@ impl SqliteStore {
             let last = clients.len() < AT_ONCE as usize;
             work.remove_clients(id, &clients).await?;
             if last {
-                work.remove_campaign(id).await?;
-                work.leave(by, &Effect::CampaignDeleted).await?;
-                return work.commit().await;
+                break;
             }
-            work.commit().await?;
         }
+        work.remove_campaign(id).await?;
+        work.leave(by, &Effect::CampaignDeleted).await?;
+        work.commit().await
     }
 }
 

@@ -8,7 +8,7 @@ use callcore::call::CallStatus;
 use callcore::driver::{Driver, Halt};
 use callcore::engine::Ticket;
 use callcore::id::CallId;
-use callcore::port::{Audio, Calls, Found, Placement, Telephony, TelephonyError};
+use callcore::port::{Audio, Calls, Found, OpenCall, Placement, Telephony, TelephonyError};
 use callcore::testing::fixtures::Scene;
 use callcore::time::ManualClock;
 use callcore_sqlx::sqlite::SqliteStore;
@@ -52,7 +52,7 @@ impl Telephony for Scripted {
         Ok(())
     }
 
-    async fn find_call(&self, _: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
         Ok(Found::Nothing)
     }
 

@@ -11,7 +11,7 @@ use crate::account::Day;
 use crate::call::Direction;
 use crate::client::{ClientZone, ZoneSource};
 use crate::id::AudioId;
-use crate::phone::Region;
+use crate::phone::{PhoneNumber, Region};
 use crate::rules::breaker::{Breaker, BreakerDocument};
 use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::cool_downs::{CoolDownDocument, CoolDowns};
@@ -25,6 +25,8 @@ use crate::time::Zone;
 const MAX_NAME_CHARS: usize = 200;
 /// The most calls at once, and calls a second, that a campaign may ask for.
 const MAX_PACING: u32 = 10_000;
+/// The most numbers that a campaign may call from.
+const MAX_CALLER_IDS: usize = 1_000;
 /// The largest budget of dials a day.
 const MAX_CALLS_PER_DAY: u32 = 10_000_000;
 
@@ -70,6 +72,12 @@ pub struct Settings {
     pub script: Script,
     /// What a client hears who calls in; none has the call only recorded.
     pub inbound: Option<Script>,
+    /// The numbers of ours that people may see; the carrier's own choice if there are none.
+    pub caller_ids: Vec<PhoneNumber>,
+    /// Whether calls are recorded.
+    pub recording: Recording,
+    /// Whether what is said is written down by the carrier.
+    pub transcription: bool,
     /// How often one number may be dialled, over all campaigns.
     pub caps: Caps,
     /// How long a number is left alone after how a dial to it ended, over all campaigns.
@@ -133,6 +141,52 @@ pub enum VoicemailPolicy {
     LeaveMessage,
     /// Hang up; the client is done.
     MarkAndMoveOn,
+}
+
+/// Whether calls are recorded: `false`, `true` (each side on a channel of its own), or `"mono"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Recording {
+    /// They are not.
+    #[default]
+    Off,
+    /// Both sides on one channel.
+    Mono,
+    /// Each side on its own.
+    Dual,
+}
+
+impl Recording {
+    /// The word for its channels; none if nothing is recorded.
+    #[must_use]
+    pub const fn channels(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Mono => Some("mono"),
+            Self::Dual => Some("dual"),
+        }
+    }
+}
+
+impl Serialize for Recording {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => to.serialize_bool(false),
+            Self::Mono => to.serialize_str("mono"),
+            Self::Dual => to.serialize_bool(true),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Recording {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Value::deserialize(from)? {
+            Value::Bool(false) => Ok(Self::Off),
+            Value::Bool(true) => Ok(Self::Dual),
+            Value::String(word) if word == "dual" => Ok(Self::Dual),
+            Value::String(word) if word == "mono" => Ok(Self::Mono),
+            _ => Err(serde::de::Error::custom("must be false, true, \"mono\" or \"dual\"")),
+        }
+    }
 }
 
 /// How fast a campaign dials.
@@ -230,6 +284,20 @@ impl Settings {
         }
         let script = fields.script("script").unwrap_or_default();
         let inbound = fields.script("inbound");
+        let caller_ids: Vec<PhoneNumber> = fields.or_default("caller_ids");
+        if caller_ids.len() > MAX_CALLER_IDS {
+            fields.out_of_range("caller_ids", &format!("at most {MAX_CALLER_IDS} numbers"));
+        }
+        let recording: Recording = fields.or_default("recording");
+        let transcription = fields.or_default("transcription");
+        let heard = recording != Recording::Off || transcription;
+        for (field, heard_by) in [("script", Some(&script)), ("inbound", inbound.as_ref())] {
+            if heard && heard_by.is_some_and(|script| script.notice.is_none()) {
+                let field = format!("{field}.notice");
+                let words = "is required where calls are recorded or written down: say so";
+                fields.refuse_field(&field, "required", words);
+            }
+        }
         let caps = fields.rule::<Vec<CapDocument>, _, _>("caps").unwrap_or_default();
         let cool_downs =
             fields.rule::<Vec<CoolDownDocument>, _, _>("cool_downs").unwrap_or_default();
@@ -260,6 +328,9 @@ impl Settings {
                 pacing,
                 script,
                 inbound,
+                caller_ids,
+                recording,
+                transcription,
                 caps,
                 cool_downs,
                 breaker,
@@ -306,6 +377,9 @@ impl Settings {
             "pacing": self.pacing,
             "script": self.script,
             "inbound": self.inbound,
+            "caller_ids": self.caller_ids,
+            "recording": self.recording,
+            "transcription": self.transcription,
             "caps": self.caps,
             "cool_downs": self.cool_downs,
             "breaker": self.breaker,

@@ -177,6 +177,22 @@ impl Ticket {
         self.facts.lease
     }
 
+    pub(crate) const fn intent(&self) -> Intent {
+        self.facts.intent
+    }
+
+    /// The call's campaign.
+    #[must_use]
+    pub const fn campaign(&self) -> CampaignId {
+        self.facts.campaign
+    }
+
+    /// The call's client; a test call has none.
+    #[must_use]
+    pub const fn client(&self) -> Option<ClientId> {
+        self.facts.client
+    }
+
     /// The call. Carriers hand it back in every event about it.
     #[must_use]
     pub const fn call(&self) -> CallId {
@@ -218,7 +234,7 @@ impl Ticket {
     #[must_use]
     pub fn steps(&self) -> Vec<Rendered> {
         let fill = |template: &Template| self.fill(template);
-        let steps = self.facts.settings.script.steps.iter().map(|step| step.rendered(&fill));
+        let steps = self.facts.settings.script.heard().map(|step| step.rendered(&fill));
         let is_there = |step: &Rendered| match step {
             Rendered::Play(audio) => self.audio_name(*audio).is_some(),
             Rendered::Say { .. } | Rendered::Connect { .. } => true,

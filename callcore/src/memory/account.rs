@@ -230,11 +230,15 @@ impl State {
         if !breaker.trips(ends) {
             return;
         }
-        let pause = Pause { at: now, by: Actor::System, reason: Some(breaker.reason()) };
-        if let Some(row) = self.campaigns.get_mut(&id) {
-            row.campaign.state = RunState::Paused;
-            row.campaign.pause = Some(pause);
-        }
+        self.halt(id, now, breaker.reason());
+    }
+
+    /// A running campaign pauses itself.
+    pub(super) fn halt(&mut self, id: CampaignId, now: DateTime<Utc>, reason: String) {
+        let row = self.campaigns.get_mut(&id);
+        let Some(row) = row.filter(|row| row.campaign.state == RunState::Running) else { return };
+        row.campaign.state = RunState::Paused;
+        row.campaign.pause = Some(Pause { at: now, by: Actor::System, reason: Some(reason) });
         let kind = NoticeKind::BreakerTripped(id);
         self.notices.retain(|notice| notice.kind != kind);
         self.notify(now, kind);

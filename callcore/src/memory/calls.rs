@@ -27,6 +27,10 @@ impl Calls for MemoryStore {
         Ok(ids.iter().filter_map(|id| state.call_view(*id)).collect())
     }
 
+    async fn inbound_call(&self, carrier_call_id: &str) -> Result<Option<CallId>, StoreError> {
+        Ok(self.lock().inbound.get(carrier_call_id).copied())
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         let state = self.lock();
         let events = state.calls.get(&id).into_iter().flat_map(|row| &row.events);

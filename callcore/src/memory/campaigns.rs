@@ -94,6 +94,15 @@ impl Campaigns for MemoryStore {
         Ok(self.lock().campaign_view(id))
     }
 
+    async fn settings(
+        &self,
+        id: CampaignId,
+        version: u32,
+    ) -> Result<Option<Arc<Settings>>, StoreError> {
+        let state = self.lock();
+        Ok(state.campaigns.get(&id).and_then(|row| row.versions.get(&version).cloned()))
+    }
+
     async fn campaigns(
         &self,
         states: &[RunState],

@@ -79,6 +79,18 @@ impl Dispatch for MemoryStore {
         Ok(())
     }
 
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.at(by.now);
+        state.halt(id, by.now, reason.to_owned());
+        Ok(())
+    }
+
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         let mut state = self.lock();
         state.at(by.now);

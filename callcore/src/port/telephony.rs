@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::call::CallEvent;
 use crate::engine::Ticket;
 use crate::id::CallId;
+use crate::port::OpenCall;
 
 /// A carrier that places calls.
 ///
@@ -20,6 +21,7 @@ use crate::id::CallId;
 /// - **T4** `find_call` proves a match by our call id, never by number and time alone.
 /// - **T5** `check` and `find_call` never dial.
 /// - **T6** When `delete_recording` has returned, the carrier no longer has the recording.
+/// - **T7** A call that is over may be hung up, and so may one that was hung up.
 #[async_trait]
 pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     /// The kind of carrier, in one word: a database belongs to the kind it was first used with.
@@ -47,11 +49,7 @@ pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// The carrier could not be asked.
-    async fn find_call(
-        &self,
-        call: CallId,
-        carrier_call_id: Option<&str>,
-    ) -> Result<Found, TelephonyError>;
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError>;
 
     /// Asks the carrier anything that changes nothing: whether it answers.
     ///
@@ -88,8 +86,8 @@ pub enum Placement {
     Refused {
         /// Why, as a stable code.
         reason: String,
-        /// Whether the number can never be reached.
-        permanent: bool,
+        /// What is at fault.
+        fault: Fault,
     },
     /// It certainly did not, and may be asked again at this instant of the campaign clock.
     Later {
@@ -98,6 +96,21 @@ pub enum Placement {
     },
     /// The request may have reached it, and no clear answer came.
     Unknown,
+}
+
+/// What is at fault when a carrier does not take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The number.
+    Number {
+        /// Whether it can never be reached.
+        permanent: bool,
+    },
+    /// The account at the carrier or its settings: every other call would meet the same, so the
+    /// campaign pauses.
+    Configuration,
+    /// What was asked: a defect of the program. The campaign pauses, and somebody hears of it.
+    Request,
 }
 
 /// What a carrier knows of a call.

@@ -2,15 +2,20 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use crate::call::Report;
+use crate::call::{CallRef, Report};
+use crate::performance::Performance;
 use crate::time::Entropy;
 
-/// Turns a carrier's raw request into events. Knows no web framework and does no I/O.
+/// Turns a carrier's raw request into events, and writes what the carrier hears. Knows no web
+/// framework.
 ///
 /// - **W1** A request whose sender is not proven gives [`WebhookError::Forbidden`] and no events.
 /// - **W2** The same request gives the same events.
+/// - **W3** `decode` does no I/O.
+#[async_trait]
 pub trait WebhookDecoder: fmt::Debug + Send + Sync + 'static {
     /// The carrier's name in the path: `/webhooks/{provider}/...`.
     fn provider(&self) -> &'static str;
@@ -21,6 +26,19 @@ pub trait WebhookDecoder: fmt::Debug + Send + Sync + 'static {
     ///
     /// The sender is not proven, or the request makes no sense.
     fn decode(&self, request: &WebhookRequest<'_>) -> Result<WebhookReply, WebhookError>;
+
+    /// Writes the answer to a request whose reply is [`WebhookAnswer::Script`], once its events are
+    /// stored. It may ask the carrier for more; `performance` is none if the call is not known. A
+    /// carrier whose answers never depend on a script leaves it out.
+    async fn perform(&self, _cue: &str, _performance: Option<&Performance>) -> WebhookBody {
+        WebhookBody::default()
+    }
+
+    /// What a caller hears who asked not to be called again while that can't be stored: something
+    /// that makes the carrier send the same request again soon. None lets it hear of the failure.
+    fn hold(&self, _request: &WebhookRequest<'_>) -> Option<WebhookBody> {
+        None
+    }
 }
 
 /// A request as it came in.
@@ -47,10 +65,37 @@ pub struct WebhookRequest<'a> {
 pub struct WebhookReply {
     /// The events.
     pub reports: Vec<Report>,
-    /// The answer's media type.
-    pub content_type: &'static str,
     /// The answer.
-    pub body: String,
+    pub answer: WebhookAnswer,
+}
+
+/// What the carrier hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookAnswer {
+    /// Always the same.
+    Fixed(WebhookBody),
+    /// What the call's own script says at this point; [`WebhookDecoder::perform`] writes it.
+    Script {
+        /// The call.
+        call: CallRef,
+        /// The point, in the carrier's own words.
+        cue: String,
+    },
+}
+
+/// An answer's body. The default one is empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookBody {
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Its text.
+    pub text: String,
+}
+
+impl Default for WebhookBody {
+    fn default() -> Self {
+        Self { content_type: "text/plain", text: String::new() }
+    }
 }
 
 /// A webhook is not taken.

@@ -392,6 +392,15 @@ impl Dispatch for SlowStore {
         self.inner.take_back(by, calls).await
     }
 
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.inner.halt_campaign(by, id, reason).await
+    }
+
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.inner.settle(by, settlements).await
     }
@@ -446,7 +455,7 @@ impl Telephony for DeafCarrier {
         self.check().await
     }
 
-    async fn find_call(&self, _: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
         self.check().await.map(|()| Found::Nothing)
     }
 

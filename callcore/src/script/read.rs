@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Connect, Key, KeyAction, Script, Step, Template};
+use super::{Connect, DEFAULT_LANGUAGE, Key, KeyAction, Script, Step, Template};
 use crate::campaign::FieldError;
 use crate::text::{self, MAX_TAG};
 
@@ -31,12 +31,14 @@ struct Reader {
 impl Reader {
     fn script(&mut self, document: &Value, path: &str) -> Option<Script> {
         let mut fields = self.object(document, path)?;
+        let notice = fields.shift_remove("notice").filter(|notice| !notice.is_null());
+        let notice = notice.and_then(|notice| self.template(&notice, &join(path, "notice")));
         let steps = fields.shift_remove("steps").filter(|steps| !steps.is_null());
         let keys = fields.shift_remove("keys").filter(|keys| !keys.is_null());
         let steps = steps.map_or_else(Vec::new, |steps| self.steps(&steps, &join(path, "steps")));
         let keys = keys.map_or_else(BTreeMap::new, |keys| self.keys(&keys, &join(path, "keys")));
         self.nothing_left(&fields, path);
-        Some(Script { steps, keys })
+        Some(Script { notice, steps, keys })
     }
 
     fn steps(&mut self, document: &Value, path: &str) -> Vec<Step> {
@@ -87,7 +89,7 @@ impl Reader {
 
     fn language(&mut self, value: Option<Value>, path: &str) -> Option<String> {
         let tag = match value {
-            None | Some(Value::Null) => return Some("en-US".to_owned()),
+            None | Some(Value::Null) => return Some(DEFAULT_LANGUAGE.to_owned()),
             Some(Value::String(tag)) => tag,
             Some(_) => String::new(),
         };

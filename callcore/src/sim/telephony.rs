@@ -1,6 +1,5 @@
 //! The port in front of a simulated carrier in the same process.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,9 +9,10 @@ use super::carrier::SimCarrier;
 use super::dial::{AgentPost, Playing, SimDial};
 use super::model::SimModel;
 use crate::call::{Direction, InboundRing, Report};
-use crate::campaign::Settings;
 use crate::engine::{Person, Ticket, fill};
-use crate::id::{AudioId, CallId, ClientId};
+
+use crate::id::CallId;
+use crate::performance::{audio_names, person};
 use crate::port::{
     Audio, Found, OpenCall, Placement, Store, StoreError, Telephony, TelephonyError,
 };
@@ -92,8 +92,7 @@ enum Origin {
     RangIn(InboundRing),
 }
 
-/// The dial of a call as its ticket asked for it, as far as the store still knows: settings that
-/// were changed since then show in what is said and pressed, not in how the call ends.
+/// The dial of a call as its ticket asked for it, as far as the store still knows.
 async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>, StoreError> {
     let Some(call) = store.call(open.call).await?.map(|view| view.call) else { return Ok(None) };
     if call.direction == Direction::Inbound {
@@ -103,16 +102,17 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
         }));
     }
     let (Some(campaign), Some(phone)) = (call.campaign, call.phone) else { return Ok(None) };
-    let Some(campaign) = store.campaign(campaign).await? else { return Ok(None) };
-    let settings = &campaign.campaign.settings;
+    let Some(settings) = store.settings(campaign, call.settings_version).await? else {
+        return Ok(None);
+    };
     let person = match call.client.or(call.sample) {
         Some(client) => person(store, client).await?,
         None => Person::default(),
     };
-    let audio = audio_names(store, settings).await?;
+    let audio = audio_names(store, &settings).await?;
     let is_client = call.client.is_some();
     let playing = Playing {
-        settings,
+        settings: &settings,
         fill: &|template| fill(template, &person, phone, &settings.name, is_client),
         audio: &|wanted| audio.get(&wanted).cloned(),
         // The token of then is gone with the ticket.
@@ -120,29 +120,6 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
     };
     let dial = SimDial { attempt: call.attempt, ..SimDial::new(open.call, phone) };
     Ok(Some(Origin::Dialled(dial.playing(&playing))))
-}
-
-async fn person(store: &dyn Store, client: ClientId) -> Result<Person, StoreError> {
-    let Some(view) = store.client(client).await? else { return Ok(Person::default()) };
-    let client = view.client;
-    let columns = store.import(client.import).await?.map(|import| import.columns);
-    Ok(Person {
-        name: client.name,
-        email: client.email,
-        external_id: client.external_id,
-        columns: columns.unwrap_or_default().into_iter().zip(client.fields).collect(),
-    })
-}
-
-async fn audio_names(
-    store: &dyn Store,
-    settings: &Settings,
-) -> Result<BTreeMap<AudioId, String>, StoreError> {
-    let mut names = BTreeMap::new();
-    for (_, id) in settings.audio() {
-        names.extend(store.audio(id).await?.map(|audio| (id, audio.name)));
-    }
-    Ok(names)
 }
 
 #[async_trait]
@@ -167,9 +144,9 @@ impl Telephony for SimTelephony {
         Ok(())
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
         let now = self.clock.now();
-        Ok(self.carrier().find(call, now))
+        Ok(self.carrier().find(call.call, now))
     }
 
     async fn check(&self) -> Result<(), TelephonyError> {

@@ -156,6 +156,7 @@ macro_rules! store_conformance {
                 c4_a_finished_campaign_that_gets_a_client_runs_again
                 c4_a_stopped_campaign_takes_no_clients
                 c5_counters_equal_a_recount_after_every_step_of_a_day
+                c7_every_version_of_the_settings_stays_readable
                 c6_a_campaign_finishes_with_its_last_client
                 c6_a_campaign_of_people_on_dnc_lists_finishes_when_it_starts
                 c6_a_campaign_that_ended_while_paused_finishes_when_it_goes_on
@@ -190,6 +191,7 @@ macro_rules! store_conformance {
                 i7_a_campaign_that_only_waited_for_the_removed_is_finished
                 i8_a_draft_is_deleted_with_everything_that_is_its_own
                 i8_test_calls_of_a_deleted_draft_are_nobodys
+                i8_a_draft_goes_as_a_whole_or_not_at_all
                 i8_only_a_draft_is_deleted
             }
             calls {
@@ -308,6 +310,7 @@ macro_rules! store_conformance {
                 r1_the_answer_to_a_result_is_stored_with_it
             }
             inbound {
+                i1_an_inbound_call_is_found_by_the_carriers_id_for_it
                 i1_of_several_clients_the_one_dialled_last_is_meant_else_the_latest
                 i1_a_withheld_number_is_nobodys
                 i2_what_a_caller_presses_means_what_the_inbound_script_says
@@ -364,6 +367,7 @@ macro_rules! store_conformance {
                 t5_nothing_is_due_while_the_account_is_full
             }
             brakes {
+                d9_a_halted_campaign_is_paused_with_its_reason_and_a_notice
                 t6_a_big_campaign_starves_no_other
                 t7_money_is_reserved_for_calls_in_progress_and_never_passed
                 t7_a_spent_day_waits_for_the_next_and_is_told_once

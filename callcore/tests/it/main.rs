@@ -1,4 +1,5 @@
 //! The one integration test binary.
 
+mod carrier;
 mod desk;
 mod memory;

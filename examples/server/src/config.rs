@@ -8,11 +8,14 @@ use callcore::time::Zone;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::mail::{MailArgs, MailConfig, MailError};
+use crate::twilio::{TwilioArgs, TwilioConfig, TwilioError};
 
 /// The shortest bearer token: below this, guessing is a matter of patience.
 const MIN_TOKEN_CHARS: usize = 16;
 /// The shortest password.
 const MIN_PASSWORD_CHARS: usize = 8;
+/// Campaign seconds in a real one, on a simulated carrier.
+const SIM_SPEED: u32 = 60;
 const DEFAULT_DATABASE: &str = "sqlite://callcore.db";
 
 /// Call campaigns: upload a CSV of clients; they are called when they may be.
@@ -32,6 +35,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the simulated carrier as a process of its own, which outlives the server.
     SimCarrier(SimCarrierArgs),
+    /// Ask Twilio whether campaigns could run, and say what is missing. Nobody is called.
+    Check(CheckArgs),
 }
 
 #[derive(Debug, Args)]
@@ -52,10 +57,10 @@ pub(crate) struct ServeArgs {
     /// and password are all unset]
     #[arg(long, env = "CALLCORE_DEMO", value_name = "on|off")]
     demo: Option<Switch>,
-    /// Campaign seconds that pass in one second.
-    #[arg(long, env = "CALLCORE_SIM_SPEED", default_value_t = 60, value_name = "N",
+    /// Campaign seconds that pass in one second, on a simulated carrier [default: 60]
+    #[arg(long, env = "CALLCORE_SIM_SPEED", value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    sim_speed: u32,
+    sim_speed: Option<u32>,
     /// The simulated carrier's seed [default: random at the first start, then kept]
     #[arg(long, env = "CALLCORE_SIM_SEED", value_name = "N")]
     sim_seed: Option<u64>,
@@ -73,6 +78,8 @@ pub(crate) struct ServeArgs {
     /// The zone of "today" on the dashboard.
     #[arg(long, env = "CALLCORE_TIME_ZONE", default_value = "UTC", value_name = "ZONE")]
     time_zone: Zone,
+    #[command(flatten)]
+    twilio: TwilioArgs,
     #[command(flatten)]
     mail: MailArgs,
     /// Where people reach this server, for the links in mails [default: where it listens]
@@ -107,6 +114,20 @@ pub(crate) struct SimCarrierArgs {
     /// The seed of everything that happens; the same at every start on one log.
     #[arg(long, env = "CALLCORE_SIM_SEED", value_name = "N")]
     pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The countries to be called, by their two letters.
+    #[arg(long, value_name = "COUNTRIES", value_delimiter = ',', default_value = "US")]
+    pub(crate) countries: Vec<String>,
+    /// Where Twilio reaches the server.
+    #[arg(long, env = "CALLCORE_PUBLIC_URL", value_name = "URL")]
+    pub(crate) public_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) twilio: TwilioArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -181,7 +202,8 @@ pub(crate) struct Config {
     pub(crate) api_token: Option<Secret>,
     pub(crate) admin_password: Option<Secret>,
     pub(crate) demo: bool,
-    pub(crate) sim_speed: u32,
+    /// Campaign seconds in a real one: 1 wherever phones ring.
+    pub(crate) speed: u32,
     pub(crate) carrier: Carrier,
     pub(crate) time_zone: Zone,
     pub(crate) mail: Option<MailConfig>,
@@ -197,6 +219,8 @@ pub(crate) enum Carrier {
     InProcess { seed: Option<u64> },
     /// The simulated one, as a process of its own.
     Process { url: String, secret: Secret },
+    /// Twilio: phones ring.
+    Twilio(TwilioConfig),
 }
 
 /// The settings do not go together, or name something this version does not have.
@@ -240,8 +264,10 @@ pub(crate) enum ConfigError {
     CronSecret,
     #[error("there is no setting {0}: see --help for those there are")]
     UnknownVariable(String),
-    #[error("{0} is set, but this version has the simulated carrier only: unset it")]
-    NoRealCarrier(String),
+    #[error(transparent)]
+    Twilio(#[from] TwilioError),
+    #[error("{0} is for the simulated carrier and Twilio is set: unset one of them")]
+    SimulatedToo(&'static str),
 }
 
 impl Config {
@@ -257,18 +283,36 @@ impl Config {
         if open && !args.bind.ip().is_loopback() {
             return Err(ConfigError::Exposed(args.bind));
         }
-        let unset = open && args.database_url.is_none() && args.sim_carrier_url.is_none();
+        let public_url = args.public_url.map(|url| public_url(&url)).transpose()?;
+        let twilio = TwilioConfig::new(args.twilio, public_url.as_deref())?;
+        if twilio.is_some() {
+            for (is_set, name) in [
+                (args.sim_speed.is_some(), "CALLCORE_SIM_SPEED"),
+                (args.sim_seed.is_some(), "CALLCORE_SIM_SEED"),
+                (args.sim_carrier_url.is_some(), "CALLCORE_SIM_CARRIER_URL"),
+                (args.demo.is_some(), "CALLCORE_DEMO"),
+            ] {
+                if is_set {
+                    return Err(ConfigError::SimulatedToo(name));
+                }
+            }
+        }
+        let chosen = args.sim_carrier_url.is_some() || twilio.is_some();
+        let unset = open && args.database_url.is_none() && !chosen;
         Ok(Self {
             bind: args.bind,
             database: sqlite_url(args.database_url.unwrap_or_else(|| DEFAULT_DATABASE.to_owned()))?,
             demo: args.demo.map_or(unset, |it| it.0),
             api_token: args.api_token,
             admin_password: args.admin_password,
-            sim_speed: args.sim_speed,
-            carrier: carrier(args.sim_carrier_url, args.sim_carrier_secret, args.sim_seed)?,
+            speed: if twilio.is_some() { 1 } else { args.sim_speed.unwrap_or(SIM_SPEED) },
+            carrier: match twilio {
+                Some(twilio) => Carrier::Twilio(twilio),
+                None => carrier(args.sim_carrier_url, args.sim_carrier_secret, args.sim_seed)?,
+            },
             time_zone: args.time_zone,
             mail: MailConfig::new(args.mail)?,
-            public_url: args.public_url.map(|url| public_url(&url)).transpose()?,
+            public_url,
             cron_secret: args.cron_secret.map(cron_secret).transpose()?,
         })
     }
@@ -289,7 +333,7 @@ fn carrier(
 }
 
 /// The address as links begin with it.
-fn public_url(url: &str) -> Result<String, ConfigError> {
+pub(crate) fn public_url(url: &str) -> Result<String, ConfigError> {
     let parsed = reqwest::Url::parse(url).map_err(|_| ConfigError::PublicUrl)?;
     let is_plain = matches!(parsed.scheme(), "http" | "https")
         && parsed.has_host()
@@ -328,10 +372,8 @@ pub(crate) fn check_environment(
     known: &[String],
 ) -> Result<(), ConfigError> {
     for name in names {
-        if name.starts_with("TWILIO_") {
-            return Err(ConfigError::NoRealCarrier(name));
-        }
-        let is_ours = name.starts_with("CALLCORE_") && !name.starts_with("CALLCORE_TEST_");
+        let is_ours = name.starts_with("CALLCORE_") && !name.starts_with("CALLCORE_TEST_")
+            || name.starts_with("TWILIO_");
         if is_ours && !known.contains(&name) {
             return Err(ConfigError::UnknownVariable(name));
         }
@@ -403,6 +445,32 @@ mod tests {
     }
 
     #[test]
+    fn a_real_carrier_and_a_simulated_one_exclude_each_other() {
+        let twilio = [
+            "--twilio-account-sid",
+            "AC0123456789abcdef0123456789abcdef",
+            "--twilio-auth-token",
+            "0123456789abcdef",
+            "--twilio-from",
+            "+12125550100,+12125550101",
+            "--public-url",
+            "https://calls.example.com",
+        ];
+        let real = config(&twilio).unwrap();
+        assert!(matches!(real.carrier, Carrier::Twilio(_)));
+        assert_eq!((real.demo, real.speed), (false, 1));
+        for sim in [["--sim-speed", "60"], ["--demo", "off"], ["--sim-seed", "1"]] {
+            let both = [&twilio[..], &sim].concat();
+            assert!(matches!(config(&both), Err(ConfigError::SimulatedToo(_))), "{sim:?}");
+        }
+        for missing in [0, 2, 4, 6] {
+            let mut part = twilio.to_vec();
+            part.drain(missing..missing + 2);
+            assert!(matches!(config(&part), Err(ConfigError::Twilio(_))), "{part:?}");
+        }
+    }
+
+    #[test]
     fn a_variable_that_is_no_setting_is_named() {
         let known = known_variables(&Cli::command());
         let check = |name: &str| check_environment([name.to_owned()].into_iter(), &known);
@@ -411,8 +479,9 @@ mod tests {
         assert_eq!(check("PATH"), Ok(()));
         let typo = "CALLCORE_SIM_SPED".to_owned();
         assert_eq!(check(&typo), Err(ConfigError::UnknownVariable(typo)));
-        let sid = "TWILIO_ACCOUNT_SID".to_owned();
-        assert_eq!(check(&sid), Err(ConfigError::NoRealCarrier(sid)));
+        assert_eq!(check("TWILIO_ACCOUNT_SID"), Ok(()));
+        let other = "TWILIO_ACOUNT_SID".to_owned();
+        assert_eq!(check(&other), Err(ConfigError::UnknownVariable(other)));
     }
 
     #[test]

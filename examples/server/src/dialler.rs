@@ -1,4 +1,4 @@
-//! Which carrier dials: the simulated one, in this process or in its own.
+//! Which carrier dials: Twilio, or the simulated one in this process or in its own.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use callcore::runtime::Builder;
 use callcore::sim::{SimModel, SimTelephony};
 use callcore::time::{Clock, Entropy};
 use callcore_http::ApiState;
+use callcore_twilio::Twilio;
 
 use crate::carrier::{RemoteSim, SimWebhook};
 use crate::config::{Carrier, Config};
@@ -24,6 +25,8 @@ pub(crate) enum Dialler {
     InProcess(SimTelephony),
     /// In a process of its own, which sends what happens as webhooks.
     Process(Arc<RemoteSim>, Arc<SimWebhook>),
+    /// Phones ring.
+    Twilio(Twilio),
 }
 
 impl Dialler {
@@ -37,11 +40,15 @@ impl Dialler {
         store: &Arc<dyn Store>,
         clock: &Arc<dyn Clock>,
         wall: &Arc<dyn Clock>,
-        entropy: &dyn Entropy,
+        entropy: &Arc<dyn Entropy>,
     ) -> Result<Self, Failure> {
         match &config.carrier {
+            Carrier::Twilio(twilio) => {
+                tracing::info!("Twilio dials: phones ring");
+                Ok(Self::Twilio(twilio.carrier(Arc::clone(clock), Arc::clone(entropy))?))
+            }
             Carrier::InProcess { seed } => {
-                let seed = settled_seed(store, *seed, entropy).await?;
+                let seed = settled_seed(store, *seed, &**entropy).await?;
                 tracing::info!(seed, "the simulated carrier dials: nobody's phone rings");
                 let model = SimModel::default();
                 Ok(Self::InProcess(SimTelephony::new(seed, model, Arc::clone(clock))))
@@ -49,7 +56,7 @@ impl Dialler {
             Carrier::Process { url, secret } => {
                 tracing::info!(url, "a simulated carrier's process dials: nobody's phone rings");
                 let (clock, wall) = (Arc::clone(clock), Arc::clone(wall));
-                let remote = RemoteSim::new(url, secret.reveal(), clock, wall, config.sim_speed)?;
+                let remote = RemoteSim::new(url, secret.reveal(), clock, wall, config.speed)?;
                 let webhook = SimWebhook::new(secret.reveal());
                 Ok(Self::Process(Arc::new(remote), Arc::new(webhook)))
             }
@@ -60,6 +67,7 @@ impl Dialler {
         match self {
             Self::InProcess(sim) => Arc::new(sim.clone()),
             Self::Process(remote, _) => Arc::<RemoteSim>::clone(remote),
+            Self::Twilio(twilio) => Arc::new(twilio.clone()),
         }
     }
 
@@ -76,6 +84,11 @@ impl Dialler {
                     tracing::info!(calls, "calls in progress were taken up again");
                 }
             }
+            Self::Twilio(twilio) => {
+                if let Err(error) = twilio.check().await {
+                    tracing::warn!(error = &error as &dyn Error, "Twilio does not answer yet");
+                }
+            }
             // The carrier's first request sets its clock going again.
             Self::Process(remote, _) => {
                 if let Err(error) = remote.check().await {
@@ -90,7 +103,7 @@ impl Dialler {
     pub(crate) fn join(&self, loops: Builder) -> Builder {
         match self {
             Self::InProcess(sim) => loops.simulated(sim.clone()),
-            Self::Process(..) => loops,
+            Self::Process(..) | Self::Twilio(_) => loops,
         }
     }
 
@@ -99,6 +112,7 @@ impl Dialler {
         match self {
             Self::InProcess(_) => state,
             Self::Process(_, webhook) => state.with_webhooks(Arc::<SimWebhook>::clone(webhook)),
+            Self::Twilio(twilio) => state.with_webhooks(Arc::new(twilio.clone())),
         }
     }
 }

@@ -13,10 +13,13 @@ mod log;
 mod mail;
 mod serve;
 mod signal;
+mod twilio;
 
 use std::error::Error;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use callcore::runtime::{OsEntropy, SystemClock};
 use clap::{CommandFactory, Parser};
 
 use config::{Cli, Command, Config};
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let log = match &cli.command {
         None => &cli.serve.log,
         Some(Command::SimCarrier(args)) => &args.log,
+        Some(Command::Check(args)) => &args.log,
     };
     if let Err(error) = log::init(log) {
         return refuse(&error);
@@ -44,6 +48,9 @@ fn main() -> ExitCode {
             Err(error) => refuse(&error),
         },
         Some(Command::SimCarrier(args)) => run(carrier_process::run(args)),
+        Some(Command::Check(args)) => {
+            run(twilio::check(args, Arc::new(SystemClock), Arc::new(OsEntropy)))
+        }
     }
 }
 

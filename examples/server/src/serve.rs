@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::HttpAgents;
-use crate::config::{Config, Secret};
+use crate::config::{Carrier, Config, Secret};
 use crate::dialler::Dialler;
 use crate::http::{self, Patience};
 use crate::{chain, clock, demo, signal};
@@ -56,8 +56,14 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let wants_demo = config.demo && is_empty;
     let origin = clock::origin(&store, wall.now()).await?;
     let origin = if wants_demo { demo::opening(origin) } else { origin };
-    let clock: Arc<dyn Clock> = Arc::new(FastClock::new(SystemClock, origin, config.sim_speed));
-    let dialler = Dialler::new(&config, &store, &clock, &wall, &*entropy).await?;
+    let clock: Arc<dyn Clock> = match &config.carrier {
+        // Where phones ring there is one time.
+        Carrier::Twilio(_) => Arc::new(SystemClock),
+        Carrier::InProcess { .. } | Carrier::Process { .. } => {
+            Arc::new(FastClock::new(SystemClock, origin, config.speed))
+        }
+    };
+    let dialler = Dialler::new(&config, &store, &clock, &wall, &entropy).await?;
     belong_to(&store, dialler.telephony().kind()).await?;
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
     store.finish_undos(By::new(&Actor::System, clock.now())).await?;
@@ -73,11 +79,11 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         wall: Arc::clone(&wall),
         entropy: Arc::clone(&entropy),
     };
-    let speed = config.sim_speed;
-    let banner =
-        format!("Simulated carrier: nobody's phone rings. Time passes {speed} times as fast.");
-    let mut state =
-        ApiState::new(ports).with_zone(config.time_zone.clone()).with_banner(Some(banner));
+    let speed = config.speed;
+    let banner = dialler.telephony().is_simulated().then(|| {
+        format!("Simulated carrier: nobody's phone rings. Time passes {speed} times as fast.")
+    });
+    let mut state = ApiState::new(ports).with_zone(config.time_zone.clone()).with_banner(banner);
     if let Some(token) = &config.api_token {
         state = state.with_token("CALLCORE_API_TOKEN", token.reveal(), Role::Admin);
     }

@@ -28,6 +28,10 @@ pub(crate) async fn handle(
         return Err(Refused::Stale { current }.into());
     }
     let settings = AccountSettings::from_json(&change.over(account.settings.to_json())?)?;
+    if settings == *account.settings {
+        let body = shown(&state, &account).await?;
+        return Ok(dto::tagged(dto::json(StatusCode::OK, &body), version));
+    }
     let by = By::new(&principal.actor, state.now());
     let changed = state.store().change_account(by, version, Arc::new(settings)).await?;
     state.wake();
@@ -70,6 +74,8 @@ mod tests {
             let answer = request.json(json!({"retention_days": 30})).send().await;
             assert_eq!(answer.status, status);
         }
+        let same = world.request("PATCH", PATH).header("if-match", "2").json(json!({}));
+        assert_eq!(same.send().await.json["settings_version"], 2);
         let bare = world.request("PATCH", PATH).json(json!({"retention_days": 1})).send().await;
         assert_eq!(
             (bare.status, bare.code()),

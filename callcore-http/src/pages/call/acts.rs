@@ -101,6 +101,13 @@ pub(in crate::pages) fn skip_reason(form: &Form) -> Result<SkipReason, Trouble> 
     Ok(reason)
 }
 
+/// The form for skipping a call, as the API reads it.
+pub(in crate::pages) fn skip_fields(form: &Form) -> Result<Fields, Problem> {
+    let then = form.some("then").unwrap_or("end");
+    let (reason, note) = (form.text("reason"), form.raw("note"));
+    Fields::of(json!({"reason": reason, "note": note, "then": then}))
+}
+
 pub(in crate::pages) async fn call_now(
     State(state): State<ApiState>,
     visit: Visit,
@@ -121,19 +128,15 @@ pub(in crate::pages) async fn skip(
     form: Form,
 ) -> Answer {
     visit.require(Role::Operator)?;
-    let then = form.text("then");
     let tried = Tried {
         reason: SkipReason::parse(form.text("reason")),
         note: form.raw("note").to_owned(),
-        next_attempt: then == "next_attempt",
+        next_attempt: form.text("then") == "next_attempt",
         ..Tried::default()
     };
     let result = async {
         skip_reason(&form)?;
-        let then = if then.is_empty() { "end" } else { then };
-        let (reason, note) = (form.text("reason"), form.raw("note"));
-        let fields = Fields::of(json!({"reason": reason, "note": note, "then": then}))?;
-        let (skip, after) = skip::wanted(fields)?;
+        let (skip, after) = skip::wanted(skip_fields(&form)?)?;
         let skipped = state.desk().skip(visit.by(), id, skip, after).await;
         skipped.map_err(|error| trouble_of(error, &visit))
     };

@@ -36,7 +36,8 @@ pub(in crate::pages) async fn many(
         "needs_follow_up" => {
             (json!({"status": act}), ("call needs follow-up", "calls need follow-up"))
         }
-        _ => (json!({"status": "unreviewed"}), ("call is unreviewed", "calls are unreviewed")),
+        "unreviewed" => (json!({"status": act}), ("call is unreviewed", "calls are unreviewed")),
+        _ => return Err(incomplete("choose what is to be done with the calls")),
     };
     let mut document = document;
     document["action"] = json!(if act == "tag" { "tag" } else { "review" });

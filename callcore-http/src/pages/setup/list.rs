@@ -1,6 +1,6 @@
 //! The first step: what the campaign is called, and the list of people.
 
-use std::io::{Seek, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use askama::Template;
@@ -23,9 +23,14 @@ use crate::problem::Problem;
 use crate::request::{Id, internal};
 use crate::state::ApiState;
 use crate::upload::{Upload, receive};
+use crate::waiting_lists::WaitingList;
 
 /// The file types a list may have, for the browser's choice of files.
+#[cfg(not(feature = "xlsx"))]
 pub(in super::super) const ACCEPT: &str = ".csv,.tsv,.txt,text/csv,text/plain";
+#[cfg(feature = "xlsx")]
+pub(in super::super) const ACCEPT: &str = ".xlsx,.csv,.tsv,.txt,text/csv,text/plain,\
+    application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 
 /// What a list that was typed is called.
 const PASTED: &str = "pasted rows";
@@ -83,20 +88,25 @@ pub(in super::super) async fn create(
     let field = |name: &str| upload.others.get(name).map(|it| it.trim().to_owned());
     visit.principal.check_csrf(field(CSRF_FIELD).as_deref())?;
     let (name, default_region) = (field("name"), field("default_region"));
-    let list = listed(upload)?;
+    let rows = field("rows").unwrap_or_default();
+    let list = listed(&state, upload)?;
     let name = name.filter(|name| !name.is_empty());
     // Who names the file has named the campaign.
     let name = name.unwrap_or_else(|| list.as_ref().map(name_of).unwrap_or_default());
     let default_region = default_region.unwrap_or_default().to_uppercase();
-    let settings = Settings::from_json(&offered(&visit, &name, &default_region));
-    let settings = match settings {
+    let made = match Settings::from_json(&offered(&visit, &name, &default_region)) {
+        Ok(settings) => match wrong(list.as_ref(), &settings).await? {
+            None => Ok(settings),
+            Some(error) => Err(vec![error]),
+        },
+        Err(SettingsError(errors)) => Err(errors),
+    };
+    let settings = match made {
         Ok(settings) => settings,
-        Err(SettingsError(errors)) => {
+        Err(errors) => {
             let shell = visit.shell(&state, "New campaign", "/campaigns");
             let shell = shell
                 .with_trouble("The campaign was not created. What is wrong stands at the fields.");
-            let rows = list.map(|list| list.others.get("rows").cloned().unwrap_or_default());
-            let rows = rows.unwrap_or_default();
             let errors = Errors(errors);
             let page = NewPage { shell, name, default_region, rows, accept: ACCEPT, errors };
             return Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &page));
@@ -106,14 +116,27 @@ pub(in super::super) async fn create(
     let new = NewCampaign { id, settings: Arc::new(settings) };
     state.store().create_campaign(visit.by(), new).await?;
     state.wake();
-    let next = match list {
-        Some(list) => {
-            keep(&state, id, list)?;
-            Step::Columns
-        }
-        None => Step::List,
-    };
+    let next = if list.is_some() { Step::Columns } else { Step::List };
+    if let Some(list) = list {
+        keep(&state, id, list);
+    }
     Ok(Redirect::to(&next.path(id)).into_response())
+}
+
+/// Why a list can't be read at all: it is told while the file is still chosen. Which column holds
+/// the numbers can be said later.
+async fn wrong(
+    list: Option<&WaitingList>,
+    settings: &Settings,
+) -> Result<Option<FieldError>, Trouble> {
+    let Some(list) = list else { return Ok(None) };
+    match list.sample(settings, 1).await {
+        Ok(_) => Ok(None),
+        Err(problem) => match problem.errors().first() {
+            Some(error) => Ok(Some(FieldError { field: "file".to_owned(), ..error.clone() })),
+            None => Err(problem.into()),
+        },
+    }
 }
 
 /// The settings that a draft begins with: working hours where its maker is, and a key to opt out.
@@ -128,32 +151,29 @@ fn offered(visit: &Visit, name: &str, default_region: &str) -> Value {
     })
 }
 
-fn name_of(list: &Upload) -> String {
+fn name_of(list: &WaitingList) -> String {
     let name = list.name.rsplit_once('.').map_or(&*list.name, |(name, _)| name);
     name.replace('_', " ").trim().to_owned()
 }
 
 /// The list in a form: its file, or what was typed instead; none if it has neither.
-fn listed(mut upload: Upload) -> Result<Option<Upload>, Problem> {
+fn listed(state: &ApiState, mut upload: Upload) -> Result<Option<WaitingList>, Problem> {
     let len = upload.file.metadata().map_err(|error| internal(&error))?.len();
-    if len > 0 {
-        return Ok(Some(upload));
+    if len == 0 {
+        let rows = upload.others.get("rows").map(String::as_str).unwrap_or_default();
+        if rows.trim().is_empty() {
+            return Ok(None);
+        }
+        // What a form may have of it fits into one write.
+        upload.file.write_all(rows.as_bytes()).map_err(|error| internal(&error))?;
+        PASTED.clone_into(&mut upload.name);
     }
-    let rows = upload.others.get("rows").map(String::as_str).unwrap_or_default();
-    if rows.trim().is_empty() {
-        return Ok(None);
-    }
-    // What a form may have of it fits into one write.
-    upload.file.write_all(rows.as_bytes()).map_err(|error| internal(&error))?;
-    upload.file.rewind().map_err(|error| internal(&error))?;
-    PASTED.clone_into(&mut upload.name);
-    Ok(Some(upload))
+    WaitingList::new(upload, state.wall_now()).map(Some)
 }
 
-fn keep(state: &ApiState, id: CampaignId, list: Upload) -> Result<(), Problem> {
+fn keep(state: &ApiState, id: CampaignId, list: WaitingList) {
     // Two of the largest lists may wait at once.
-    let most = state.max_upload().saturating_mul(2);
-    state.waiting_lists().put(id, list, state.wall_now(), most)
+    state.waiting_lists().put(id, list, state.max_upload().saturating_mul(2));
 }
 
 pub(super) async fn show(
@@ -207,21 +227,26 @@ pub(super) async fn upload(
     }
     let upload = receive(&state, request, &[], &[CSRF_FIELD, "rows"]).await?;
     visit.principal.check_csrf(upload.others.get(CSRF_FIELD).map(String::as_str))?;
-    let Some(list) = listed(upload)? else {
-        let missing = FieldError::new("file", "required", "choose a file, or paste rows");
-        let mut list = list_page(&state, &visit, id, Errors(vec![missing])).await?;
-        list.shell = list.shell.with_trouble("There was no list. Choose a file, or paste rows.");
-        return Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &list));
+    let rows = upload.others.get("rows").cloned().unwrap_or_default();
+    let list = listed(&state, upload)?;
+    let error = match &list {
+        Some(_) => wrong(list.as_ref(), &view.campaign.settings).await?,
+        None => Some(FieldError::new("file", "required", "choose a file, or paste rows")),
     };
-    // What can't be read at all is told at once, while the file is still chosen.
-    keep(&state, id, list)?;
-    if let Some(list) = state.waiting_lists().of(id, state.wall_now())
-        && let Err(problem) = list.sample(&view.campaign.settings, 1).await
-    {
-        state.waiting_lists().forget(id);
-        return Err(problem.into());
+    match (list, error) {
+        (Some(list), None) => {
+            keep(&state, id, list);
+            Ok(Redirect::to(&Step::Columns.path(id)).into_response())
+        }
+        (_, error) => {
+            let errors = Errors(error.into_iter().collect());
+            let mut again = list_page(&state, &visit, id, errors).await?;
+            again.rows = rows;
+            let trouble = "No list was taken. What is wrong stands at its field.";
+            again.shell = again.shell.with_trouble(trouble);
+            Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &again))
+        }
     }
-    Ok(Redirect::to(&Step::Columns.path(id)).into_response())
 }
 
 /// Changes what the campaign is called, and how numbers without a country code are read.

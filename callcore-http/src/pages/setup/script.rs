@@ -263,6 +263,10 @@ impl Written {
     fn json(&self, settings: &Settings, path: &str, errors: &mut Vec<FieldError>) -> Value {
         let steps: Vec<Value> = self.steps.iter().map(StepRow::json).collect();
         for (index, step) in self.steps.iter().enumerate() {
+            if step.kind == "play" && step.play.is_empty() {
+                let field = format!("{path}.steps[{index}].play");
+                errors.push(FieldError::new(field, "required", "choose an audio, or upload one"));
+            }
             let names: BTreeSet<&String> = step.params.iter().map(|[name, _]| name).collect();
             if names.len() < step.params.len() {
                 let field = format!("{path}.steps[{index}].connect.params");

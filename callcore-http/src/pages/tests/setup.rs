@@ -196,7 +196,15 @@ async fn a_file_that_is_no_list_is_told_in_a_sentence() {
     let path = format!("/campaigns/{campaign}/setup/list");
     let binary = operator.send(&path, &[("file", b"%PDF-1.7\n\x00\x01")]).await;
     assert_eq!(binary.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(binary.text().contains("save it as CSV"), "{}", binary.text());
+    let page = binary.text();
+    assert!(page.contains("id=\"e-file\">This is") && page.contains("save it as CSV"), "{page}");
+    let admin = Person::new(&world, Role::Admin).await;
+    let fields: [(&str, &[u8]); 3] =
+        [("name", b"Spring"), ("default_region", b"US"), ("file", b"%PDF-1.7\n\x00\x01")];
+    let none = admin.send("/campaigns", &fields).await;
+    assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(none.text().contains("id=\"e-file\">") && none.text().contains("value=\"Spring\""));
+    assert_eq!(world.get("/api/campaigns").await.json["items"].as_array().unwrap().len(), 1);
     // Which column holds the numbers can still be said.
     let odd = operator.send(&path, &[("file", b"Name,City\nAda,2125550100\n")]).await;
     let columns = operator.read(to(&odd)).await;

@@ -80,6 +80,21 @@ async fn ticked_calls_are_skipped_with_a_reason_after_the_page_has_asked() {
 }
 
 #[tokio::test]
+async fn one_call_is_skipped_for_good_or_until_the_next_attempt() {
+    let (world, calls) = queue(1).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let asked = operator.read(&format!("/calls/upcoming/skip?id={}", calls[0])).await;
+    assert!(asked.contains("Skip this call?") && asked.contains("name=\"then\""), "{asked}");
+    let fields = [("id", &*calls[0]), ("reason", "bad_timing"), ("then", "next_attempt")];
+    let skipped = operator.post("/calls/upcoming/skip", &fields).await;
+    assert!(operator.follow(&skipped).await.contains("The call is skipped"));
+    let next = world.calls().await;
+    assert!(next.len() == 1 && next != calls, "another call is to come: {next:?}");
+    let gone = operator.post("/calls/upcoming/skip", &fields).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
 async fn what_was_not_skipped_is_named() {
     let (world, calls) = queue(2).await;
     let operator = Person::new(&world, Role::Operator).await;

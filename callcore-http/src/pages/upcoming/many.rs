@@ -12,8 +12,8 @@ use callcore::id::CallId;
 use callcore::port::{ActError, CallView};
 use serde_json::json;
 
-use crate::api::calls::bulk;
-use crate::pages::call::{incomplete, reasons, skip_reason, time_to_come, trouble_of};
+use crate::api::calls::{bulk, skip};
+use crate::pages::call::{incomplete, reasons, skip_fields, skip_reason, time_to_come, trouble_of};
 use crate::pages::form::{Choice, Form};
 use crate::pages::frame::{Answer, Shell, Trouble, Visit, done, is_local, page_with};
 use crate::pages::list::{ids, outcome_of};
@@ -46,6 +46,7 @@ struct SkipPage {
     picked: Picked,
     reasons: Vec<Choice>,
     note: String,
+    next_attempt: bool,
 }
 
 #[derive(Template)]
@@ -122,7 +123,7 @@ pub(in crate::pages) async fn confirm_skip(
 ) -> Answer {
     visit.require(Role::Operator)?;
     let (ids, back) = asked(query)?;
-    ask_skip(&state, &visit, (&ids, &back), None, (None, "")).await
+    ask_skip(&state, &visit, (&ids, &back), None, Tried::default()).await
 }
 
 async fn ask_skip(
@@ -130,12 +131,21 @@ async fn ask_skip(
     visit: &Visit,
     (ids, back): (&[CallId], &str),
     trouble: Option<Trouble>,
-    (reason, note): (Option<SkipReason>, &str),
+    tried: Tried<'_>,
 ) -> Answer {
     let (picked, _) = Picked::read(state, visit, ids, back).await?;
     let (status, shell) = framed(state, visit, "Skip calls", trouble);
-    let note = note.to_owned();
-    Ok(page_with(status, &SkipPage { shell, picked, reasons: reasons(reason), note }))
+    let Tried { reason, note, next_attempt } = tried;
+    let (reasons, note) = (reasons(reason), note.to_owned());
+    Ok(page_with(status, &SkipPage { shell, picked, reasons, note, next_attempt }))
+}
+
+/// What somebody chose, to stand in the form again.
+#[derive(Default)]
+struct Tried<'a> {
+    reason: Option<SkipReason>,
+    note: &'a str,
+    next_attempt: bool,
 }
 
 fn framed(
@@ -151,15 +161,22 @@ fn framed(
     }
 }
 
-pub(in crate::pages) async fn skip(
+pub(in crate::pages) async fn skip_all(
     State(state): State<ApiState>,
     visit: Visit,
     form: Form,
 ) -> Answer {
     visit.require(Role::Operator)?;
     let (reason, note) = (form.text("reason"), form.raw("note"));
+    let picked = sent(&form);
     let act = async {
         skip_reason(&form)?;
+        if let [only] = *picked {
+            let (skip, after) = skip::wanted(skip_fields(&form)?)?;
+            let skipped = state.desk().skip(visit.by(), only, skip, after).await;
+            skipped.map_err(|error| trouble_of(error, &visit))?;
+            return Ok("The call is skipped; it stands in the history with its reason.".to_owned());
+        }
         let document = json!({"action": "skip", "ids": ids(&form), "reason": reason, "note": note});
         let (calls, act) = bulk::wanted(Fields::of(document)?, visit.now)?;
         let acted = state.desk().change_calls(visit.by(), &calls, &act).await?;
@@ -171,8 +188,9 @@ pub(in crate::pages) async fn skip(
             Ok(done(&form.back("/calls/upcoming"), said))
         }
         Err(trouble) => {
-            let tried = (SkipReason::parse(reason), note);
-            let picked = (&*sent(&form), form.text("back"));
+            let next_attempt = form.text("then") == "next_attempt";
+            let tried = Tried { reason: SkipReason::parse(reason), note, next_attempt };
+            let picked = (&*picked, form.text("back"));
             ask_skip(&state, &visit, picked, Some(trouble), tried).await
         }
     }

@@ -52,6 +52,13 @@ pub trait Calls: fmt::Debug + Send + Sync + 'static {
     /// The store failed.
     async fn calls(&self, ids: &[CallId]) -> Result<Vec<CallView>, StoreError>;
 
+    /// The call that an inbound call of the carrier's became; none until an event of it is recorded.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn inbound_call(&self, carrier_call_id: &str) -> Result<Option<CallId>, StoreError>;
+
     /// Every event of a call, in order.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ use crate::port::{ActError, StoreError};
 ///   a part of a quarter counts only the calls that ended within it.
 /// - **C6** A running campaign whose clients are all in a final state is finished, in the
 ///   transaction that made the last one so.
+/// - **C7** Every version of a campaign's settings stays readable: a call in progress plays what it
+///   began under.
 #[async_trait]
 pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     /// Creates a draft.
@@ -72,6 +74,17 @@ pub trait Campaigns: fmt::Debug + Send + Sync + 'static {
     ///
     /// The store failed.
     async fn campaign(&self, id: CampaignId) -> Result<Option<CampaignView>, StoreError>;
+
+    /// A version of a campaign's settings, whether or not it is in force.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn settings(
+        &self,
+        id: CampaignId,
+        version: u32,
+    ) -> Result<Option<Arc<Settings>>, StoreError>;
 
     /// Campaigns, newest first; of the given states, or of all if none is given.
     ///

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::By;
 use crate::call::{CallEvent, Report};
 use crate::engine::{BeginRefusal, Facts, Lease, Permit, Settlement};
-use crate::id::CallId;
+use crate::id::{CallId, CampaignId};
 use crate::phone::PhoneNumber;
 use crate::port::StoreError;
 
@@ -36,6 +36,8 @@ use crate::port::StoreError;
 ///   came in; who opts out is blocked like everybody.
 /// - **D8** A call begun and not ended is returned by `unsettled` until it has ended, and so is an
 ///   inbound call that should have ended.
+/// - **D9** `halt_campaign` pauses a running campaign with its reason and a notice, told anew each
+///   time; of one that doesn't run it changes nothing.
 #[async_trait]
 pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     /// The wall clock of the machine the store runs on: the one place where a store's time is
@@ -74,6 +76,19 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     ///
     /// The store failed; the sweep settles what stayed begun.
     async fn take_back(&self, by: By<'_>, calls: &[TakeBack]) -> Result<(), StoreError>;
+
+    /// Pauses a running campaign that can't go on, with the reason, as its breaker would: the
+    /// carrier refuses its calls whatever the number. One that doesn't run stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// The store failed, and the campaign may run on.
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError>;
 
     /// Ends claims without a dial.
     ///

@@ -17,7 +17,7 @@ use crate::call::{
 use crate::engine::Ticket;
 use crate::id::CallId;
 use crate::phone::PhoneNumber;
-use crate::port::{Audio, Found, Placement, Telephony, TelephonyError};
+use crate::port::{Audio, Fault, Found, OpenCall, Placement, Telephony, TelephonyError};
 
 pub(super) struct UnreliableCarrier {
     stage: Arc<Stage>,
@@ -129,7 +129,7 @@ impl Telephony for UnreliableCarrier {
         let (trouble, mood, later) = {
             let mut stage = self.stage.lock();
             let trouble = stage.troubles.carrier;
-            (stage.dice.chance(2 * trouble), stage.dice.below(10), stage.dice.between(1, 7200))
+            (stage.dice.chance(2 * trouble), stage.dice.below(11), stage.dice.between(1, 7200))
         };
         let answer = match mood {
             0..=5 if away => Placement::Unknown,
@@ -146,8 +146,9 @@ impl Telephony for UnreliableCarrier {
                 let at = self.stage.now() + TimeDelta::seconds(later);
                 Placement::Later { at }
             }
-            7 if trouble => Placement::Refused { reason: "bad_number".to_owned(), permanent: true },
-            8 if trouble => Placement::Refused { reason: "limit".to_owned(), permanent: false },
+            7 if trouble => refused("bad_number", Fault::Number { permanent: true }),
+            8 if trouble => refused("limit", Fault::Number { permanent: false }),
+            9 if trouble => refused("suspended", Fault::Configuration),
             _ => Placement::Placed { carrier_call_id: self.dial(call, to) },
         };
         self.say(call, &answer);
@@ -179,14 +180,14 @@ impl Telephony for UnreliableCarrier {
         Ok(())
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
         self.stage.pause().await;
         let now = self.stage.now();
         let line = self.lock();
         if line.away {
             return Err(TelephonyError::new("find a call"));
         }
-        let found = line.calls.get(&call).filter(|dialled| dialled.known_from <= now);
+        let found = line.calls.get(&call.call).filter(|dialled| dialled.known_from <= now);
         Ok(found.map_or(Found::Nothing, |dialled| {
             let happened = dialled.events.iter().filter(|event| event.at <= now);
             Found::Events(happened.cloned().collect())
@@ -346,4 +347,8 @@ fn post(
         }
     }
     post
+}
+
+fn refused(reason: &str, fault: Fault) -> Placement {
+    Placement::Refused { reason: reason.to_owned(), fault }
 }

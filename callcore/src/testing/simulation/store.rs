@@ -184,6 +184,20 @@ impl Dispatch for FaultyStore {
         .await
     }
 
+    async fn halt_campaign(
+        &self,
+        by: By<'_>,
+        id: CampaignId,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        self.commit("halt_campaign", async {
+            self.inner.halt_campaign(by, id, reason).await?;
+            self.stage.lock().judge.halted(id);
+            Ok(())
+        })
+        .await
+    }
+
     async fn settle(&self, by: By<'_>, settlements: &[Settlement]) -> Result<(), StoreError> {
         self.commit("settle", async {
             self.inner.settle(by, settlements).await?;

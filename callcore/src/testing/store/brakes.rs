@@ -287,3 +287,26 @@ pub async fn t11_a_cool_down_is_asked_again_at_begin_and_follows_late_evidence(s
     assert_eq!(scene.begin_one(permit).await, Err(BeginRefusal::DecideAgain));
     scene.check().await;
 }
+
+pub async fn d9_a_halted_campaign_is_paused_with_its_reason_and_a_notice(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (id, seeds) = scene.running(Value::Null, 2).await;
+    let halt = async |why| store.halt_campaign(scene.by(), id, why).await.expect("halted");
+    halt("the account is suspended").await;
+    let campaign = scene.campaign(id).await.campaign;
+    assert_eq!(campaign.state, RunState::Paused);
+    let pause = campaign.pause.expect("a pause");
+    assert_eq!((pause.at, pause.by), (scene.now(), Actor::System));
+    assert_eq!(pause.reason.as_deref(), Some("the account is suspended"));
+    assert!(scene.claim(50).await.is_empty(), "nothing is dialled");
+    assert_eq!(notices(store, NoticeKind::BreakerTripped(id)).await, 1);
+    scene.advance(TimeDelta::seconds(1));
+    halt("another word").await;
+    let still = scene.campaign(id).await.campaign.pause.expect("a pause");
+    assert_eq!(still.reason.as_deref(), Some("the account is suspended"), "it does not run");
+    scene.change(id, Transition::Resume).await;
+    assert_eq!(scene.dial_due().await.len(), seeds.len());
+    halt("again").await;
+    assert_eq!(notices(store, NoticeKind::BreakerTripped(id)).await, 1, "told anew, once");
+    scene.check().await;
+}

@@ -36,6 +36,17 @@ pub async fn c1_settings_are_versioned_and_stale_changes_refused(store: &dyn Sto
     assert_eq!(store.campaign(nobody).await.expect("read"), None);
 }
 
+pub async fn c7_every_version_of_the_settings_stays_readable(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let id = scene.draft(json!({"name": "One"})).await;
+    let two = settings(&json!({"name": "Two"}));
+    store.change_settings(scene.by(), id, 1, two.clone()).await.expect("changed");
+    let version = async |version| store.settings(id, version).await.expect("read");
+    assert_eq!(version(1).await, Some(settings(&json!({"name": "One"}))));
+    assert_eq!(version(2).await, Some(two));
+    assert_eq!((version(0).await, version(3).await), (None, None));
+}
+
 pub async fn c1_a_live_call_keeps_the_settings_it_ran_under(store: &dyn Store) {
     let scene = Scene::new(store);
     let (campaign, seed) = scene.running_one(Value::Null).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use futures_util::future::join;
 use serde_json::{Value, json};
 
 use crate::call::{AnsweredBy, CallRef, Ending, EventKind, InboundRing, Report, Skip, SkipReason};
@@ -14,6 +15,7 @@ use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{
     Dedupe, DuplicatePolicy, ImportReport, OnDuplicate, Reject, RejectCode, Rejection,
 };
+use crate::phone::PhoneNumber;
 use crate::port::{
     Added, AuditQuery, BeginImport, ClientQuery, ImportStatus, NewClient, NewTestCall, Refused,
     SkipThen, Store,
@@ -601,6 +603,35 @@ pub async fn i8_a_draft_is_deleted_with_everything_that_is_its_own(store: &dyn S
     let again = store.delete_campaign(scene.by(), campaign).await;
     assert_eq!(refused(again), Refused::NotFound);
     scene.check().await;
+}
+
+pub async fn i8_a_draft_goes_as_a_whole_or_not_at_all(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let campaign = scene.draft(Value::Null).await;
+    let number = |n: u64| PhoneNumber::from_digits(12_125_550_000 + n).expect("E.164");
+    let phones: Vec<PhoneNumber> = (0..2_500_u64).map(number).collect();
+    scene.import(campaign, &phones).await;
+    let (deleted, started) = join(
+        store.delete_campaign(scene.by(), campaign),
+        store.change_state(scene.by(), campaign, Transition::Start),
+    )
+    .await;
+    let left = store.campaign(campaign).await.expect("read");
+    let acts = store.audit(&AuditQuery::newest(10)).await.expect("read").items;
+    let told = acts.iter().any(|row| row.action == "campaign.delete");
+    match left {
+        None => {
+            deleted.expect("it is gone");
+            assert_eq!(refused(started), Refused::NotFound);
+            assert!(recount::clients(store, campaign).await.is_empty());
+        }
+        Some(_) => {
+            assert_eq!(refused(deleted), Refused::Campaign(RunState::Running));
+            started.expect("it runs");
+            assert_eq!(recount::clients(store, campaign).await.len(), phones.len());
+            assert!(!told, "nothing was deleted");
+        }
+    }
 }
 
 pub async fn i8_test_calls_of_a_deleted_draft_are_nobodys(store: &dyn Store) {

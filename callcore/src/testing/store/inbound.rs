@@ -33,6 +33,15 @@ async fn linked(scene: &Scene<'_>, phone: PhoneNumber, name: &str) -> (CampaignI
     (call.campaign.expect("a campaign"), call.client.expect("a client"))
 }
 
+pub async fn i1_an_inbound_call_is_found_by_the_carriers_id_for_it(store: &dyn Store) {
+    let scene = Scene::new(store);
+    assert_eq!(store.inbound_call("a").await.expect("read"), None);
+    let ring = ring(&scene, "a", None);
+    let id = rings(&scene, &ring, [EventKind::Ringing]).await;
+    assert_eq!(store.inbound_call("a").await.expect("read"), Some(id));
+    assert_eq!(store.inbound_call("b").await.expect("read"), None);
+}
+
 pub async fn i1_of_several_clients_the_one_dialled_last_is_meant_else_the_latest(
     store: &dyn Store,
 ) {

@@ -9,8 +9,8 @@ use callcore::call::Report;
 use callcore::engine::Ticket;
 use callcore::id::CallId;
 use callcore::port::{
-    Audio, Found, Placement, Telephony, TelephonyError, WebhookDecoder, WebhookError, WebhookReply,
-    WebhookRequest,
+    Audio, Fault, Found, OpenCall, Placement, Telephony, TelephonyError, WebhookAnswer,
+    WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };
 use callcore::sim::SimDial;
 use callcore::time::Clock;
@@ -97,7 +97,7 @@ impl RemoteSim {
 
     pub(super) async fn dial(&self, dial: &SimDial) -> Placement {
         let Ok(body) = serde_json::to_vec(dial) else {
-            return Placement::Refused { reason: "not_json".to_owned(), permanent: false };
+            return Placement::Refused { reason: "not_json".to_owned(), fault: Fault::Request };
         };
         let sent = self.request(Method::POST, "/calls", body).send().await;
         self.placement(sent).await
@@ -125,7 +125,8 @@ impl RemoteSim {
                 later()
             }
             _ if status.is_client_error() => {
-                Placement::Refused { reason: "refused".to_owned(), permanent: false }
+                let fault = Fault::Number { permanent: false };
+                Placement::Refused { reason: "refused".to_owned(), fault }
             }
             _ => Placement::Unknown,
         }
@@ -150,8 +151,8 @@ impl Telephony for RemoteSim {
         self.ask("hang up", Method::POST, &format!("/calls/{call}/hang-up")).await.map(drop)
     }
 
-    async fn find_call(&self, call: CallId, _: Option<&str>) -> Result<Found, TelephonyError> {
-        let found = self.ask("find a call", Method::GET, &format!("/calls/{call}")).await?;
+    async fn find_call(&self, call: &OpenCall) -> Result<Found, TelephonyError> {
+        let found = self.ask("find a call", Method::GET, &format!("/calls/{}", call.call)).await?;
         let Some(response) = found else { return Ok(Found::Nothing) };
         let known: CallEvents = response
             .json()
@@ -209,6 +210,7 @@ impl fmt::Debug for SimWebhook {
     }
 }
 
+#[async_trait]
 impl WebhookDecoder for SimWebhook {
     fn provider(&self) -> &'static str {
         PROVIDER
@@ -227,8 +229,10 @@ impl WebhookDecoder for SimWebhook {
             serde_json::from_slice(request.body).map_err(|_| WebhookError::Malformed)?;
         Ok(WebhookReply {
             reports: delivery.events.into_iter().map(Report::from).collect(),
-            content_type: "application/json",
-            body: "{}".to_owned(),
+            answer: WebhookAnswer::Fixed(WebhookBody {
+                content_type: "application/json",
+                text: "{}".to_owned(),
+            }),
         })
     }
 }

@@ -12,7 +12,9 @@ use axum::routing::post;
 use callcore::call::{CallEvent, CallRef, EventKind, Report};
 use callcore::id::CallId;
 use callcore::phone::PhoneNumber;
-use callcore::port::{Found, Placement, Telephony, WebhookDecoder, WebhookError, WebhookRequest};
+use callcore::port::{
+    Found, OpenCall, Placement, Telephony, WebhookDecoder, WebhookError, WebhookRequest,
+};
 use callcore::runtime::SystemClock;
 use callcore::sim::{SimDial, SimModel};
 use callcore::time::{Clock, FastClock, SeededEntropy};
@@ -152,8 +154,12 @@ async fn entries(log: &Path) -> Vec<Entry> {
     DialLog::open(log).await.unwrap().1
 }
 
+fn open(call: CallId) -> OpenCall {
+    OpenCall { call, phone: None, begun_at: start(), carrier_call_id: None, events: Vec::new() }
+}
+
 async fn found(remote: &RemoteSim, call: CallId) -> Vec<CallEvent> {
-    match remote.find_call(call, None).await.unwrap() {
+    match remote.find_call(&open(call)).await.unwrap() {
         Found::Events(events) => events,
         Found::Nothing => panic!("the carrier forgot a call"),
     }
@@ -190,7 +196,7 @@ async fn a_call_is_dialled_told_looked_up_and_heard() {
     assert_eq!(remote.recording("RE12").await.unwrap(), None);
     assert_eq!(remote.recording("../calls").await.unwrap(), None);
     let stranger = CallId::new(start(), &SeededEntropy::new(99));
-    assert_eq!(remote.find_call(stranger, None).await.unwrap(), Found::Nothing);
+    assert_eq!(remote.find_call(&open(stranger)).await.unwrap(), Found::Nothing);
     carrier.stop().await;
 }
 
@@ -323,7 +329,7 @@ async fn whoever_does_not_know_the_secret_dials_nobody() {
     let stranger = remote_at(&carrier.url, "a guess");
     let dial = dials(1).remove(0);
     assert!(matches!(stranger.dial(&dial).await, Placement::Later { .. }));
-    assert!(stranger.find_call(dial.call, None).await.is_err());
+    assert!(stranger.find_call(&open(dial.call)).await.is_err());
     assert!(stranger.hang_up(dial.call, None).await.is_err());
     carrier.stop().await;
     assert_eq!(entries(&log).await, []);

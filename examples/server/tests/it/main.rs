@@ -20,4 +20,5 @@ mod script;
 mod settings;
 mod stopping;
 mod sweep;
+mod twilio;
 mod walk;

@@ -41,6 +41,16 @@ impl Judge {
         }
     }
 
+    /// A campaign was paused because the carrier refuses its calls; somebody resumes it.
+    pub(in crate::testing::simulation) fn halted(&mut self, id: CampaignId) {
+        if let Some(campaign) = self.campaigns.get_mut(&id)
+            && campaign.state == RunState::Running
+        {
+            campaign.state = RunState::Paused;
+            self.tripped.push(id);
+        }
+    }
+
     /// What the account as a whole lets through now.
     pub(super) fn account_allows(&self, now: DateTime<Utc>) -> Result<(), String> {
         let spec = &self.account.spec;

@@ -29,6 +29,10 @@ impl Calls for FaultyStore {
         self.inner.calls(ids).await
     }
 
+    async fn inbound_call(&self, carrier_call_id: &str) -> Result<Option<CallId>, StoreError> {
+        self.inner.inbound_call(carrier_call_id).await
+    }
+
     async fn events(&self, id: CallId) -> Result<Vec<CallEvent>, StoreError> {
         self.inner.events(id).await
     }

@@ -85,6 +85,14 @@ impl Campaigns for FaultyStore {
         self.inner.campaign(id).await
     }
 
+    async fn settings(
+        &self,
+        id: CampaignId,
+        version: u32,
+    ) -> Result<Option<Arc<Settings>>, StoreError> {
+        self.inner.settings(id, version).await
+    }
+
     async fn campaigns(
         &self,
         states: &[RunState],

@@ -1,0 +1,266 @@
+//! Twilio's webhooks: who sent them, what they say, what is answered.
+
+use async_trait::async_trait;
+use callcore::call::{AnsweredBy, CallEvent, CallRef, EventKind, InboundRing, Report};
+use callcore::id::CallId;
+use callcore::performance::Performance;
+use callcore::phone::PhoneNumber;
+use callcore::port::{
+    WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
+};
+use callcore::script::Key;
+use chrono::{DateTime, Utc};
+
+use crate::events;
+use crate::fields::Fields;
+use crate::hook::{Address, Hook, PROVIDER, What};
+use crate::signature::Signed;
+use crate::telephony::Twilio;
+use crate::twiml::{Response, Verb};
+use crate::voice::{self, Cue, Stage};
+
+/// What a withheld caller ID looks like as digits: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and
+/// UNAVAILABLE as they are spelt on a keypad.
+const SPELT: [&str; 5] = ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"];
+
+#[async_trait]
+impl WebhookDecoder for Twilio {
+    fn provider(&self) -> &'static str {
+        PROVIDER
+    }
+
+    fn decode(&self, request: &WebhookRequest<'_>) -> Result<WebhookReply, WebhookError> {
+        let (hook, fields) = self.read(request)?;
+        let call = call_ref(hook.at, &fields, request)?;
+        let reports = |events: Vec<CallEvent>| -> Vec<Report> {
+            events.into_iter().map(|event| Report { call: call.clone(), event }).collect()
+        };
+        let query = Fields::parse(request.query.as_bytes());
+        let (events, cue) = match hook.what {
+            What::Voice => (answered(&fields, hook.at, request.now), Some(start(&fields))),
+            What::Status => (events::status(&fields, request.now), None),
+            What::Detection => {
+                let by = events::verdict(&fields);
+                let cue = by.filter(|by| is_machine(*by)).map(Cue::Detected);
+                (events::detection(&fields, request.now), cue)
+            }
+            What::Key => {
+                let press = Press::read(&fields, &query).ok_or(WebhookError::Malformed)?;
+                (press.events(request.now), Some(press.cue(hook.at, &fields)))
+            }
+            What::After => {
+                let (events, cue) = after(&fields, &query, request.now)?;
+                (events, Some(cue))
+            }
+            What::Recording => (events::recording(&fields, request.now), None),
+            What::Transcript => (events::transcript(&fields, request.now), None),
+            What::Fallback => {
+                let text = self.again(hook.at, &fields);
+                let answer = WebhookAnswer::Fixed(document(&text));
+                return Ok(WebhookReply { reports: Vec::new(), answer });
+            }
+        };
+        let answer = match cue {
+            Some(cue) => WebhookAnswer::Script { call: call.clone(), cue: cue.to_string() },
+            None => WebhookAnswer::Fixed(WebhookBody::default()),
+        };
+        Ok(WebhookReply { reports: reports(events), answer })
+    }
+
+    async fn perform(&self, cue: &str, performance: Option<&Performance>) -> WebhookBody {
+        let (Ok(cue), Some(call)) = (cue.parse::<Cue>(), performance) else {
+            return document(&Response::new([Verb::Hangup]));
+        };
+        let at = match call.direction {
+            callcore::call::Direction::Outbound => Address::Ours(call.call),
+            callcore::call::Direction::Inbound => Address::Inbound,
+        };
+        let stage = self.stage();
+        let response = stage.document(cue, call, at);
+        if let Cue::Detected(_) = cue {
+            // This request's own answer is not heard in the call.
+            self.go_on_with(call, &response).await;
+            return WebhookBody::default();
+        }
+        let begins =
+            matches!(cue, Cue::Start(None | Some(AnsweredBy::Human | AnsweredBy::Unknown)));
+        let response = if begins && call.transcribed {
+            stage.transcribing(at, response, voice::language(call))
+        } else {
+            response
+        };
+        document(&response)
+    }
+
+    /// Whoever opts out while that can't be stored waits in the call: nobody may hear "you will not
+    /// be called again" before it is true, and a hang-up would lose it.
+    fn hold(&self, request: &WebhookRequest<'_>) -> Option<WebhookBody> {
+        let (hook, fields) = self.read(request).ok()?;
+        let query = Fields::parse(request.query.as_bytes());
+        if hook.what != What::Key || !Press::read(&fields, &query)?.opts_out {
+            return None;
+        }
+        Some(document(&Stage::hold(self.same_press(hook.at, &fields, &query))))
+    }
+}
+
+impl Twilio {
+    /// A request whose sender is proven, and what it is about.
+    fn read(&self, request: &WebhookRequest<'_>) -> Result<(Hook, Fields), WebhookError> {
+        let header = |wanted: &str| {
+            let found = request.headers.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| &**value)
+        };
+        let is_get = request.method == "GET";
+        let signed = Signed {
+            url: &self.hooks().called(request.path, request.query),
+            is_get,
+            content_type: header("content-type").unwrap_or_default(),
+            body: request.body,
+        };
+        let signature = header("x-twilio-signature").ok_or(WebhookError::Forbidden)?;
+        if !self.signer().verify(signed, signature) {
+            return Err(WebhookError::Forbidden);
+        }
+        let hook: Hook = request.path.parse().map_err(|_| WebhookError::Malformed)?;
+        let encoded = if is_get { request.query.as_bytes() } else { request.body };
+        Ok((hook, Fields::parse(encoded)))
+    }
+
+    /// The fallback: what failed is asked for again soon, with the key that was pressed. A failure
+    /// of ours must not cost anybody the call, least of all an opt-out.
+    fn again(&self, at: Address, fields: &Fields) -> Response {
+        let failed = fields.text("ErrorUrl").and_then(|url| self.hooks().below(url));
+        let key = failed.filter(|(path, _)| {
+            path.parse::<Hook>().is_ok_and(|hook| hook.what == What::Key && hook.at == at)
+        });
+        let query = key.map(|(_, query)| Fields::parse(query.as_bytes()));
+        let press = query.filter(|query| Press::read(fields, query).is_some());
+        Stage::hold(match press {
+            Some(query) => self.same_press(at, fields, &query),
+            None => self.hooks().url(at, What::Voice),
+        })
+    }
+
+    /// The URL of a press that was told before: a redirect has no digits of its own.
+    fn same_press(&self, at: Address, fields: &Fields, query: &Fields) -> String {
+        let mut url = self.hooks().url(at, What::Key);
+        let digits = fields.text("Digits").or_else(|| query.text("digits"));
+        let known = ["step", "presses", "opt_out"].map(|name| (name, query.text(name)));
+        let mut encoded = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in known.into_iter().chain([("digits", digits)]) {
+            if let Some(value) = value {
+                encoded.append_pair(name, value);
+            }
+        }
+        url.push('?');
+        url.push_str(&encoded.finish());
+        url
+    }
+}
+
+/// Whose call a request is about.
+fn call_ref(
+    at: Address,
+    fields: &Fields,
+    request: &WebhookRequest<'_>,
+) -> Result<CallRef, WebhookError> {
+    match at {
+        Address::Ours(call) => Ok(CallRef::Ours(call)),
+        Address::Inbound => {
+            let sid = fields.text("CallSid").filter(|sid| crate::answer::is_call(sid));
+            let carrier_call_id = sid.ok_or(WebhookError::Malformed)?.to_owned();
+            let from = fields.text("From").and_then(caller);
+            let new_id = CallId::new(request.now, request.entropy);
+            Ok(CallRef::Inbound(InboundRing { carrier_call_id, from, new_id }))
+        }
+    }
+}
+
+/// Who rings in; nobody if the number is withheld or none: such a caller is never called back.
+fn caller(from: &str) -> Option<PhoneNumber> {
+    if SPELT.contains(&from) { None } else { from.parse().ok() }
+}
+
+/// The call is answered: by whoever we rang, or by us.
+fn answered(fields: &Fields, at: Address, now: DateTime<Utc>) -> Vec<CallEvent> {
+    let mut events = events::status(fields, now);
+    if at == Address::Inbound {
+        events.retain(|event| event.kind != EventKind::Ringing);
+        events.push(CallEvent { at: now, kind: EventKind::Ringing });
+    }
+    let answered = CallEvent { at: now, kind: EventKind::Answered };
+    if !events.iter().any(|event| event.kind == answered.kind) {
+        events.push(answered);
+    }
+    events
+}
+
+fn start(fields: &Fields) -> Cue {
+    Cue::Start(events::verdict(fields))
+}
+
+const fn is_machine(by: AnsweredBy) -> bool {
+    matches!(by, AnsweredBy::Machine | AnsweredBy::Fax)
+}
+
+/// A key press.
+struct Press {
+    key: Key,
+    step: usize,
+    presses: u32,
+    opts_out: bool,
+}
+
+impl Press {
+    fn read(fields: &Fields, query: &Fields) -> Option<Self> {
+        let digits = fields.text("Digits").or_else(|| query.text("digits"))?;
+        let mut chars = digits.chars();
+        let (Some(digit), None) = (chars.next(), chars.next()) else { return None };
+        Some(Self {
+            key: Key::try_from(digit).ok()?,
+            step: query.number("step")?.try_into().ok()?,
+            presses: query.number("presses")?,
+            opts_out: query.text("opt_out") == Some(digits),
+        })
+    }
+
+    fn events(&self, now: DateTime<Utc>) -> Vec<CallEvent> {
+        let key = EventKind::Key { digit: self.key.digit(), press: self.presses };
+        // The URL is signed: what it says of the key holds also if the script changed since.
+        let opt_out = self.opts_out.then_some(EventKind::OptOut);
+        [key].into_iter().chain(opt_out).map(|kind| CallEvent { at: now, kind }).collect()
+    }
+
+    fn cue(&self, at: Address, fields: &Fields) -> Cue {
+        let ours = match at {
+            Address::Ours(_) => fields.text("From").and_then(|from| from.parse().ok()),
+            Address::Inbound => None,
+        };
+        Cue::Pressed { key: self.key, step: self.step, presses: self.presses, ours }
+    }
+}
+
+fn after(
+    fields: &Fields,
+    query: &Fields,
+    now: DateTime<Utc>,
+) -> Result<(Vec<CallEvent>, Cue), WebhookError> {
+    match query.text("of") {
+        Some(voice::TRANSFER) => {
+            let status = fields.text("DialCallStatus");
+            let reached = matches!(status, Some("completed" | "answered"));
+            let event = CallEvent { at: now, kind: EventKind::Transferred };
+            let events = reached.then_some(event).into_iter().collect();
+            Ok((events, Cue::Transferred(reached)))
+        }
+        Some(voice::AGENT) => Ok((Vec::new(), Cue::AgentDone)),
+        _ => Err(WebhookError::Malformed),
+    }
+}
+
+/// A document; one that is too long for Twilio ends the call instead.
+fn document(response: &Response) -> WebhookBody {
+    let text = response.render().or_else(|_| Response::new([Verb::Hangup]).render());
+    WebhookBody { content_type: "text/xml", text: text.unwrap_or_default() }
+}

@@ -1,0 +1,321 @@
+//! What a call does, as TwiML: its script from a step on, its keys, its endings.
+
+use std::fmt;
+use std::str::FromStr;
+
+use callcore::call::{AnsweredBy, Direction};
+use callcore::campaign::VoicemailPolicy;
+use callcore::performance::Performance;
+use callcore::phone::PhoneNumber;
+use callcore::script::{Key, KeyAction, Rendered};
+
+use crate::hook::{Address, Hooks, What};
+use crate::twiml::{
+    Connect, ConnectKind, Dial, Gather, Play, Prompt, Response, Say, Transcribe, Verb,
+};
+
+/// How long a key may still be pressed after the last step, in seconds.
+const LAST_CHANCE: u32 = 5;
+/// How long a transfer may ring, in seconds.
+const TRANSFER_RING: u32 = 30;
+/// How long the caller waits until the same is asked again, in seconds.
+const HOLD: u32 = 2;
+/// The most characters that Twilio's strictest voices say at once (error 13521).
+const MAX_SAY: usize = 2_900;
+/// What a transfer's end is told under, and an agent's.
+pub(crate) const TRANSFER: &str = "transfer";
+pub(crate) const AGENT: &str = "agent";
+/// The name of the parameter in which an agent gets the token for its call's result.
+pub const RESULT_TOKEN: &str = "callcore_result_token";
+/// The name of the parameter in which an agent gets the call's id.
+pub const CALL_ID: &str = "callcore_call_id";
+
+/// Where in a call a document is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cue {
+    /// It was answered; detection may have spoken.
+    Start(Option<AnsweredBy>),
+    /// A key was pressed while a step was heard; so many were pressed before.
+    Pressed {
+        key: Key,
+        step: usize,
+        presses: u32,
+        /// The number of ours in the call, if it is one we dialled.
+        ours: Option<PhoneNumber>,
+    },
+    /// A transfer ended; whether somebody was reached.
+    Transferred(bool),
+    /// An agent ended.
+    AgentDone,
+    /// Detection spoke while the call goes on.
+    Detected(AnsweredBy),
+}
+
+impl fmt::Display for Cue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(None) => f.write_str("start"),
+            Self::Start(Some(by)) => write!(f, "start {}", by.as_str()),
+            Self::Pressed { key, step, presses, ours } => {
+                write!(f, "pressed {} {step} {presses}", key.digit())?;
+                ours.map_or(Ok(()), |ours| write!(f, " {ours}"))
+            }
+            Self::Transferred(reached) => write!(f, "transferred {reached}"),
+            Self::AgentDone => f.write_str("agent_done"),
+            Self::Detected(by) => write!(f, "detected {}", by.as_str()),
+        }
+    }
+}
+
+impl FromStr for Cue {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let words: Vec<&str> = text.split(' ').collect();
+        match words[..] {
+            ["start"] => Ok(Self::Start(None)),
+            ["start", by] => verdict(by).map(|by| Self::Start(Some(by))),
+            ["pressed", key, step, presses, ref ours @ ..] => {
+                let key = Key::try_from(key.to_owned()).map_err(drop)?;
+                let step = step.parse().map_err(drop)?;
+                let presses = presses.parse().map_err(drop)?;
+                let ours = ours.first().and_then(|ours| ours.parse().ok());
+                Ok(Self::Pressed { key, step, presses, ours })
+            }
+            ["transferred", reached] => Ok(Self::Transferred(reached.parse().map_err(drop)?)),
+            ["agent_done"] => Ok(Self::AgentDone),
+            ["detected", by] => verdict(by).map(Self::Detected),
+            _ => Err(()),
+        }
+    }
+}
+
+fn verdict(word: &str) -> Result<AnsweredBy, ()> {
+    let all = [AnsweredBy::Unknown, AnsweredBy::Fax, AnsweredBy::Machine, AnsweredBy::Human];
+    all.into_iter().find(|by| by.as_str() == word).ok_or(())
+}
+
+/// What documents are written with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stage<'a> {
+    /// Where Twilio is sent.
+    pub(crate) hooks: &'a Hooks,
+    /// How agents are spoken to.
+    pub(crate) agents: ConnectKind,
+    /// How long a call may last, in seconds.
+    pub(crate) talk_seconds: u32,
+}
+
+impl Stage<'_> {
+    /// What a call does at a cue.
+    pub(crate) fn document(self, cue: Cue, call: &Performance, at: Address) -> Response {
+        if call.opted_out && !matches!(cue, Cue::Pressed { .. }) {
+            return Response::new([Verb::Hangup]);
+        }
+        match cue {
+            Cue::Start(Some(AnsweredBy::Machine)) => machine(call),
+            Cue::Start(Some(AnsweredBy::Fax)) => Response::new([Verb::Hangup]),
+            Cue::Start(_) => self.script(call, at, 0, 0),
+            Cue::Pressed { key, step, presses, ours } => match call.keys.get(&key) {
+                Some(KeyAction::OptOut) => opted_out(call),
+                Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, ours)]),
+                // The label is on the client; what was not heard yet follows.
+                Some(KeyAction::Tag(_)) if step >= call.steps.len() => goodbye(call),
+                Some(KeyAction::Tag(_)) => self.script(call, at, step + 1, presses + 1),
+                // A key that does nothing: the step again.
+                None => self.script(call, at, step.min(call.steps.len()), presses + 1),
+            },
+            Cue::Transferred(true) | Cue::AgentDone => Response::new([Verb::Hangup]),
+            Cue::Transferred(false) => {
+                last_words("Nobody can take your call right now. Please try again later.", call)
+            }
+            Cue::Detected(_) => machine(call),
+        }
+    }
+
+    /// The script from a step on. Where keys do something, each step is heard while they are waited
+    /// for, so that whoever presses one is heard at any time and the rest goes on afterwards.
+    fn script(self, call: &Performance, at: Address, from: usize, presses: u32) -> Response {
+        let mut verbs = Vec::new();
+        if call.steps.is_empty() && call.direction == Direction::Inbound {
+            verbs.push(Verb::Say(Say::new("Thank you for calling back. Goodbye.", "en-US")));
+        }
+        let opt_out = opt_out_key(call).map(Key::digit);
+        let gather = |step: usize, prompts, timeout_seconds| {
+            Verb::Gather(Gather {
+                prompts,
+                action: self.hooks.key(at, step, presses, opt_out),
+                timeout_seconds,
+            })
+        };
+        for (index, step) in call.steps.iter().enumerate().skip(from) {
+            let prompts = match step {
+                Rendered::Say { text, language } => said(text, language),
+                Rendered::Play(audio) => {
+                    let token = call.audio.get(audio);
+                    token
+                        .map(|token| Prompt::Play(Play { url: self.hooks.media(token) }))
+                        .into_iter()
+                        .collect()
+                }
+                Rendered::Connect { url, params } => {
+                    verbs.extend(self.announcement(call).map(|say| gather(index, vec![say], 1)));
+                    verbs.push(self.agent(call, at, url, params));
+                    // Nothing is heard after an agent.
+                    return Response::new(verbs);
+                }
+            };
+            if call.keys.is_empty() {
+                verbs.extend(prompts.into_iter().map(Verb::from));
+            } else {
+                verbs.push(gather(index, prompts, 1));
+            }
+        }
+        if !call.keys.is_empty() {
+            let last = call.steps.len();
+            let prompts = self.announcement(call).into_iter().collect();
+            verbs.push(gather(last, prompts, LAST_CHANCE));
+        }
+        verbs.push(Verb::Hangup);
+        Response::new(verbs)
+    }
+
+    /// That a key ends these calls, unless the script says so itself (47 CFR 64.1200(b)(3) wants it
+    /// announced in a recorded message). Only in English: elsewhere it is the script's to say.
+    fn announcement(self, call: &Performance) -> Option<Prompt> {
+        let key = opt_out_key(call)?;
+        let language = language(call);
+        let named = |step: &Rendered| match step {
+            Rendered::Say { text, .. } => names(text, key),
+            // What an audio says is not known; whoever recorded it knows the key.
+            Rendered::Play(_) => true,
+            Rendered::Connect { .. } => false,
+        };
+        if !language.starts_with("en") || call.steps.iter().any(named) {
+            return None;
+        }
+        let words = format!("To stop these calls, press {} at any time.", spoken(key));
+        Some(Prompt::Say(Say::new(words, language)))
+    }
+
+    fn transfer(self, at: Address, to: PhoneNumber, ours: Option<PhoneNumber>) -> Verb {
+        Verb::Dial(Dial {
+            to,
+            // Without one of ours the other side sees whoever called in.
+            caller_id: ours,
+            action: self.hooks.after(at, TRANSFER),
+            ring_seconds: TRANSFER_RING,
+            talk_seconds: self.talk_seconds,
+        })
+    }
+
+    fn agent(
+        self,
+        call: &Performance,
+        at: Address,
+        url: &str,
+        params: &std::collections::BTreeMap<String, String>,
+    ) -> Verb {
+        let mut parameters: Vec<(String, String)> =
+            params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        parameters.push((CALL_ID.to_owned(), call.call.to_string()));
+        let token = call.result_token.clone();
+        parameters.extend(token.map(|token| (RESULT_TOKEN.to_owned(), token)));
+        Verb::Connect(Connect {
+            kind: self.agents,
+            url: url.to_owned(),
+            parameters,
+            action: self.hooks.after(at, AGENT),
+        })
+    }
+
+    /// The same request again soon: the caller hears nothing of it.
+    pub(crate) fn hold(url: String) -> Response {
+        Response::new([Verb::Pause { seconds: HOLD }, Verb::Redirect { url }])
+    }
+
+    /// That what is said is written down from here on.
+    pub(crate) fn transcribing(self, at: Address, response: Response, language: &str) -> Response {
+        response.after(Verb::Transcribe(Transcribe {
+            status_url: self.hooks.url(at, What::Transcript),
+            language: language.to_owned(),
+        }))
+    }
+}
+
+/// What a machine hears: the message, if one is left.
+fn machine(call: &Performance) -> Response {
+    let message = call.voicemail_message.as_ref();
+    let message = message.filter(|_| call.voicemail == VoicemailPolicy::LeaveMessage);
+    let said = message.map(|text| said(text, language(call))).unwrap_or_default();
+    Response::new(said.into_iter().map(Verb::from).chain([Verb::Hangup]))
+}
+
+fn opted_out(call: &Performance) -> Response {
+    last_words("You will not be called again. Goodbye.", call)
+}
+
+fn goodbye(call: &Performance) -> Response {
+    last_words("Thank you. Goodbye.", call)
+}
+
+fn last_words(words: &str, call: &Performance) -> Response {
+    Response::new([Verb::Say(Say::new(words, language(call))), Verb::Hangup])
+}
+
+/// The language of the script, as far as it says one.
+pub(crate) fn language(call: &Performance) -> &str {
+    let spoken = call.steps.iter().find_map(|step| match step {
+        Rendered::Say { language, .. } => Some(&**language),
+        Rendered::Play(_) | Rendered::Connect { .. } => None,
+    });
+    spoken.unwrap_or("en-US")
+}
+
+fn opt_out_key(call: &Performance) -> Option<Key> {
+    let mut keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
+    keys.next().map(|(key, _)| *key)
+}
+
+/// Whether a text names a key: as its sign, or in words.
+fn names(text: &str, key: Key) -> bool {
+    let text = text.to_lowercase();
+    let words = text.split(|c: char| !c.is_alphanumeric() && c != '*' && c != '#');
+    let (digit, word) = (key.digit().to_string(), spoken(key));
+    words.into_iter().any(|it| it == digit || it == word)
+}
+
+fn spoken(key: Key) -> &'static str {
+    match key.digit() {
+        '0' => "zero",
+        '1' => "one",
+        '2' => "two",
+        '3' => "three",
+        '4' => "four",
+        '5' => "five",
+        '6' => "six",
+        '7' => "seven",
+        '8' => "eight",
+        '9' => "nine",
+        '*' => "star",
+        _ => "pound",
+    }
+}
+
+/// A text in parts that every voice takes, cut between sentences or words where there is a place.
+fn said(text: &str, language: &str) -> Vec<Prompt> {
+    let (mut rest, mut parts) = (text, Vec::new());
+    while rest.len() > MAX_SAY {
+        let limit = (0..=MAX_SAY).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
+        let head = &rest[..limit];
+        let at = head.rfind(['.', '!', '?', '。']).or_else(|| head.rfind(' ')).unwrap_or(0);
+        let at = at + rest[at..].chars().next().map_or(0, char::len_utf8);
+        // A text without any place to cut is cut where it must be.
+        let at = if at <= 1 { limit } else { at };
+        parts.push(&rest[..at]);
+        rest = &rest[at..];
+    }
+    parts.push(rest);
+    let parts = parts.into_iter().map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| Prompt::Say(Say::new(part, language))).collect()
+}

@@ -1,0 +1,247 @@
+//! A carrier, the fake it dials through, and a server for its webhooks.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use callcore::call::{CallRef, Direction, Report};
+use callcore::campaign::VoicemailPolicy;
+use callcore::id::CallId;
+use callcore::performance::Performance;
+use callcore::phone::PhoneNumber;
+use callcore::port::{
+    Telephony, WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookRequest,
+};
+use callcore::runtime::{OsEntropy, SystemClock};
+use callcore::script::Rendered;
+use callcore::testing::carrier::{Line, LineFactory, Play};
+use callcore::time::{Clock, SeededEntropy};
+use callcore_twilio::Twilio;
+use callcore_twilio::config::{Config, Credentials};
+use callcore_twilio::testing::{FakeTwilio, Fate, Trouble};
+use chrono::{DateTime, Utc};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use tokio::net::TcpListener;
+
+pub(crate) struct TwilioLine {
+    pub(crate) twilio: Twilio,
+    pub(crate) fake: FakeTwilio,
+    pub(crate) server: Server,
+}
+
+/// Where the webhooks come in: they are decoded, kept, and answered from one performance.
+#[derive(Clone)]
+pub(crate) struct Server(Arc<Inner>);
+
+struct Inner {
+    address: SocketAddr,
+    reports: Mutex<Vec<Report>>,
+    performance: Mutex<Performance>,
+    /// So many requests find the store away.
+    away: Mutex<u32>,
+}
+
+impl TwilioLine {
+    pub(crate) async fn new() -> Self {
+        let fake = FakeTwilio::start().await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let twilio = twilio(&fake.url(), &fake.token(), &format!("http://{address}"));
+        let server = Server(Arc::new(Inner {
+            address,
+            reports: Mutex::default(),
+            performance: Mutex::new(performance()),
+            away: Mutex::new(0),
+        }));
+        tokio::spawn(server.clone().serve(listener, twilio.clone()));
+        Self { twilio, fake, server }
+    }
+}
+
+/// A carrier that waits no longer than a test may.
+pub(crate) fn twilio(base: &str, token: &str, public: &str) -> Twilio {
+    let token = Credentials::AuthToken(token.to_owned().into());
+    let numbers = ["+12125550100".parse().unwrap()];
+    let config = Config::new(FakeTwilio::ACCOUNT, token, numbers, public).unwrap();
+    let config = config.base_url(base).unwrap();
+    let config = config.http(|http| http.no_proxy().timeout(Duration::from_millis(700)));
+    Twilio::new(config, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap()
+}
+
+/// A script of one sentence and an opt-out key.
+pub(crate) fn performance() -> Performance {
+    let call = CallId::new(SystemClock.now(), &SeededEntropy::new(1));
+    Performance {
+        call,
+        carrier_call_id: None,
+        direction: Direction::Outbound,
+        phone: None,
+        steps: vec![Rendered::Say { text: "Hello.".to_owned(), language: "en-US".to_owned() }],
+        keys: [('9'.try_into().unwrap(), callcore::script::KeyAction::OptOut)].into(),
+        voicemail: VoicemailPolicy::HangUpAndRetry,
+        voicemail_message: None,
+        audio: [].into(),
+        result_token: None,
+        transcribed: false,
+        opted_out: false,
+    }
+}
+
+impl Server {
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    pub(crate) fn reports(&self) -> Vec<Report> {
+        self.0.reports.lock().unwrap().clone()
+    }
+
+    pub(crate) fn play(&self, change: impl FnOnce(&mut Performance)) {
+        change(&mut self.0.performance.lock().unwrap());
+    }
+
+    /// The next so many requests find the store away.
+    pub(crate) fn away(&self, requests: u32) {
+        *self.0.away.lock().unwrap() = requests;
+    }
+
+    async fn serve(self, listener: TcpListener, twilio: Twilio) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (server, twilio) = (self.clone(), twilio.clone());
+            tokio::spawn(async move {
+                let service =
+                    service_fn(move |request| server.clone().answer(twilio.clone(), request));
+                let connection = Builder::new(TokioExecutor::new());
+                drop(connection.serve_connection(TokioIo::new(stream), service).await);
+            });
+        }
+    }
+
+    async fn answer(
+        self,
+        twilio: Twilio,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let headers: Vec<(String, String)> = parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect();
+        let entropy = OsEntropy;
+        let request = WebhookRequest {
+            method: parts.method.as_str(),
+            path: parts.uri.path().strip_prefix("/webhooks/twilio/").unwrap_or_default(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &headers,
+            body: &body,
+            now: SystemClock.now(),
+            entropy: &entropy,
+        };
+        let respond = |status, text: String| {
+            let mut response = Response::new(Full::new(Bytes::from(text)));
+            *response.status_mut() = status;
+            Ok(response)
+        };
+        let reply = match twilio.decode(&request) {
+            Ok(reply) => reply,
+            Err(WebhookError::Forbidden) => return respond(StatusCode::FORBIDDEN, String::new()),
+            Err(WebhookError::Malformed) => return respond(StatusCode::BAD_REQUEST, String::new()),
+        };
+        let is_away = {
+            let mut away = self.0.away.lock().unwrap();
+            let is_away = *away > 0 && !reply.reports.is_empty();
+            *away = away.saturating_sub(u32::from(is_away));
+            is_away
+        };
+        if is_away {
+            return match twilio.hold(&request) {
+                Some(WebhookBody { text, .. }) => respond(StatusCode::OK, text),
+                None => respond(StatusCode::SERVICE_UNAVAILABLE, String::new()),
+            };
+        }
+        self.0.reports.lock().unwrap().extend(reply.reports);
+        let body = match reply.answer {
+            WebhookAnswer::Fixed(body) => body,
+            WebhookAnswer::Script { call, cue } => {
+                let mut performance = self.0.performance.lock().unwrap().clone();
+                if let CallRef::Ours(call) = call {
+                    performance.call = call;
+                }
+                twilio.perform(&cue, Some(&performance)).await
+            }
+        };
+        respond(StatusCode::OK, body.text)
+    }
+}
+
+/// Makes lines to fakes.
+pub(crate) struct ThroughFakes;
+
+#[async_trait]
+impl LineFactory for ThroughFakes {
+    async fn build(&self, play: Play) -> Option<Box<dyn Line>> {
+        let mut line = TwilioLine::new().await;
+        line.fake.usual_fate(Fate::Person { presses: None });
+        line.fake.live_by_itself(false);
+        line.fake.always(match play {
+            Play::Take => Trouble::None,
+            Play::TakeAndDrop => Trouble::LosesAnswer,
+            Play::Drop => Trouble::LosesRequest,
+            Play::TakeAndTruncate => Trouble::Truncates,
+            Play::TakeAndBabble => Trouble::AnswersNonsense,
+            Play::TakeAndFail => Trouble::FailsAfterwards,
+            Play::TakeAndSleep => Trouble::IsSlow,
+            Play::Fail => Trouble::FailsAtOnce,
+            Play::Redirect => Trouble::Redirects,
+            Play::TooMany => Trouble::TooMany,
+            Play::RefuseNumber => Trouble::RefusesNumber,
+            Play::RefuseAccount => Trouble::RefusesAccount,
+            Play::Away => {
+                let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let url = format!("http://{}", nowhere.local_addr().unwrap());
+                line.twilio = twilio(&url, &line.fake.token(), &line.server.url());
+                Trouble::None
+            }
+        });
+        Some(Box::new(line))
+    }
+}
+
+#[async_trait]
+impl Line for TwilioLine {
+    fn carrier(&self) -> &dyn Telephony {
+        &self.twilio
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    async fn dials(&self) -> Vec<(CallId, PhoneNumber)> {
+        let dials = self.fake.dials();
+        dials
+            .iter()
+            .map(|it| (it.call().unwrap().parse().unwrap(), it.to.parse().unwrap()))
+            .collect()
+    }
+
+    async fn live(&self) -> Vec<Report> {
+        for call in self.fake.dials() {
+            self.fake.live(&call.sid).await;
+        }
+        self.server.reports()
+    }
+
+    async fn mend(&self) {
+        self.fake.always(Trouble::None);
+    }
+}

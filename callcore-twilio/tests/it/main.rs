@@ -1,0 +1,6 @@
+//! The one integration test binary: against a fake of Twilio on the loopback.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod carrier;
+mod line;
+mod webhooks;

@@ -1,0 +1,113 @@
+//! What is heard in a call, and what is told of it.
+
+use callcore::call::{CallRef, Direction, EventKind};
+use callcore::id::CallId;
+use callcore::script::{KeyAction, Rendered};
+use callcore::time::{Clock, SeededEntropy};
+
+use crate::line::TwilioLine;
+
+const CALLER: &str = "+12125550155";
+
+fn kinds(line: &TwilioLine) -> Vec<EventKind> {
+    line.server.reports().into_iter().map(|report| report.event.kind).collect()
+}
+
+async fn rings(line: &TwilioLine, from: &str, presses: Option<char>) -> Vec<String> {
+    line.server.play(|it| it.direction = Direction::Inbound);
+    line.fake.ring_in(&line.server.url(), from, "+12125550100", presses).await
+}
+
+#[tokio::test]
+async fn an_opt_out_is_announced_heard_and_confirmed() {
+    let line = TwilioLine::new().await;
+    let heard = rings(&line, CALLER, None).await;
+    assert_eq!(heard, ["Hello.", "To stop these calls, press nine at any time."]);
+    let heard = rings(&line, CALLER, Some('9')).await;
+    assert_eq!(heard, ["Hello.", "You will not be called again. Goodbye."]);
+    let kinds = kinds(&line);
+    assert!(kinds.contains(&EventKind::OptOut));
+    assert!(kinds.contains(&EventKind::Key { digit: '9', press: 0 }));
+}
+
+#[tokio::test]
+async fn whoever_opts_out_waits_in_the_call_until_it_is_stored() {
+    let line = TwilioLine::new().await;
+    line.server.away(5);
+    line.server.play(|it| it.direction = Direction::Inbound);
+    // The first requests of the call fail too: the fallback asks again.
+    let heard = rings(&line, CALLER, Some('9')).await;
+    assert_eq!(heard.last().unwrap(), "You will not be called again. Goodbye.");
+    let stored = kinds(&line).iter().filter(|kind| **kind == EventKind::OptOut).count();
+    assert_eq!(stored, 1);
+}
+
+#[tokio::test]
+async fn keys_label_go_on_hand_over_and_do_nothing() {
+    let line = TwilioLine::new().await;
+    let say = |text: &str| Rendered::Say { text: text.to_owned(), language: "de-DE".to_owned() };
+    line.server.play(|it| {
+        it.steps = vec![say("Eins."), say("Zwei.")];
+        it.keys.insert('1'.try_into().unwrap(), KeyAction::Tag("yes".to_owned()));
+        let sales = KeyAction::Transfer("+12125550166".parse().unwrap());
+        it.keys.insert('0'.try_into().unwrap(), sales);
+    });
+    assert_eq!(rings(&line, CALLER, Some('1')).await, ["Eins.", "Zwei."], "the rest follows");
+    assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
+    assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
+    assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn an_agent_is_told_the_call_its_token_and_the_clients_fields() {
+    let line = TwilioLine::new().await;
+    let call = CallId::new(callcore::runtime::SystemClock.now(), &SeededEntropy::new(4));
+    line.server.play(|it| {
+        let params = [("name".to_owned(), "Ada & \"Co\"".to_owned())].into();
+        it.steps = vec![Rendered::Connect { url: "wss://agent.example".to_owned(), params }];
+        it.result_token = Some("token".to_owned());
+        it.call = call;
+        it.keys.clear();
+    });
+    let heard = rings(&line, CALLER, None).await;
+    let call = format!("{}={call}", callcore_twilio::CALL_ID);
+    let token = format!("{}=token", callcore_twilio::RESULT_TOKEN);
+    assert_eq!(heard, ["agent wss://agent.example", "name=Ada & \"Co\"", &call, &token]);
+}
+
+#[tokio::test]
+async fn a_withheld_number_is_nobodys() {
+    let line = TwilioLine::new().await;
+    let withheld = ["anonymous", "Restricted", "+266696687", "client:ada", "sip:a@b.example", ""];
+    for from in withheld {
+        rings(&line, from, None).await;
+    }
+    rings(&line, CALLER, None).await;
+    let mut numbers = Vec::new();
+    for report in line.server.reports() {
+        match report.call {
+            CallRef::Inbound(ring) => numbers.push(ring.from),
+            CallRef::Ours(_) => panic!("nobody was dialled"),
+        }
+    }
+    numbers.dedup();
+    assert_eq!(numbers, [None, Some(CALLER.parse().unwrap())]);
+}
+
+#[tokio::test]
+async fn what_is_not_signed_with_the_accounts_token_changes_nothing() {
+    let line = TwilioLine::new().await;
+    let url = format!("{}/webhooks/twilio/inbound/voice", line.server.url());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = "CallSid=CA0123456789abcdef0123456789abcdef&From=%2B12125550155";
+    for signature in [None, Some("AAAAAAAAAAAAAAAAAAAAAAAAAAA=")] {
+        let request = client.post(&url).body(body);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let request = match signature {
+            Some(signature) => request.header("x-twilio-signature", signature),
+            None => request,
+        };
+        assert_eq!(request.send().await.unwrap().status(), 403);
+    }
+    assert!(line.server.reports().is_empty());
+}
