@@ -27,7 +27,6 @@ pub use decide::{
     Command, Defer, Facts, Heard, Lease, Person, Rule, Settlement, Verdict, decide, explain,
 };
 pub use foresee::{Foreseen, foresee};
-#[cfg(feature = "sim")]
 pub(crate) use permit::fill;
 pub use permit::{Permit, Ticket};
 pub use standing::{
