@@ -11,9 +11,7 @@ use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
-use callcore::port::{
-    Telephony, WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookRequest,
-};
+use callcore::port::{Telephony, WebhookAnswer, WebhookDecoder, WebhookError, WebhookRequest};
 use callcore::runtime::{OsEntropy, SystemClock};
 use callcore::script::Rendered;
 use callcore::testing::carrier::{Line, LineFactory, Play};
@@ -46,6 +44,8 @@ struct Inner {
     performance: Mutex<Performance>,
     /// So many requests find the store away.
     away: Mutex<u32>,
+    /// Whose opt-outs found it away.
+    held: Mutex<Vec<PhoneNumber>>,
 }
 
 impl TwilioLine {
@@ -59,6 +59,7 @@ impl TwilioLine {
             reports: Mutex::default(),
             performance: Mutex::new(performance()),
             away: Mutex::new(0),
+            held: Mutex::default(),
         }));
         tokio::spawn(server.clone().serve(listener, twilio.clone()));
         Self { twilio, fake, server }
@@ -110,6 +111,11 @@ impl Server {
     /// The next so many requests find the store away.
     pub(crate) fn away(&self, requests: u32) {
         *self.0.away.lock().unwrap() = requests;
+    }
+
+    /// Whose opt-outs found the store away.
+    pub(crate) fn held(&self) -> Vec<PhoneNumber> {
+        self.0.held.lock().unwrap().clone()
     }
 
     async fn serve(self, listener: TcpListener, twilio: Twilio) {
@@ -164,7 +170,10 @@ impl Server {
         };
         if is_away {
             return match twilio.hold(&request) {
-                Some(WebhookBody { text, .. }) => respond(StatusCode::OK, text),
+                Some(held) => {
+                    self.0.held.lock().unwrap().extend(held.phone);
+                    respond(StatusCode::OK, held.answer.text)
+                }
                 None => respond(StatusCode::SERVICE_UNAVAILABLE, String::new()),
             };
         }

@@ -2,6 +2,7 @@
 
 use callcore::call::{CallRef, Direction, EventKind};
 use callcore::id::CallId;
+use callcore::phone::PhoneNumber;
 use callcore::script::{KeyAction, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
@@ -40,6 +41,10 @@ async fn whoever_opts_out_waits_in_the_call_until_it_is_stored() {
     assert_eq!(heard.last().unwrap(), "You will not be called again. Goodbye.");
     let stored = kinds(&line).iter().filter(|kind| **kind == EventKind::OptOut).count();
     assert_eq!(stored, 1);
+    let caller: PhoneNumber = CALLER.parse().unwrap();
+    assert!(
+        line.server.held().iter().all(|held| *held == caller) && !line.server.held().is_empty()
+    );
 }
 
 #[tokio::test]
