@@ -41,6 +41,7 @@ fn every_invariant_holds_whatever_fails() {
     for (what, count) in [
         ("dials", all.dials),
         ("intents taken back", all.taken_back),
+        ("opt-outs held", all.held_opt_outs),
         ("intents refused", all.refused_begins),
         ("failed commits", all.failed_commits),
         ("deaths", all.deaths),

@@ -34,7 +34,7 @@ async fn an_opt_out_is_announced_heard_and_confirmed() {
 #[tokio::test]
 async fn whoever_opts_out_waits_in_the_call_until_it_is_stored() {
     let line = TwilioLine::new().await;
-    line.server.away(5);
+    line.server.away(2, 3);
     line.server.play(|it| it.direction = Direction::Inbound);
     // The first requests of the call fail too: the fallback asks again.
     let heard = rings(&line, CALLER, Some('9')).await;

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::evidence::opts_out;
 use super::stage::Stage;
 use super::world::read;
 use crate::call::{CallRef, Report};
@@ -84,6 +85,9 @@ impl FaultyStore {
             let id = match &report.call {
                 CallRef::Ours(id) => *id,
                 CallRef::Inbound(ring) => {
+                    if opts_out(&report.event.kind) {
+                        stage.judge.not_held(ring.from);
+                    }
                     // Keys of strangers mean nothing: no campaign has a script for them.
                     let call = answer.call().unwrap_or(ring.new_id);
                     let view = read(self.inner.call(call)).flatten();
@@ -190,6 +194,7 @@ impl Dispatch for FaultyStore {
         id: CampaignId,
         reason: &str,
     ) -> Result<(), StoreError> {
+        self.stage.lock().judge.halting(id);
         self.commit("halt_campaign", async {
             self.inner.halt_campaign(by, id, reason).await?;
             self.stage.lock().judge.halted(id);
