@@ -78,8 +78,12 @@ impl WebhookDecoder for Twilio {
         let stage = self.stage();
         let response = stage.document(cue, call, at);
         if let Cue::Detected(_) = cue {
-            // This request's own answer is not heard in the call.
-            self.go_on_with(call, &response).await;
+            // This request's own answer is not heard in the call. Detection may speak half a minute
+            // after the answer, and wrongly: whoever pressed a key by then is a person, who may have
+            // been handed over to another one.
+            if call.answered_by != Some(AnsweredBy::Human) {
+                self.go_on_with(call, &response).await;
+            }
             return WebhookBody::default();
         }
         let begins =

@@ -102,6 +102,7 @@ pub(crate) fn performance() -> Performance {
         audio: [].into(),
         result_token: None,
         transcribed: false,
+        answered_by: None,
         opted_out: false,
     }
 }

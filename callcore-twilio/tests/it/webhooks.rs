@@ -1,12 +1,14 @@
 //! What is heard in a call, and what is told of it.
 
-use callcore::call::{CallRef, Direction, EventKind};
+use callcore::call::{AnsweredBy, CallRef, Direction, EventKind};
+use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
 use callcore::phone::PhoneNumber;
+use callcore::port::WebhookDecoder;
 use callcore::script::{KeyAction, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
-use crate::line::TwilioLine;
+use crate::line::{TwilioLine, performance};
 
 const CALLER: &str = "+12125550155";
 
@@ -61,6 +63,23 @@ async fn keys_label_go_on_hand_over_and_do_nothing() {
     assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
     assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
     assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn a_late_verdict_hangs_up_on_a_machine_and_not_on_a_person() {
+    for (by, words) in [(None, 1), (Some(AnsweredBy::Machine), 1), (Some(AnsweredBy::Human), 0)] {
+        let line = TwilioLine::new().await;
+        let sid = "CA0123456789abcdef0123456789abcdef";
+        line.fake.goes_on(sid, "+12125550155");
+        let mut call = performance();
+        call.carrier_call_id = Some(sid.to_owned());
+        call.voicemail = VoicemailPolicy::LeaveMessage;
+        call.voicemail_message = Some("Please call back.".to_owned());
+        call.answered_by = by;
+        line.twilio.perform("detected machine", Some(&call)).await;
+        let dial = line.fake.dials().remove(0);
+        assert_eq!(dial.heard.len(), words, "{by:?}: {:?}", dial.heard);
+    }
 }
 
 #[tokio::test]

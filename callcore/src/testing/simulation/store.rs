@@ -25,6 +25,7 @@ use super::evidence::opts_out;
 use super::stage::Stage;
 use super::world::read;
 use crate::call::{CallRef, Report};
+use crate::campaign::RunState;
 use crate::engine::{Facts, Permit, Settlement};
 use crate::id::CampaignId;
 use crate::memory::MemoryStore;
@@ -197,7 +198,11 @@ impl Dispatch for FaultyStore {
         self.stage.lock().judge.halting(id);
         self.commit("halt_campaign", async {
             self.inner.halt_campaign(by, id, reason).await?;
-            self.stage.lock().judge.halted(id);
+            // One that an opt-out elsewhere finished meanwhile has nothing left to pause.
+            let view = self.inner.campaign(id).await?;
+            if view.is_some_and(|view| view.campaign.state != RunState::Finished) {
+                self.stage.lock().judge.halted(id);
+            }
             Ok(())
         })
         .await

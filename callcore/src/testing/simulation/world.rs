@@ -287,11 +287,14 @@ impl World {
                 let (stage, pending) = (self.stage.clone(), self.pending.clone());
                 // As webhooks do it: whoever opts out is held back from before the store is asked.
                 let person = opts_out(&report.event.kind).then(|| self.phone_of(&report.call));
+                // Rare moments that matter: the store is away just then.
+                let away = person.is_some() && !self.calm && self.dice(|dice| dice.chance(700));
                 let future = Box::pin(async move {
                     let by = By::new(&Actor::System, now);
                     let phone = person.flatten();
                     let _blocked = phone.map(|phone| pending.block(phone));
-                    let stored = store.record(by, std::slice::from_ref(&copy)).await.is_ok();
+                    let stored =
+                        !away && store.record(by, std::slice::from_ref(&copy)).await.is_ok();
                     if !stored && person.is_some() {
                         let kept = pending.keep(HeldOptOut { phone, reports: vec![copy] });
                         kept.expect("there is no journal");
