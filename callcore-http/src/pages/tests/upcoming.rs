@@ -180,3 +180,18 @@ async fn calling_now_from_the_queue_leads_back_to_it() {
     let upcoming = world.state.store().upcoming(&upcoming).await.unwrap().items;
     assert!(upcoming[0].call.intent.is_wish());
 }
+
+#[tokio::test]
+async fn who_moves_or_skips_one_call_comes_back_to_the_same_part_of_the_queue() {
+    let (world, calls) = queue(2).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    for act in ["skip", "reschedule"] {
+        let path = format!("/calls/upcoming/{act}?id={}", calls[0]);
+        let request = world.request("GET", &path).anonymous().header("host", super::HOST);
+        let from = format!("https://{}/calls/upcoming?q=Client", super::HOST);
+        let request = request.header("cookie", &operator.cookie).header("referer", &from);
+        let page = request.send().await.text();
+        let back = "name=\"back\" value=\"/calls/upcoming?q=Client\"";
+        assert!(page.contains(back), "{page}");
+    }
+}
