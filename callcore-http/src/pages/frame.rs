@@ -12,6 +12,7 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use callcore::actor::{Actor, Role};
+use callcore::call::CallStatus;
 use callcore::campaign::FieldError;
 use callcore::port::By;
 use callcore::time::Zone;
@@ -259,7 +260,7 @@ fn sentence(problem: &Problem) -> String {
         return known.to_owned();
     }
     let words: Vec<String> = if problem.errors().is_empty() {
-        vec![problem.detail().to_owned()]
+        vec![plainly(problem.detail())]
     } else {
         let errors = problem.errors().iter();
         let told = |error: &FieldError| match &*error.field {
@@ -274,6 +275,16 @@ fn sentence(problem: &Problem) -> String {
     }
     chars.push('.');
     chars
+}
+
+/// A detail for programs, as people say it.
+fn plainly(detail: &str) -> String {
+    let status = detail.strip_prefix("the call is ").and_then(CallStatus::parse);
+    match (status, detail) {
+        (Some(status), _) => format!("the call is {}", words::stands(status)),
+        (None, "the campaign is draft") => "the campaign is still a draft".to_owned(),
+        (None, detail) => detail.to_owned(),
+    }
 }
 
 /// The layer around every page but the door: finds out who looks, sends strangers to the door, and
@@ -337,11 +348,15 @@ fn trouble_in(response: &mut Response) -> Option<Trouble> {
 }
 
 fn to_the_door(parts: &Parts) -> Response {
-    let wanted = parts.uri.path_and_query().map_or("/", |it| it.as_str());
-    if parts.method == axum::http::Method::GET && wanted != "/" {
-        return Redirect::to(&format!("/sign-in?next={}", encoded(wanted))).into_response();
+    let wanted = match parts.method {
+        axum::http::Method::GET => parts.uri.path_and_query().map(ToString::to_string),
+        // A form can't be sent again from the door: it leads back to where the form was.
+        _ => back_of(&parts.headers),
+    };
+    match wanted.filter(|path| path != "/" && !path.starts_with("/sign-in")) {
+        Some(path) => Redirect::to(&format!("/sign-in?next={}", encoded(&path))).into_response(),
+        None => Redirect::to("/sign-in").into_response(),
     }
-    Redirect::to("/sign-in").into_response()
 }
 
 /// The page somebody came from, if it is one of ours: only its path is believed.
