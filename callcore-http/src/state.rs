@@ -7,6 +7,7 @@ use callcore::actor::{Actor, Role};
 use callcore::desk::Desk;
 use callcore::driver::Driver;
 use callcore::mailer::Mailer;
+use callcore::opt_outs::PendingOptOuts;
 use callcore::port::{Store, StoreError, Telephony, WebhookDecoder};
 use callcore::runtime::Health;
 use callcore::seal::Sealer;
@@ -55,6 +56,7 @@ struct Inner {
     ports: Ports,
     desk: Desk,
     events: Arc<dyn EventSink>,
+    opt_outs: PendingOptOuts,
     decoders: Vec<Arc<dyn WebhookDecoder>>,
     tokens: Vec<Token>,
     zone: Zone,
@@ -105,6 +107,7 @@ impl ApiState {
             ports,
             desk,
             events: Arc::new(events),
+            opt_outs: PendingOptOuts::default(),
             decoders: Vec::new(),
             tokens: Vec::new(),
             zone: Zone::utc(),
@@ -152,6 +155,12 @@ impl ApiState {
     #[must_use]
     pub fn with_events(self, events: Arc<dyn EventSink>) -> Self {
         self.with(|inner| inner.events = events)
+    }
+
+    /// Where opt-outs wait that are heard while the store is away. The driver has to have the same.
+    #[must_use]
+    pub fn with_opt_outs(self, opt_outs: PendingOptOuts) -> Self {
+        self.with(|inner| inner.opt_outs = opt_outs)
     }
 
     /// The zone that "today" and dates without a zone are read in.
@@ -292,6 +301,10 @@ impl ApiState {
 
     pub(crate) fn events(&self) -> &dyn EventSink {
         &*self.0.events
+    }
+
+    pub(crate) fn opt_outs(&self) -> &PendingOptOuts {
+        &self.0.opt_outs
     }
 
     pub(crate) fn decoder(&self, provider: &str) -> Option<&Arc<dyn WebhookDecoder>> {

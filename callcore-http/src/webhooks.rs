@@ -1,6 +1,7 @@
 //! What carriers send: let in by their signature alone, answered once it is durable.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -8,14 +9,19 @@ use axum::extract::{DefaultBodyLimit, OriginalUri, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use callcore::opt_outs::HeldOptOut;
 use callcore::performance::Performance;
-use callcore::port::{WebhookAnswer, WebhookError, WebhookRequest};
+use callcore::port::{Hold, WebhookAnswer, WebhookBody, WebhookError, WebhookRequest};
 
 use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// The largest webhook, in bytes.
 const MAX_BODY: usize = 256 * 1024;
+
+/// How long an opt-out waits for the store before it is kept beside it: carriers hang up on whoever
+/// answers late.
+const STORE_PATIENCE: Duration = Duration::from_secs(4);
 
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new()
@@ -63,7 +69,14 @@ async fn take(
     })?;
     if !reply.reports.is_empty() {
         let count = reply.reports.len() as u64;
-        state.events().record(reply.reports).await?;
+        match decoder.hold(&request) {
+            Some(Hold { phone, answer }) => {
+                if !store_opt_out(&state, HeldOptOut { phone, reports: reply.reports }).await {
+                    return Ok(written(answer));
+                }
+            }
+            None => state.events().record(reply.reports).await?,
+        }
         state.webhook_events().fetch_add(count, Ordering::Relaxed);
         state.wake();
     }
@@ -76,21 +89,50 @@ async fn take(
             decoder.perform(&cue, performance.as_ref()).await
         }
     };
-    Ok(([(header::CONTENT_TYPE, body.content_type)], body.text).into_response())
+    Ok(written(body))
+}
+
+fn written(body: WebhookBody) -> Response {
+    ([(header::CONTENT_TYPE, body.content_type)], body.text).into_response()
+}
+
+/// Stores somebody's wish not to be called again; whether that is done. If it is not, the wish is
+/// kept beside the store and the number is not dialled.
+async fn store_opt_out(state: &ApiState, opt_out: HeldOptOut) -> bool {
+    let pending = state.opt_outs().clone();
+    // A store that is away takes its time to say so: nobody is dialled meanwhile either.
+    let _blocked = opt_out.phone.map(|phone| pending.block(phone));
+    let stored = state.events().record(opt_out.reports.clone());
+    if let Ok(Ok(())) = tokio::time::timeout(STORE_PATIENCE, stored).await {
+        return true;
+    }
+    tracing::warn!("an opt-out could not be stored yet: it is kept beside the store");
+    match tokio::task::spawn_blocking(move || pending.keep(opt_out)).await {
+        Ok(Ok(())) => {}
+        // The caller waits in the call, and each round tries anew.
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "an opt-out is kept in memory alone");
+        }
+        Err(error) => tracing::error!(%error, "an opt-out could not be kept"),
+    }
+    false
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex};
 
     use callcore::call::{EventKind, Report};
-    use callcore::port::{StoreError, StoreErrorKind, WebhookBody, WebhookDecoder, WebhookReply};
+    use callcore::opt_outs::{JournalError, OptOutJournal, PendingOptOuts};
+    use callcore::port::{StoreError, StoreErrorKind, WebhookDecoder, WebhookReply};
     use serde_json::json;
 
     use super::*;
     use crate::testing::World;
 
-    /// Takes `ringing CALL` signed with `x-signature: good`.
+    /// Takes `ringing CALL` and `stop CALL` signed with `x-signature: good`.
     #[derive(Debug)]
     struct Decoder;
 
@@ -106,13 +148,25 @@ mod tests {
             }
             assert_eq!((request.method, request.path), ("POST", "voice/a%20b"));
             let body = std::str::from_utf8(request.body).map_err(|_| WebhookError::Malformed)?;
-            let call = body.strip_prefix("ringing ").ok_or(WebhookError::Malformed)?;
+            let (kind, call) = match body.split_once(' ') {
+                Some(("ringing", call)) => (EventKind::Ringing, call),
+                Some(("stop", call)) => (EventKind::OptOut, call),
+                _ => return Err(WebhookError::Malformed),
+            };
             let call = call.parse().map_err(|_| WebhookError::Malformed)?;
-            let reports = vec![Report::ours(call, request.now, EventKind::Ringing)];
+            let reports = vec![Report::ours(call, request.now, kind)];
             let body = WebhookBody { content_type: "text/xml", text: request.query.to_owned() };
             Ok(WebhookReply { reports, answer: WebhookAnswer::Fixed(body) })
         }
+
+        fn hold(&self, request: &WebhookRequest<'_>) -> Option<Hold> {
+            let answer = WebhookBody { content_type: "text/xml", text: "wait".to_owned() };
+            let stops = request.body.starts_with(b"stop ");
+            stops.then(|| Hold { phone: Some(PERSON.parse().unwrap()), answer })
+        }
     }
+
+    const PERSON: &str = "+12125550101";
 
     const PATH: &str = "/webhooks/acme/voice/a%20b?a=%2B1";
 
@@ -155,6 +209,84 @@ mod tests {
         let answer = request.body(body).send().await;
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers.contains_key("retry-after"));
+    }
+
+    /// Stores nothing while it is away, and may not even say so.
+    #[derive(Debug)]
+    struct Moody {
+        is_away: AtomicBool,
+        is_silent: AtomicBool,
+        stored: Mutex<Vec<Report>>,
+    }
+
+    #[async_trait::async_trait]
+    impl crate::EventSink for Moody {
+        async fn record(&self, reports: Vec<Report>) -> Result<(), StoreError> {
+            if self.is_silent.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+            if self.is_away.load(Ordering::Relaxed) {
+                return Err(StoreError::new(StoreErrorKind::Unavailable, "record"));
+            }
+            self.stored.lock().unwrap().extend(reports);
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Journal(Mutex<Vec<HeldOptOut>>);
+
+    impl OptOutJournal for Journal {
+        fn append(&self, opt_out: &HeldOptOut) -> Result<(), JournalError> {
+            self.0.lock().unwrap().push(opt_out.clone());
+            Ok(())
+        }
+
+        fn clear(&self) -> Result<(), JournalError> {
+            self.0.lock().unwrap().clear();
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_opts_out_while_the_store_is_away_waits_and_is_held_back_and_journalled() {
+        for is_silent in [false, true] {
+            let sink = Arc::new(Moody {
+                is_away: true.into(),
+                is_silent: is_silent.into(),
+                stored: Mutex::default(),
+            });
+            let journal = Arc::new(Journal::default());
+            let pending = PendingOptOuts::new(journal.clone(), Vec::new());
+            let world = World::with(|state| {
+                let state = state.with_webhooks(Arc::new(Decoder)).with_events(sink.clone());
+                state.with_opt_outs(pending.clone())
+            });
+            world.loaded(1).await;
+            let call = world.calls().await.remove(0);
+            let person = PERSON.parse().unwrap();
+            let press = || {
+                let request = world.request("POST", PATH).anonymous();
+                let request = request.header("x-signature", "good");
+                request.body(format!("stop {call}").into_bytes()).send()
+            };
+            assert!(!pending.is_blocked(person));
+            for _ in 0..3 {
+                let answer = press().await;
+                assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "wait"));
+                assert!(pending.is_blocked(person));
+                assert_eq!(journal.0.lock().unwrap().len(), 1, "one line for one wish");
+            }
+            sink.is_silent.store(false, Ordering::Relaxed);
+            sink.is_away.store(false, Ordering::Relaxed);
+            let answer = press().await;
+            assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "a=%2B1"));
+            assert_eq!(sink.stored.lock().unwrap().len(), 1);
+            // Lifted by the sweep alone, which stores what waits and clears the journal.
+            assert!(pending.is_blocked(person));
+            pending.store(&**world.state.store(), world.state.now()).await.unwrap();
+            assert!(!pending.is_blocked(person) && journal.0.lock().unwrap().is_empty());
+        }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use callcore::id::CallId;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
 use callcore::port::{
-    WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
+    Hold, WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };
 use callcore::script::Key;
 use chrono::{DateTime, Utc};
@@ -78,8 +78,12 @@ impl WebhookDecoder for Twilio {
         let stage = self.stage();
         let response = stage.document(cue, call, at);
         if let Cue::Detected(_) = cue {
-            // This request's own answer is not heard in the call.
-            self.go_on_with(call, &response).await;
+            // This request's own answer is not heard in the call. Detection may speak half a minute
+            // after the answer, and wrongly: whoever pressed a key by then is a person, who may have
+            // been handed over to another one.
+            if call.answered_by != Some(AnsweredBy::Human) {
+                self.go_on_with(call, &response).await;
+            }
             return WebhookBody::default();
         }
         let begins =
@@ -94,13 +98,21 @@ impl WebhookDecoder for Twilio {
 
     /// Whoever opts out while that can't be stored waits in the call: nobody may hear "you will not
     /// be called again" before it is true, and a hang-up would lose it.
-    fn hold(&self, request: &WebhookRequest<'_>) -> Option<WebhookBody> {
-        let (hook, fields) = self.read(request).ok()?;
+    fn hold(&self, request: &WebhookRequest<'_>) -> Option<Hold> {
+        // Every webhook is asked about; few are worth a second look at their signature.
+        let hook: Hook = request.path.parse().ok().filter(|hook: &Hook| hook.what == What::Key)?;
         let query = Fields::parse(request.query.as_bytes());
-        if hook.what != What::Key || !Press::read(&fields, &query)?.opts_out {
+        let (_, fields) = self.read(request).ok()?;
+        if !Press::read(&fields, &query)?.opts_out {
             return None;
         }
-        Some(document(&Stage::hold(self.same_press(hook.at, &fields, &query))))
+        let person = match hook.at {
+            Address::Ours(_) => "To",
+            Address::Inbound => "From",
+        };
+        let phone = fields.text(person).and_then(caller);
+        let answer = document(&Stage::hold(self.same_press(hook.at, &fields, &query)));
+        Some(Hold { phone, answer })
     }
 }
 

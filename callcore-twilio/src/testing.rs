@@ -24,6 +24,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use callcore::runtime::SystemClock;
+use callcore::time::Clock;
 use chrono::{DateTime, Utc};
 
 /// What the next requests to dial meet.
@@ -254,6 +256,21 @@ impl FakeTwilio {
     #[must_use]
     pub fn deleted(&self) -> Vec<String> {
         self.lock().deleted.clone()
+    }
+
+    /// A call that was answered by somebody and goes on, under this id, as if it had been dialled.
+    pub fn goes_on(&self, sid: &str, to: &str) {
+        self.lock().calls.push(Dialled {
+            sid: sid.to_owned(),
+            form: Vec::new(),
+            to: to.to_owned(),
+            at: SystemClock.now(),
+            status: "in-progress".to_owned(),
+            duration: 0,
+            answered_by: None,
+            heard: Vec::new(),
+            requests: Vec::new(),
+        });
     }
 
     /// Lets a call live from ring to end: its webhooks are sent, and what they answer is played.

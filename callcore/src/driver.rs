@@ -19,6 +19,7 @@ use crate::engine::{
     decide,
 };
 use crate::id::{CallId, CampaignId};
+use crate::opt_outs::PendingOptOuts;
 use crate::port::{
     By, ClaimRequest, Fault, Found, OpenCall, Placement, Retained, Store, StoreError, TakeBack,
     Telephony,
@@ -36,6 +37,10 @@ const MAX_DOUBT: u32 = 3;
 /// How many clients and calls lose their words in one transaction.
 const RETAINED_AT_ONCE: u32 = 200;
 
+/// When a call is due again whose number's opt-out waits to be stored: by then it is, or the store
+/// is away and nothing is claimed.
+const BLOCKED: TimeDelta = TimeDelta::minutes(1);
+
 /// How long a claim holds, on the wall clock.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
 
@@ -48,6 +53,7 @@ pub struct Driver {
     batch: u32,
     doubt: AtomicU32,
     sealer: Option<Sealer>,
+    opt_outs: PendingOptOuts,
 }
 
 impl fmt::Debug for Driver {
@@ -90,7 +96,16 @@ impl Driver {
         clock: Arc<dyn Clock>,
         wall: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, carrier, clock, wall, batch: 50, doubt: AtomicU32::new(0), sealer: None }
+        Self {
+            store,
+            carrier,
+            clock,
+            wall,
+            batch: 50,
+            doubt: AtomicU32::new(0),
+            sealer: None,
+            opt_outs: PendingOptOuts::default(),
+        }
     }
 
     /// How many calls a tick claims at most. More are more efficient; fewer are placed sooner.
@@ -104,6 +119,14 @@ impl Driver {
     #[must_use]
     pub fn with_sealer(mut self, sealer: Sealer) -> Self {
         self.sealer = Some(sealer);
+        self
+    }
+
+    /// The opt-outs that the webhooks hold while the store is away: their numbers are not dialled,
+    /// and sweeps store them.
+    #[must_use]
+    pub fn with_opt_outs(mut self, opt_outs: PendingOptOuts) -> Self {
+        self.opt_outs = opt_outs;
         self
     }
 
@@ -150,7 +173,7 @@ impl Driver {
         })
     }
 
-    /// Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
+    /// Stores the opt-outs that wait. Asks the carrier about calls whose fate is unclear, and gives up those that stayed unknown
     /// for a day; and to delete the recordings of people who were erased. What an import that was taken
     /// back has left goes, too: nobody of it may be called. Returns how many calls it asked about.
     ///
@@ -159,6 +182,8 @@ impl Driver {
     /// The store failed.
     pub async fn sweep(&self) -> Result<u32, StoreError> {
         let (now, wall) = (self.clock.now(), self.wall.now());
+        // What the store can't take yet is held back until it can; nothing else waits for that.
+        let kept = self.opt_outs.store(&*self.store, now).await;
         let open = self.store.unsettled(now, wall, self.batch).await?;
         let found = join_all(open.iter().map(|call| self.look_up(call, now))).await;
         let reports: Vec<Report> = found.into_iter().flatten().collect();
@@ -167,7 +192,7 @@ impl Driver {
         }
         self.delete_recordings().await?;
         self.store.finish_undos(By::new(&Actor::System, now)).await?;
-        Ok(count(open.len()))
+        kept.map(|()| count(open.len()))
     }
 
     /// One round of keeping nothing longer than allowed: forgets what has run out, and takes the
@@ -272,8 +297,8 @@ impl Driver {
                 }
             }
             let kind = match answer {
-                Answer::NotAsked => {
-                    back.push(TakeBack { call, lease, due_at: None });
+                Answer::NotAsked { due_at } => {
+                    back.push(TakeBack { call, lease, due_at });
                     continue;
                 }
                 Answer::Carrier(Placement::Later { at }) => {
@@ -318,9 +343,13 @@ impl Driver {
         let (call, lease) = (ticket.call(), ticket.lease());
         let (campaign, intent) = (ticket.campaign(), ticket.intent());
         let placed = |answer| Placed { call, lease, campaign, intent, answer };
-        let is_good = ticket.is_good(self.clock.now(), self.wall.now());
+        let now = self.clock.now();
+        let is_good = ticket.is_good(now, self.wall.now());
         if !is_good || self.doubt.load(Ordering::Relaxed) >= MAX_DOUBT {
-            return placed(Answer::NotAsked);
+            return placed(Answer::NotAsked { due_at: None });
+        }
+        if self.opt_outs.is_blocked(ticket.to()) {
+            return placed(Answer::NotAsked { due_at: Some(now + BLOCKED) });
         }
         let placement = self.carrier.place_call(ticket).await;
         match placement {
@@ -375,8 +404,11 @@ struct Placed {
 
 enum Answer {
     Carrier(Placement),
-    /// The ticket was no longer good, or the carrier is in doubt.
-    NotAsked,
+    /// The ticket was no longer good, the carrier is in doubt, or the person just opted out; when
+    /// the call is due again, if not as it was.
+    NotAsked {
+        due_at: Option<DateTime<Utc>>,
+    },
 }
 
 /// Why a campaign can't go on after a refusal; none if only the number is at fault.

@@ -61,6 +61,7 @@ pub mod import;
 pub mod mail;
 pub mod mailer;
 pub mod memory;
+pub mod opt_outs;
 pub mod performance;
 pub mod phone;
 pub mod port;

@@ -8,7 +8,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use crate::call::{CallRef, Direction};
+use crate::call::{AnsweredBy, CallRef, Direction};
 use crate::campaign::{Settings, VoicemailPolicy};
 use crate::engine::{Person, fill};
 use crate::id::{AudioId, CallId, ClientId};
@@ -43,6 +43,8 @@ pub struct Performance {
     pub result_token: Option<String>,
     /// Whether the carrier writes down what is said.
     pub transcribed: bool,
+    /// What answered, as far as it is known; whoever pressed a key is a person.
+    pub answered_by: Option<AnsweredBy>,
     /// Whether the person asked, in this call, not to be called again.
     pub opted_out: bool,
 }
@@ -97,6 +99,7 @@ impl Performance {
             audio: BTreeMap::new(),
             result_token: None,
             transcribed: false,
+            answered_by: call.progress.answered_by,
             opted_out: call.progress.opted_out_at.is_some(),
         };
         let Some(campaign) = call.campaign else { return Ok(performance) };

@@ -27,5 +27,5 @@ pub use store::{
 };
 pub use telephony::{Audio, Fault, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{
-    WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
+    Hold, WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };

@@ -40,6 +40,7 @@ pub use recorder::{RecordError, Recorder};
 use crate::actor::Actor;
 use crate::driver::{Driver, Halt, Tick};
 use crate::mailer::Mailer;
+use crate::opt_outs::PendingOptOuts;
 #[cfg(feature = "sim")]
 use crate::port::{ActError, By};
 use crate::port::{Store, StoreError, Telephony};
@@ -111,6 +112,7 @@ pub struct Builder {
     sweep_every: Duration,
     mailer: Option<Arc<Mailer>>,
     sealer: Option<Sealer>,
+    opt_outs: PendingOptOuts,
     #[cfg(feature = "sim")]
     simulated: Option<SimTelephony>,
     #[cfg(feature = "sim")]
@@ -171,6 +173,14 @@ impl Builder {
         self
     }
 
+    /// The opt-outs that the webhooks hold while the store is away: nobody of them is dialled, and
+    /// sweeps store them.
+    #[must_use]
+    pub fn opt_outs(mut self, opt_outs: PendingOptOuts) -> Self {
+        self.opt_outs = opt_outs;
+        self
+    }
+
     /// Starts the loops on the tokio runtime this is called in.
     #[must_use]
     pub fn start(self) -> Runtime {
@@ -181,7 +191,7 @@ impl Builder {
         #[cfg(feature = "sim")]
         let store = Arc::clone(&self.store);
         let driver = Driver::new(self.store, self.carrier, self.clock, self.wall);
-        let driver = driver.with_batch(self.batch);
+        let driver = driver.with_batch(self.batch).with_opt_outs(self.opt_outs);
         let shared = Arc::new(Shared {
             driver: Arc::new(match self.sealer {
                 Some(sealer) => driver.with_sealer(sealer),
@@ -240,6 +250,7 @@ impl Runtime {
             sweep_every: Duration::from_secs(5),
             mailer: None,
             sealer: None,
+            opt_outs: PendingOptOuts::default(),
             #[cfg(feature = "sim")]
             simulated: None,
             #[cfg(feature = "sim")]

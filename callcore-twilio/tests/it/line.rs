@@ -11,9 +11,7 @@ use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
-use callcore::port::{
-    Telephony, WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookRequest,
-};
+use callcore::port::{Telephony, WebhookAnswer, WebhookDecoder, WebhookError, WebhookRequest};
 use callcore::runtime::{OsEntropy, SystemClock};
 use callcore::script::Rendered;
 use callcore::testing::carrier::{Line, LineFactory, Play};
@@ -44,8 +42,10 @@ struct Inner {
     address: SocketAddr,
     reports: Mutex<Vec<Report>>,
     performance: Mutex<Performance>,
-    /// So many requests find the store away.
-    away: Mutex<u32>,
+    /// So many requests for documents, and so many key presses, find the store away.
+    away: Mutex<[u32; 2]>,
+    /// Whose opt-outs found it away.
+    held: Mutex<Vec<PhoneNumber>>,
 }
 
 impl TwilioLine {
@@ -58,21 +58,33 @@ impl TwilioLine {
             address,
             reports: Mutex::default(),
             performance: Mutex::new(performance()),
-            away: Mutex::new(0),
+            away: Mutex::default(),
+            held: Mutex::default(),
         }));
-        tokio::spawn(server.clone().serve(listener, twilio.clone()));
+        tokio::spawn(serve(server.clone(), listener, twilio.clone()));
         Self { twilio, fake, server }
     }
 }
 
 /// A carrier that waits no longer than a test may.
 pub(crate) fn twilio(base: &str, token: &str, public: &str) -> Twilio {
+    impatient(base, token, public, Duration::from_millis(700), Arc::new(SystemClock))
+}
+
+/// A carrier on a clock that waits so long for an answer.
+pub(crate) fn impatient(
+    base: &str,
+    token: &str,
+    public: &str,
+    patience: Duration,
+    clock: Arc<dyn Clock>,
+) -> Twilio {
     let token = Credentials::AuthToken(token.to_owned().into());
     let numbers = ["+12125550100".parse().unwrap()];
     let config = Config::new(FakeTwilio::ACCOUNT, token, numbers, public).unwrap();
     let config = config.base_url(base).unwrap();
-    let config = config.http(|http| http.no_proxy().timeout(Duration::from_millis(700)));
-    Twilio::new(config, Arc::new(SystemClock), Arc::new(OsEntropy)).unwrap()
+    let config = config.http(move |http| http.no_proxy().timeout(patience));
+    Twilio::new(config, clock, Arc::new(OsEntropy)).unwrap()
 }
 
 /// A script of one sentence and an opt-out key.
@@ -90,6 +102,7 @@ pub(crate) fn performance() -> Performance {
         audio: [].into(),
         result_token: None,
         transcribed: false,
+        answered_by: None,
         opted_out: false,
     }
 }
@@ -107,65 +120,38 @@ impl Server {
         change(&mut self.0.performance.lock().unwrap());
     }
 
-    /// The next so many requests find the store away.
-    pub(crate) fn away(&self, requests: u32) {
-        *self.0.away.lock().unwrap() = requests;
+    /// The next so many requests for a document find the store away, and so many key presses.
+    pub(crate) fn away(&self, documents: u32, presses: u32) {
+        *self.0.away.lock().unwrap() = [documents, presses];
     }
 
-    async fn serve(self, listener: TcpListener, twilio: Twilio) {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (server, twilio) = (self.clone(), twilio.clone());
-            tokio::spawn(async move {
-                let service =
-                    service_fn(move |request| server.clone().answer(twilio.clone(), request));
-                let connection = Builder::new(TokioExecutor::new());
-                drop(connection.serve_connection(TokioIo::new(stream), service).await);
-            });
-        }
+    /// Whose opt-outs found the store away.
+    pub(crate) fn held(&self) -> Vec<PhoneNumber> {
+        self.0.held.lock().unwrap().clone()
     }
+}
 
-    async fn answer(
-        self,
-        twilio: Twilio,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-        let (parts, body) = request.into_parts();
-        let body = body.collect().await?.to_bytes();
-        let headers: Vec<(String, String)> = parts
-            .headers
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
-            .collect();
-        let entropy = OsEntropy;
-        let request = WebhookRequest {
-            method: parts.method.as_str(),
-            path: parts.uri.path().strip_prefix("/webhooks/twilio/").unwrap_or_default(),
-            query: parts.uri.query().unwrap_or_default(),
-            headers: &headers,
-            body: &body,
-            now: SystemClock.now(),
-            entropy: &entropy,
-        };
-        let respond = |status, text: String| {
-            let mut response = Response::new(Full::new(Bytes::from(text)));
-            *response.status_mut() = status;
-            Ok(response)
-        };
-        let reply = match twilio.decode(&request) {
+#[async_trait]
+impl Behind for Server {
+    async fn answer(&self, twilio: &Twilio, request: &WebhookRequest<'_>) -> (StatusCode, String) {
+        let reply = match twilio.decode(request) {
             Ok(reply) => reply,
-            Err(WebhookError::Forbidden) => return respond(StatusCode::FORBIDDEN, String::new()),
-            Err(WebhookError::Malformed) => return respond(StatusCode::BAD_REQUEST, String::new()),
+            Err(error) => return refused(error),
         };
         let is_away = {
             let mut away = self.0.away.lock().unwrap();
-            let is_away = *away > 0 && !reply.reports.is_empty();
-            *away = away.saturating_sub(u32::from(is_away));
+            let left = &mut away[usize::from(request.path.ends_with("/key"))];
+            let is_away = *left > 0 && !reply.reports.is_empty();
+            *left = left.saturating_sub(u32::from(is_away));
             is_away
         };
         if is_away {
-            return match twilio.hold(&request) {
-                Some(WebhookBody { text, .. }) => respond(StatusCode::OK, text),
-                None => respond(StatusCode::SERVICE_UNAVAILABLE, String::new()),
+            return match twilio.hold(request) {
+                Some(held) => {
+                    self.0.held.lock().unwrap().extend(held.phone);
+                    (StatusCode::OK, held.answer.text)
+                }
+                None => (StatusCode::SERVICE_UNAVAILABLE, String::new()),
             };
         }
         self.0.reports.lock().unwrap().extend(reply.reports);
@@ -179,8 +165,62 @@ impl Server {
                 twilio.perform(&cue, Some(&performance)).await
             }
         };
-        respond(StatusCode::OK, body.text)
+        (StatusCode::OK, body.text)
     }
+}
+
+/// What stands behind the address on which Twilio reaches us.
+#[async_trait]
+pub(crate) trait Behind: Clone + Send + Sync + 'static {
+    async fn answer(&self, twilio: &Twilio, request: &WebhookRequest<'_>) -> (StatusCode, String);
+}
+
+/// How a request that is not taken is answered.
+pub(crate) fn refused(error: WebhookError) -> (StatusCode, String) {
+    let status = match error {
+        WebhookError::Forbidden => StatusCode::FORBIDDEN,
+        WebhookError::Malformed => StatusCode::BAD_REQUEST,
+    };
+    (status, String::new())
+}
+
+/// Serves webhooks for as long as the runtime lives.
+pub(crate) async fn serve(behind: impl Behind, listener: TcpListener, twilio: Twilio) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (behind, twilio) = (behind.clone(), twilio.clone());
+        tokio::spawn(async move {
+            let service = service_fn(move |request| asked(behind.clone(), twilio.clone(), request));
+            let connection = Builder::new(TokioExecutor::new());
+            drop(connection.serve_connection(TokioIo::new(stream), service).await);
+        });
+    }
+}
+
+async fn asked(
+    behind: impl Behind,
+    twilio: Twilio,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let headers: Vec<(String, String)> = parts
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    let request = WebhookRequest {
+        method: parts.method.as_str(),
+        path: parts.uri.path().strip_prefix("/webhooks/twilio/").unwrap_or_default(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body: &body,
+        now: SystemClock.now(),
+        entropy: &OsEntropy,
+    };
+    let (status, text) = behind.answer(&twilio, &request).await;
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// Makes lines to fakes.

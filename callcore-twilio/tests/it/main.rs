@@ -3,4 +3,5 @@
 
 mod carrier;
 mod line;
+mod seeds;
 mod webhooks;

@@ -1,11 +1,14 @@
 //! What is heard in a call, and what is told of it.
 
-use callcore::call::{CallRef, Direction, EventKind};
+use callcore::call::{AnsweredBy, CallRef, Direction, EventKind};
+use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
+use callcore::phone::PhoneNumber;
+use callcore::port::WebhookDecoder;
 use callcore::script::{KeyAction, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
-use crate::line::TwilioLine;
+use crate::line::{TwilioLine, performance};
 
 const CALLER: &str = "+12125550155";
 
@@ -33,13 +36,17 @@ async fn an_opt_out_is_announced_heard_and_confirmed() {
 #[tokio::test]
 async fn whoever_opts_out_waits_in_the_call_until_it_is_stored() {
     let line = TwilioLine::new().await;
-    line.server.away(5);
+    line.server.away(2, 3);
     line.server.play(|it| it.direction = Direction::Inbound);
     // The first requests of the call fail too: the fallback asks again.
     let heard = rings(&line, CALLER, Some('9')).await;
     assert_eq!(heard.last().unwrap(), "You will not be called again. Goodbye.");
     let stored = kinds(&line).iter().filter(|kind| **kind == EventKind::OptOut).count();
     assert_eq!(stored, 1);
+    let caller: PhoneNumber = CALLER.parse().unwrap();
+    assert!(
+        line.server.held().iter().all(|held| *held == caller) && !line.server.held().is_empty()
+    );
 }
 
 #[tokio::test]
@@ -56,6 +63,23 @@ async fn keys_label_go_on_hand_over_and_do_nothing() {
     assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
     assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
     assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn a_late_verdict_hangs_up_on_a_machine_and_not_on_a_person() {
+    for (by, words) in [(None, 1), (Some(AnsweredBy::Machine), 1), (Some(AnsweredBy::Human), 0)] {
+        let line = TwilioLine::new().await;
+        let sid = "CA0123456789abcdef0123456789abcdef";
+        line.fake.goes_on(sid, "+12125550155");
+        let mut call = performance();
+        call.carrier_call_id = Some(sid.to_owned());
+        call.voicemail = VoicemailPolicy::LeaveMessage;
+        call.voicemail_message = Some("Please call back.".to_owned());
+        call.answered_by = by;
+        line.twilio.perform("detected machine", Some(&call)).await;
+        let dial = line.fake.dials().remove(0);
+        assert_eq!(dial.heard.len(), words, "{by:?}: {:?}", dial.heard);
+    }
 }
 
 #[tokio::test]

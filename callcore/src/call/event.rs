@@ -7,7 +7,7 @@ use crate::id::CallId;
 use crate::phone::PhoneNumber;
 
 /// One event of one call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The call it is about.
     pub call: CallRef,
@@ -24,7 +24,8 @@ impl Report {
 }
 
 /// Which call an event is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum CallRef {
     /// A call we dialled; carriers hand our id back in every callback.
     Ours(CallId),
@@ -34,7 +35,7 @@ pub enum CallRef {
 
 /// An inbound call as the carrier names it. Every event of it carries this whole, so that the
 /// first to arrive, whichever it is, can make the row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InboundRing {
     /// The carrier's id for the call.
     pub carrier_call_id: String,

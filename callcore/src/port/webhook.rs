@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::call::{CallRef, Report};
 use crate::performance::Performance;
+use crate::phone::PhoneNumber;
 use crate::time::Entropy;
 
 /// Turns a carrier's raw request into events, and writes what the carrier hears. Knows no web
@@ -34,9 +35,10 @@ pub trait WebhookDecoder: fmt::Debug + Send + Sync + 'static {
         WebhookBody::default()
     }
 
-    /// What a caller hears who asked not to be called again while that can't be stored: something
-    /// that makes the carrier send the same request again soon. None lets it hear of the failure.
-    fn hold(&self, _request: &WebhookRequest<'_>) -> Option<WebhookBody> {
+    /// Says of a request that is somebody's wish not to be called again whose it is, and what they
+    /// hear while that can't be stored: something that makes the carrier send the same request again
+    /// soon. None for every other request: the carrier hears of the failure.
+    fn hold(&self, _request: &WebhookRequest<'_>) -> Option<Hold> {
         None
     }
 }
@@ -96,6 +98,15 @@ impl Default for WebhookBody {
     fn default() -> Self {
         Self { content_type: "text/plain", text: String::new() }
     }
+}
+
+/// A caller who asked not to be called again, while that can't be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The caller's number, which must not be dialled meanwhile; a withheld one is none.
+    pub phone: Option<PhoneNumber>,
+    /// What the carrier hears.
+    pub answer: WebhookBody,
 }
 
 /// A webhook is not taken.

@@ -96,6 +96,8 @@ pub struct Stats {
     pub acts: u64,
     /// Campaigns that paused themselves.
     pub tripped: u64,
+    /// Opt-outs that were held because the store failed.
+    pub held_opt_outs: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
     /// Results that voice agents reported, repeats included.
@@ -112,6 +114,7 @@ impl AddAssign<&Self> for Stats {
         self.begun += run.begun;
         self.refused_begins += run.refused_begins;
         self.taken_back += run.taken_back;
+        self.held_opt_outs += run.held_opt_outs;
         self.dials += run.dials;
         self.unclear += run.unclear;
         self.events += run.events;

@@ -2,4 +2,5 @@
 
 mod carrier;
 mod desk;
+mod driver;
 mod memory;

@@ -11,6 +11,7 @@ mod http;
 mod http_client;
 mod log;
 mod mail;
+mod opt_out_journal;
 mod serve;
 mod signal;
 mod twilio;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use callcore::account::AccountSettings;
 use callcore::actor::{Actor, Role};
 use callcore::call::Report;
 use callcore::id::UserId;
+use callcore::opt_outs::PendingOptOuts;
 use callcore::port::{By, Store, StoreError, StoreErrorKind, User};
 use callcore::runtime::{OsEntropy, RecordError, Recorder, Runtime, SystemClock};
 use callcore::time::{Clock, Entropy, FastClock};
@@ -24,6 +26,7 @@ use crate::agents::HttpAgents;
 use crate::config::{Carrier, Config, Secret};
 use crate::dialler::Dialler;
 use crate::http::{self, Patience};
+use crate::opt_out_journal::FileJournal;
 use crate::{chain, clock, demo, signal};
 
 const ADMIN: &str = "admin";
@@ -47,6 +50,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     })?;
     let address = listener.local_addr()?;
     let _alone = alone_with(&config.database)?;
+    let pending = opt_outs(&config.database)?;
     let database = open(&config.database).await?;
     let store: Arc<dyn Store> = Arc::<SqliteStore>::clone(&database);
     let wall: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -64,7 +68,11 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         }
     };
     let dialler = Dialler::new(&config, &store, &clock, &wall, &entropy).await?;
+    let is_new = store.fact(CARRIER).await?.is_none();
     belong_to(&store, dialler.telephony().kind()).await?;
+    if let (true, Carrier::Twilio(_)) = (is_new, &config.carrier) {
+        keep_twilios_pace(&store, clock.now()).await?;
+    }
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
     store.finish_undos(By::new(&Actor::System, clock.now())).await?;
     store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
@@ -91,6 +99,10 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         demo::create(&store, state.desk(), &*entropy, clock.now()).await?;
     }
     dialler.take_up(&store).await?;
+    // Before anything is dialled. Should the store be away again, they are held back in memory.
+    if let Err(error) = pending.store(&*store, clock.now()).await {
+        tracing::warn!(error = &error as &dyn Error, "opt-outs wait for the database");
+    }
     let base =
         config.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(address)));
     let mailer = config.mail.take().map(|mail| {
@@ -101,6 +113,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let agents = HttpAgents::new(&format!("http://{}", reachable(address)))?;
     let mut loops = Runtime::builder(Arc::clone(&store), dialler.telephony(), clock, wall)
         .sealer(state.sealer().await?.clone())
+        .opt_outs(pending.clone())
         .agents(Arc::new(agents));
     if let Some(mailer) = mailer {
         state = state.with_mailer(Arc::clone(&mailer));
@@ -119,6 +132,7 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
     let (waker, health, draining) = (loops.handle(), loops.handle(), drain.clone());
     state = dialler
         .webhooks(state)
+        .with_opt_outs(pending)
         .with_wake(move || waker.wake())
         .with_draining(move || draining.is_cancelled())
         .with_loops(move || health.health())
@@ -157,8 +171,7 @@ async fn serve_until_drained(
 /// Keeps a second server off the same file, as long as the answer lives: each would take the other's
 /// imports for failed and claim from one queue by its own clock.
 fn alone_with(url: &str) -> Result<File, Failure> {
-    let file = url.trim_start_matches("sqlite://").split('?').next().unwrap_or_default();
-    let lock = format!("{file}.lock");
+    let lock = format!("{}.lock", file_of(url));
     let held = File::create(&lock).map_err(|error| format!("can't create {lock}: {error}"))?;
     match held.try_lock() {
         Ok(()) => Ok(held),
@@ -168,6 +181,19 @@ fn alone_with(url: &str) -> Result<File, Failure> {
         .into()),
         Err(TryLockError::Error(error)) => Err(format!("can't lock {lock}: {error}").into()),
     }
+}
+
+/// The file of a database.
+fn file_of(url: &str) -> &str {
+    url.trim_start_matches("sqlite://").split('?').next().unwrap_or_default()
+}
+
+/// The opt-outs that the database could not keep yet, with the file that does meanwhile.
+fn opt_outs(url: &str) -> Result<PendingOptOuts, Failure> {
+    let file = format!("{}.opt-outs", file_of(url));
+    let (journal, kept) = FileJournal::open(file.as_ref())
+        .map_err(|error| format!("can't keep opt-outs in {file}: {error}"))?;
+    Ok(PendingOptOuts::new(Arc::new(journal), kept))
 }
 
 async fn open(url: &str) -> Result<Arc<SqliteStore>, Failure> {
@@ -186,6 +212,21 @@ async fn belong_to(store: &Arc<dyn Store>, kind: &str) -> Result<(), Failure> {
          set DATABASE_URL to another file, or go back to {bound:?}"
     )
     .into())
+}
+
+/// An account of Twilio's starts one call a second unless Twilio raised its rate, and queues what is
+/// beyond. There no rule and no Do-Not-Call list counts any more: calls wait here instead.
+async fn keep_twilios_pace(
+    store: &Arc<dyn Store>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), Failure> {
+    let account = store.account().await?;
+    if account.settings.calls_per_second.is_none() {
+        let settings = AccountSettings { calls_per_second: Some(1), ..(*account.settings).clone() };
+        let by = By::new(&Actor::System, now);
+        store.change_account(by, account.settings_version, Arc::new(settings)).await?;
+    }
+    Ok(())
 }
 
 /// The user `admin`, with the password of the settings; without one it keeps the one it has.

@@ -19,6 +19,9 @@ use crate::id::CallId;
 use crate::phone::PhoneNumber;
 use crate::port::{Audio, Fault, Found, OpenCall, Placement, Telephony, TelephonyError};
 
+/// Why calls of a suspended account are refused.
+pub(super) const SUSPENDED: &str = "suspended";
+
 pub(super) struct UnreliableCarrier {
     stage: Arc<Stage>,
     line: Mutex<Line>,
@@ -148,7 +151,10 @@ impl Telephony for UnreliableCarrier {
             }
             7 if trouble => refused("bad_number", Fault::Number { permanent: true }),
             8 if trouble => refused("limit", Fault::Number { permanent: false }),
-            9 if trouble => refused("suspended", Fault::Configuration),
+            9 if trouble => {
+                self.stage.lock().judge.account_refused(call);
+                refused(SUSPENDED, Fault::Configuration)
+            }
             _ => Placement::Placed { carrier_call_id: self.dial(call, to) },
         };
         self.say(call, &answer);

@@ -65,7 +65,8 @@ pub(super) fn end_of(events: &BTreeSet<CallEvent>) -> Option<End> {
     })
 }
 
-fn opts_out(kind: &EventKind) -> bool {
+/// Whether an event is somebody's wish not to be called again.
+pub(super) fn opts_out(kind: &EventKind) -> bool {
     matches!(kind, EventKind::OptOut | EventKind::Key { digit: '9', .. })
 }
 

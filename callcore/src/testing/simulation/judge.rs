@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::evidence::{End, end_of, opted_out_at};
+use super::carrier::SUSPENDED;
+use super::evidence::{End, end_of, opted_out_at, opts_out};
 use super::spec::Spec;
-use crate::call::{CallEvent, InboundRing, Intent, Outcome};
+use crate::call::{CallEvent, EventKind, InboundRing, Intent, Outcome};
 use crate::campaign::RunState;
 use crate::client::ClientZone;
 use crate::dnc::DncScope;
@@ -47,6 +48,11 @@ pub(super) struct Judge {
     pub(super) tests: BTreeSet<CallId>,
     /// What happened in calls that came in, by the carrier's id.
     rings: BTreeMap<String, BTreeSet<CallEvent>>,
+    /// Planned calls that the carrier refused because of the account, whose campaign was not asked
+    /// to pause yet.
+    refused: BTreeSet<CallId>,
+    /// Numbers whose opt-out was heard while the store failed, and is not stored yet.
+    held: BTreeSet<PhoneNumber>,
     epochs: BTreeMap<CallId, u64>,
     names: BTreeMap<CallId, usize>,
     broken: Option<String>,
@@ -391,6 +397,9 @@ impl Judge {
         now: DateTime<Utc>,
         wall: DateTime<Utc>,
     ) -> Result<(), String> {
+        if self.held.contains(&to) {
+            return Err("an opt-out of its number waits to be stored".to_owned());
+        }
         let call = self.calls.get(&id).ok_or("no intent was ever stored")?;
         let begun = call.begun.ok_or("its intent was taken back")?;
         if call.phone != to {
@@ -424,6 +433,24 @@ impl Judge {
         }
     }
 
+    /// The carrier takes no call of this account.
+    pub(super) fn account_refused(&mut self, id: CallId) {
+        if self.calls.get(&id).is_some_and(|call| call.intent == Intent::Plan) {
+            self.refused.insert(id);
+        }
+    }
+
+    /// A campaign is being paused because of the account, whether the store manages or not.
+    pub(super) fn halting(&mut self, campaign: CampaignId) {
+        let calls = &self.calls;
+        self.refused.retain(|id| calls.get(id).is_none_or(|call| call.campaign != campaign));
+    }
+
+    /// Somebody opted out while the store failed.
+    pub(super) fn held(&mut self, phone: PhoneNumber) {
+        self.held.insert(phone);
+    }
+
     /// A begun call waits again.
     pub(super) fn taken_back(&mut self, id: CallId, epoch: u64) {
         let name = self.name(id);
@@ -434,6 +461,9 @@ impl Judge {
         }
         if call.dials > 0 {
             self.accuse(format!("call {name} was taken back although it was dialled"));
+        } else if self.refused.remove(&id) {
+            let what = "was taken back while its campaign, refused by the carrier, goes on";
+            self.accuse(format!("call {name} {what}"));
         } else if begun.epoch != epoch {
             self.accuse(format!("call {name} was taken back under a lost lease"));
         } else if let Some(campaign) = self.campaigns.get_mut(&self.calls[&id].campaign) {
@@ -448,6 +478,9 @@ impl Judge {
     pub(super) fn recorded(&mut self, id: CallId, event: &CallEvent, stored: bool) {
         let name = self.name(id);
         let Some(call) = self.calls.get_mut(&id) else { return };
+        if opts_out(&event.kind) {
+            self.held.remove(&call.phone);
+        }
         if !stored {
             // Who asks about a silent call may be overtaken by whoever gives it back.
             if call.begun.is_some() || event.kind.proves_placed() {
@@ -455,6 +488,9 @@ impl Judge {
             }
             return;
         }
+        let refused =
+            matches!(&event.kind, EventKind::NotPlaced { reason, .. } if reason == SUSPENDED);
+        let spent = refused && call.intent == Intent::Plan;
         let before = opted_out_at(&call.events);
         let had_failed = call.end().is_some_and(|end| end.outcome == Outcome::Failed);
         call.events.insert(event.clone());
@@ -466,12 +502,22 @@ impl Judge {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
         }
+        if spent {
+            self.accuse(format!("call {name} failed for what is wrong with the account"));
+        }
         if fails {
             self.failed(campaign);
         }
     }
 
     /// Something was stored of a call that came in.
+    /// What somebody who rang in wished is stored, whoever it is.
+    pub(super) fn not_held(&mut self, phone: Option<PhoneNumber>) {
+        if let Some(phone) = phone {
+            self.held.remove(&phone);
+        }
+    }
+
     pub(super) fn rang_in(&mut self, ring: &InboundRing, event: &CallEvent) {
         let events = self.rings.entry(ring.carrier_call_id.clone()).or_default();
         let before = opted_out_at(events);

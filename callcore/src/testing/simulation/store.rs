@@ -21,9 +21,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::evidence::opts_out;
 use super::stage::Stage;
 use super::world::read;
 use crate::call::{CallRef, Report};
+use crate::campaign::RunState;
 use crate::engine::{Facts, Permit, Settlement};
 use crate::id::CampaignId;
 use crate::memory::MemoryStore;
@@ -84,6 +86,9 @@ impl FaultyStore {
             let id = match &report.call {
                 CallRef::Ours(id) => *id,
                 CallRef::Inbound(ring) => {
+                    if opts_out(&report.event.kind) {
+                        stage.judge.not_held(ring.from);
+                    }
                     // Keys of strangers mean nothing: no campaign has a script for them.
                     let call = answer.call().unwrap_or(ring.new_id);
                     let view = read(self.inner.call(call)).flatten();
@@ -190,9 +195,14 @@ impl Dispatch for FaultyStore {
         id: CampaignId,
         reason: &str,
     ) -> Result<(), StoreError> {
+        self.stage.lock().judge.halting(id);
         self.commit("halt_campaign", async {
             self.inner.halt_campaign(by, id, reason).await?;
-            self.stage.lock().judge.halted(id);
+            // One that an opt-out elsewhere finished meanwhile has nothing left to pause.
+            let view = self.inner.campaign(id).await?;
+            if view.is_some_and(|view| view.campaign.state != RunState::Finished) {
+                self.stage.lock().judge.halted(id);
+            }
             Ok(())
         })
         .await

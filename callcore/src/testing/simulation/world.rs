@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 
 use super::carrier::UnreliableCarrier;
 use super::dice::Dice;
+use super::evidence::opts_out;
 use super::stage::{Stage, Troubles};
 use super::store::FaultyStore;
 use super::{Options, Stats};
@@ -21,6 +22,8 @@ use crate::desk::Desk;
 use crate::driver::{Driver, Tick};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::memory::MemoryStore;
+use crate::opt_outs::{HeldOptOut, PendingOptOuts};
+use crate::phone::PhoneNumber;
 use crate::port::{ActError, By, CallQuery, Calls, Campaigns, Dispatch, StoreError};
 use crate::time::SeededEntropy;
 
@@ -51,6 +54,8 @@ pub(super) struct World {
     pub(super) store: Arc<FaultyStore>,
     pub(super) carrier: Arc<UnreliableCarrier>,
     pub(super) desk: Desk,
+    /// The dispatchers are of one process, whose journal outlives them.
+    pending: PendingOptOuts,
     pub(super) entropy: Arc<SeededEntropy>,
     pub(super) imports: BTreeMap<CampaignId, ImportId>,
     pub(super) options: Options,
@@ -131,6 +136,7 @@ impl World {
             store,
             carrier,
             desk,
+            pending: PendingOptOuts::default(),
             entropy,
             imports: BTreeMap::new(),
             options: options.clone(),
@@ -231,7 +237,11 @@ impl World {
         let (batch, wait) = self.dice(|dice| (1 + dice.below(12), dice.between(0, 30_000)));
         let at = from + TimeDelta::milliseconds(wait);
         Dispatcher {
-            driver: Arc::new(driver.with_batch(u32::try_from(batch).unwrap_or(1))),
+            driver: Arc::new(
+                driver
+                    .with_batch(u32::try_from(batch).unwrap_or(1))
+                    .with_opt_outs(self.pending.clone()),
+            ),
             ticking: false,
             sweeping: false,
             next_tick: at,
@@ -274,9 +284,25 @@ impl World {
                     return;
                 }
                 let (store, copy) = (self.store.clone(), report.clone());
+                let (stage, pending) = (self.stage.clone(), self.pending.clone());
+                // As webhooks do it: whoever opts out is held back from before the store is asked.
+                let person = opts_out(&report.event.kind).then(|| self.phone_of(&report.call));
+                // Rare moments that matter: the store is away just then.
+                let away = person.is_some() && !self.calm && self.dice(|dice| dice.chance(700));
                 let future = Box::pin(async move {
                     let by = By::new(&Actor::System, now);
-                    Done::Posted(store.record(by, &[copy]).await.is_ok())
+                    let phone = person.flatten();
+                    let _blocked = phone.map(|phone| pending.block(phone));
+                    let stored =
+                        !away && store.record(by, std::slice::from_ref(&copy)).await.is_ok();
+                    if !stored && person.is_some() {
+                        let kept = pending.keep(HeldOptOut { phone, reports: vec![copy] });
+                        kept.expect("there is no journal");
+                        let mut stage = stage.lock();
+                        stage.stats.held_opt_outs += 1;
+                        phone.into_iter().for_each(|phone| stage.judge.held(phone));
+                    }
+                    Done::Posted(stored)
                 });
                 self.tasks.push(Task { who: Who::Post(report, tries), future });
             }
@@ -299,6 +325,14 @@ impl World {
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
             Item::SwitchOn(id) => self.change_client(id, true),
             Item::ResumeAll => self.resume_all(),
+        }
+    }
+
+    /// Who is at the other end of a call.
+    fn phone_of(&self, call: &CallRef) -> Option<PhoneNumber> {
+        match call {
+            CallRef::Ours(id) => self.stage.lock().judge.calls.get(id).map(|call| call.phone),
+            CallRef::Inbound(ring) => ring.from,
         }
     }
 
@@ -496,7 +530,7 @@ impl World {
             let view = read(self.inner.call(id)).flatten();
             view.is_some_and(|view| view.call.ended_at().is_some())
         };
-        !posts && !waiting && !live && tests.into_iter().all(over)
+        !posts && !waiting && !live && self.pending.is_empty() && tests.into_iter().all(over)
     }
 }
 

@@ -137,6 +137,7 @@ impl Person {
         browser
             .until("the script is saved", async || !browser.path().await.ends_with("/script"))
             .await;
+        self.records().await;
         browser.goto(&format!("{}/setup/start", self.campaign)).await;
         browser.sees("Will be called").await;
         browser.sees("of 420 on the list").await;
@@ -144,11 +145,32 @@ impl Person {
         browser.sees("running").await;
     }
 
+    /// Calls are recorded and written down; no page has a switch for that yet.
+    async fn records(&self) {
+        let path = format!("/api/campaigns/{}", self.id());
+        let campaign = self.told(&path).await;
+        let mut script = campaign["settings"]["script"].clone();
+        script["notice"] = json!("This call is recorded.");
+        let change = json!({"recording": true, "transcription": true, "script": script});
+        let version = campaign["settings_version"].to_string();
+        let request = self.server.api().request("PATCH", &path).header("if-match", version);
+        let changed = crate::harness::answer(request.json(&change)).await;
+        assert_eq!(changed.status.as_u16(), 200, "{}", changed.text);
+    }
+
     async fn watches_and_listens(&self) {
         let browser = &self.browser;
         browser.goto(&self.campaign).await;
         self.waits_for("answered").await;
-        browser.goto("/calls/history?outcome=answered").await;
+        // Who hangs up at once has heard nothing.
+        let longest = "outcome=answered&sort=-duration";
+        let start = Instant::now();
+        let path = format!("/api/calls/history?{longest}&limit=1");
+        while self.told(&path).await["items"][0]["duration_seconds"].as_u64() < Some(20) {
+            assert!(start.elapsed() < PATIENCE, "nobody stays on the line");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        browser.goto(&format!("/calls/history?{longest}")).await;
         self.waits_for("answered").await;
         browser.click("//tbody//a[contains(@class, 'unfold')]").await;
         browser.sees("Transcript").await;

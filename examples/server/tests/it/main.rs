@@ -15,6 +15,7 @@ mod imports;
 mod job;
 mod mail;
 mod numbers;
+mod opt_outs;
 mod samples;
 mod script;
 mod settings;
