@@ -18,6 +18,7 @@ use super::ROWS;
 use super::call::{Offer, RuleRow, Tried as TriedCall};
 use super::campaign;
 use super::frame::{Answer, Shell, Trouble, Visit, page_with};
+use super::locale::Locale;
 use super::notes::Notes;
 use super::rows::{CallRow, shown};
 use super::when::{When, told};
@@ -366,7 +367,7 @@ fn zones(found: &Found, visit: &Visit) -> Vec<ZoneRow> {
     let row = |name: &str, source, zone: &callcore::time::Zone| ZoneRow {
         name: name.to_owned(),
         source,
-        now: zone.local(visit.now).format("%a %H:%M").to_string(),
+        now: zone.local(visit.now).format(Locale::here().day_and_clock()).to_string(),
         judged: judged.contains(zone),
     };
     let mut rows: Vec<ZoneRow> = client

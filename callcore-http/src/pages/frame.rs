@@ -19,6 +19,7 @@ use callcore::time::Zone;
 use chrono::{DateTime, Utc};
 
 use super::assets::Assets;
+use super::locale::Locale;
 use super::when::When;
 use super::words;
 use crate::auth::{Principal, authenticate};
@@ -297,12 +298,17 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
         Err(problem) => return super::door::closed(&state, &problem.into()),
     };
     let visit = Visit::new(&state, &parts.headers, principal.clone());
+    let locale = Locale::of(&parts.headers);
     parts.extensions.insert(principal);
     parts.extensions.insert(visit.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(trouble) = trouble_in(&mut response) {
-        response = trouble_page(&state, &visit, &trouble);
-    }
+    let page = async {
+        let mut response = next.run(Request::from_parts(parts, body)).await;
+        if let Some(trouble) = trouble_in(&mut response) {
+            response = trouble_page(&state, &visit, &trouble);
+        }
+        response
+    };
+    let mut response = locale.within(page).await;
     if visit.flash.is_some() && !response.status().is_redirection() {
         set_cookie(&mut response, flash_cookie(String::new(), true));
     }

@@ -21,6 +21,7 @@ mod history;
 mod import;
 mod invitation;
 mod list;
+mod locale;
 mod notes;
 mod rows;
 mod settings;

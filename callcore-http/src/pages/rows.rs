@@ -9,6 +9,7 @@ use callcore::port::{CallView, CampaignView, StoreError};
 use super::charts::Progress;
 use super::form::Choice;
 use super::frame::Visit;
+use super::locale::Locale;
 use super::when::{When, count, duration, mean_duration, percent};
 use super::words::{self, Word};
 use crate::state::ApiState;
@@ -103,17 +104,17 @@ impl CallRow {
 /// What the client's clock shows when a call is due; of several it may live by, the first and the
 /// last.
 fn client_time(view: &CallView) -> String {
-    let due_at = view.call.due_at;
+    let (due_at, format) = (view.call.due_at, Locale::here().day_and_clock());
     if let Some(zone) = view.client_zone() {
-        return format!("{} {}", zone.local(due_at).format("%a %H:%M"), zone.name());
+        return format!("{} {}", zone.local(due_at).format(format), zone.name());
     }
     let clocks: BTreeSet<_> = view.client_zones.iter().map(|it| it.zone.local(due_at)).collect();
     match (clocks.first(), clocks.last()) {
         (Some(first), Some(last)) if first == last => {
-            format!("{} {} zones", first.format("%a %H:%M"), view.client_zones.len())
+            format!("{} {} zones", first.format(format), view.client_zones.len())
         }
         (Some(first), Some(last)) => {
-            let (first, last) = (first.format("%a %H:%M"), last.format("%a %H:%M"));
+            let (first, last) = (first.format(format), last.format(format));
             format!("{first} to {last}, {} zones", view.client_zones.len())
         }
         _ => String::new(),

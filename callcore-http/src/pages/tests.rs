@@ -615,3 +615,19 @@ async fn assets_are_kept_by_browsers_until_they_change() {
     let none = world.request("GET", "/assets/000000000000/app.exe").anonymous().send().await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn times_and_numbers_are_written_as_the_viewers_language_does() {
+    let world = World::new();
+    let id = world.loaded(1).await;
+    world.post(&format!("/api/campaigns/{id}/start"), json!({})).await;
+    let viewer = Person::new(&world, Role::Viewer).await;
+    let read = async |language: &str| {
+        let request = world.request("GET", "/dashboard").anonymous();
+        let request = request.header("cookie", &viewer.cookie);
+        request.header("accept-language", language).send().await.text()
+    };
+    let (american, german) = (read("en-US,en;q=0.9").await, read("de-DE,de;q=0.9").await);
+    assert!(american.contains("\u{a0}AM") || american.contains("\u{a0}PM"), "{american}");
+    assert!(!german.contains("\u{a0}AM") && !german.contains("\u{a0}PM"), "{german}");
+}

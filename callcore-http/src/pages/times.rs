@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 
 use super::form::Choice;
 use super::frame::Visit;
+use super::locale::Locale;
 
 /// A day on the viewer's calendar with the times it offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +21,15 @@ pub(super) fn by_day(
     client: Option<&Zone>,
     chosen: &str,
 ) -> Vec<DayTimes> {
-    let today = visit.zone.date(visit.now);
+    let (today, locale) = (visit.zone.date(visit.now), Locale::here());
     let mut days: Vec<(NaiveDate, DayTimes)> = Vec::new();
     for at in times {
         let local = visit.zone.local(*at);
-        let mut label = local.format("%H:%M").to_string();
+        let mut label = local.format(locale.clock()).to_string();
         if let Some(there) = client.map(|zone| zone.local(*at)).filter(|there| *there != local) {
-            let day = if there.date() == local.date() { "%H:%M" } else { "%a %H:%M" };
-            label = format!("{label} (there {})", there.format(day));
+            let same_day = there.date() == local.date();
+            let format = if same_day { locale.clock() } else { locale.day_and_clock() };
+            label = format!("{label} (there {})", there.format(format));
         }
         let value = at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let chosen = value == chosen;

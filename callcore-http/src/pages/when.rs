@@ -3,6 +3,8 @@
 use callcore::time::Zone;
 use chrono::{DateTime, Datelike, Utc};
 
+use super::locale::Locale;
+
 /// An instant on the viewer's wall clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct When {
@@ -19,18 +21,20 @@ pub(super) struct When {
 impl When {
     pub(super) fn new(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> Self {
         let (local, today) = (zone.local(at), zone.local(now));
-        let short = if local.date() == today.date() {
-            local.format("today %H:%M")
+        let locale = Locale::here();
+        let day = if local.date() == today.date() {
+            "today"
         } else if local.year() == today.year() {
-            local.format("%a %-d %b %H:%M")
+            "%a %-d %b"
         } else {
-            local.format("%-d %b %Y %H:%M")
+            "%-d %b %Y"
         };
+        let clock = local.format(locale.clock_to_the_second()).to_string();
         Self {
             iso: at.format("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            short: short.to_string(),
-            full: format!("{} ({})", local.format("%A %-d %B %Y, %H:%M:%S"), zone.name()),
-            clock: local.format("%H:%M:%S").to_string(),
+            short: format!("{} {}", local.format(day), local.format(locale.clock())),
+            full: format!("{}, {clock} ({})", local.format("%A %-d %B %Y"), zone.name()),
+            clock,
         }
     }
 }
@@ -57,13 +61,13 @@ pub(super) fn duration(seconds: u64) -> String {
     }
 }
 
-/// `12,345`.
+/// `12,345`, as the viewer's language groups it.
 pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
+    let (digits, group) = (number.to_string(), Locale::here().group());
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
+            text.push_str(group);
         }
         text.push(digit);
     }
