@@ -207,7 +207,7 @@ function uploads() {
       });
       request.addEventListener("load", () => {
         const page = request.responseXML;
-        const report = document.getElementById("report"), now = page && page.getElementById("report");
+        const report = document.getElementById("check"), now = page && page.getElementById("check");
         if (request.status < 400 && !(report && now)) { location.href = request.responseURL; return; }
         if (report && now) report.replaceWith(now);
         if (request.status < 400) {

@@ -41,7 +41,6 @@ fn every_invariant_holds_whatever_fails() {
     for (what, count) in [
         ("dials", all.dials),
         ("intents taken back", all.taken_back),
-        ("opt-outs held", all.held_opt_outs),
         ("intents refused", all.refused_begins),
         ("failed commits", all.failed_commits),
         ("deaths", all.deaths),
@@ -53,6 +52,9 @@ fn every_invariant_holds_whatever_fails() {
     ] {
         assert!(count >= seeds, "only {count} {what} in {seeds} seeds");
     }
+    // Somebody opts out, and the store is away in that moment: that is rare.
+    let held = all.held_opt_outs;
+    assert!(held * 20 >= seeds, "only {held} opt-outs held in {seeds} seeds");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use callcore::id::CallId;
 use callcore::port::{ActError, CallView};
 
 use super::form::Choice;
-use super::frame::{Answer, Shell, Trouble, Visit, page_with};
+use super::frame::{Answer, Shell, Trouble, Visit, encoded, page_with};
 use super::notes::Notes;
 use super::rows::CallRow;
 use super::times::{self, DayTimes};
@@ -54,10 +54,10 @@ struct CallPage {
     call: CallDetail,
     lines: Vec<LineRow>,
     lines_cut: usize,
+    transcript_href: String,
     rules_title: &'static str,
     rules: Vec<RuleRow>,
     facts: Vec<(&'static str, String)>,
-    client_href: Option<String>,
     events: Vec<EventRow>,
     events_cut: usize,
     offer: Option<Offer>,
@@ -182,10 +182,11 @@ async fn show_with(
         list_href: if ended { "/calls/history" } else { "/calls/upcoming" },
         list_label: if ended { "Call history" } else { "Upcoming calls" },
         facts: facts(&view, &row, visit),
-        client_href: call
-            .client
-            .zip(call.campaign)
-            .map(|(client, campaign)| format!("/campaigns/{campaign}/clients/{client}")),
+        transcript_href: format!(
+            "/api/calls/{}/transcript.txt?zone={}",
+            call.id,
+            encoded(visit.zone.name())
+        ),
         lines_cut: match lines.len() {
             0 => 0,
             shown => call.progress.transcript.len() - shown,

@@ -130,6 +130,8 @@ pub(super) struct Bars {
     pub(super) width: usize,
     pub(super) first: String,
     pub(super) last: String,
+    /// What is not shown, if something is not.
+    pub(super) note: Option<String>,
     pub(super) bars: Vec<Bar>,
 }
 
@@ -203,6 +205,8 @@ impl Bars {
                 count(most),
                 unit.to_lowercase()
             ),
+            note: (cut > 0)
+                .then(|| format!("Only the latest {MAX_BARS} {}s are shown.", unit.to_lowercase())),
             unit,
             // One lonely bar should not fill the whole width.
             width: bars.len().max(24) * 10,
@@ -273,5 +277,6 @@ mod tests {
         let bars = Bars::of(&rows, &Zone::utc(), None).unwrap();
         assert_eq!((bars.unit, bars.bars.len()), ("Day", MAX_BARS));
         assert_eq!(bars.last, "Fri 10 Apr");
+        assert_eq!(bars.note.as_deref(), Some("Only the latest 60 days are shown."));
     }
 }

@@ -187,7 +187,11 @@ async fn show_with(
     let paged = calls.after.is_some();
     let (open, ended) = timeline(state, client, calls).await?;
     let columns = state.store().import(client.import).await?.map(|it| it.columns);
-    let shell = visit.shell(state, shown(&client.name), "/campaigns");
+    let name = match client.erased {
+        Some(_) => "An erased person".to_owned(),
+        None => shown(&client.name),
+    };
+    let shell = visit.shell(state, &*name, "/campaigns");
     let shell = if paged { shell } else { shell.live() };
     let status = tried.trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
     let draft = match (tried.consent.take(), &client.consent) {
@@ -203,10 +207,7 @@ async fn show_with(
         },
         campaign_id: client.campaign,
         campaign: shown(&found.settings().name),
-        name: match client.erased {
-            Some(_) => "An erased person".to_owned(),
-            None => shown(&client.name),
-        },
+        name,
         phone: client.phone.map(|phone| phone.to_string()).unwrap_or_default(),
         status: words::client(client.standing.status),
         active: client.active,

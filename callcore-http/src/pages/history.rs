@@ -6,11 +6,12 @@ use askama::Template;
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use callcore::port::{CallOrder, CallQuery, CallSort};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ROWS;
 use super::form::Choice;
 use super::frame::{Answer, Shell, Visit, encoded, page};
-use super::list::{Options, continued, date, query as query_of, with};
+use super::list::{Options, continued, query as query_of, with};
 use super::rows::{CallRow, campaigns_among};
 use crate::api::calls::history::wanted;
 use crate::query::Query;
@@ -92,8 +93,10 @@ pub(super) async fn show(
     OriginalUri(uri): OriginalUri,
     mut query: Query,
 ) -> Answer {
-    if !query.texts("limit").is_empty() {
-        query.refuse("limit", "a page has its own length");
+    for (key, why) in [("limit", "a page has its own length"), ("zone", "a page has your own")] {
+        if !query.texts(key).is_empty() {
+            query.refuse(key, why);
+        }
     }
     let wanted = CallQuery { limit: ROWS, ..wanted(&mut query, &visit.zone) };
     query.finish()?;
@@ -103,8 +106,10 @@ pub(super) async fn show(
     let shell = visit.shell(&state, "Call history", "/calls/history");
     let filtered = query_of(&uri, &["sort", "cursor"]);
     let zone = format!("zone={}", encoded(visit.zone.name()));
-    let export: Vec<String> =
-        query_of(&uri, &["cursor", "zone"]).into_iter().chain([zone]).collect();
+    let export: Vec<String> = query_of(&uri, &["cursor"]).into_iter().chain([zone]).collect();
+    let day = |at: Option<DateTime<Utc>>| {
+        at.map(|at| visit.zone.date(at).to_string()).unwrap_or_default()
+    };
     let ascending = |by| CallOrder { by, descending: false };
     let longest = CallOrder { by: CallSort::Duration, descending: true };
     Ok(page(&HistoryPage {
@@ -118,8 +123,9 @@ pub(super) async fn show(
             reviews: Options::reviews(&wanted.reviews),
             // There is always a field for one.
             tags: if wanted.tags.is_empty() { vec![String::new()] } else { wanted.tags },
-            from: date(&uri, "from"),
-            to: date(&uri, "to"),
+            from: day(wanted.from),
+            // The first instant that no longer counts.
+            to: day(wanted.to.map(|to| to - TimeDelta::seconds(1))),
             on: !filtered.is_empty(),
         },
         sorts: ORDERS

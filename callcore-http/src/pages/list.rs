@@ -42,14 +42,6 @@ pub(super) fn query(uri: &Uri, without: &[&str]) -> Vec<String> {
     said.map(str::to_owned).collect()
 }
 
-/// A date as the form sent it, to stand in its field again.
-pub(super) fn date(uri: &Uri, key: &str) -> String {
-    let pairs = uri.query().unwrap_or_default().split('&');
-    let mut values = pairs.filter_map(|pair| pair.strip_prefix(key)?.strip_prefix('='));
-    let date = values.next().filter(|value| value.parse::<chrono::NaiveDate>().is_ok());
-    date.unwrap_or("").to_owned()
-}
-
 /// A filter of a list.
 pub(super) struct Options {
     pub(super) choices: Vec<Choice>,

@@ -36,6 +36,8 @@ pub(super) struct CallRow {
     pub(super) name: String,
     pub(super) phone: String,
     pub(super) campaign: String,
+    /// Where its client's page is.
+    pub(super) client: Option<String>,
     pub(super) direction: &'static str,
     pub(super) attempt: u32,
     pub(super) date: When,
@@ -66,6 +68,10 @@ impl CallRow {
             name,
             phone: call.phone.map_or_else(|| "withheld".to_owned(), |phone| phone.to_string()),
             campaign: view.campaign_name.as_deref().map(shown).unwrap_or_default(),
+            client: call
+                .campaign
+                .zip(call.client)
+                .map(|(campaign, client)| format!("/campaigns/{campaign}/clients/{client}")),
             direction: words::direction(call.direction),
             attempt: call.attempt,
             date: visit.when(call.date()),

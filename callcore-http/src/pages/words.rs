@@ -285,6 +285,17 @@ pub(super) fn settings(settings: &Settings) -> Vec<(&'static str, String)> {
     if let Some(subject) = &settings.subject {
         lines.push(("Subject", subject.clone()));
     }
+    if !settings.caller_ids.is_empty() {
+        let numbers: Vec<String> = settings.caller_ids.iter().map(ToString::to_string).collect();
+        lines.push(("Caller ids", numbers.join(", ")));
+    }
+    let kept = match (settings.recording.channels(), settings.transcription) {
+        (None, false) => None,
+        (None, true) => Some("what is said is written down"),
+        (Some(_), false) => Some("calls are recorded"),
+        (Some(_), true) => Some("calls are recorded, and what is said is written down"),
+    };
+    lines.extend(kept.map(|kept| ("Kept of a call", kept.to_owned())));
     script(&mut lines, ("Script", "Keys"), &settings.script);
     if let Some(inbound) = &settings.inbound {
         script(&mut lines, ("Who calls in hears", "Keys then"), inbound);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::Desk;
-use crate::campaign::Settings;
+use crate::campaign::{RunState, Settings};
 use crate::client::{ClientZone, Consent, ZoneSource};
 use crate::id::{CallId, CampaignId, ClientId, ImportId};
 use crate::import::{
@@ -111,8 +111,13 @@ impl Desk {
             return Ok(());
         }
         let source = &import.file_name;
+        let campaign = self.store.campaign(import.campaign).await?;
+        let is_draft = campaign.is_some_and(|view| view.campaign.state == RunState::Draft);
+        // The hours of a draft are often set after its list has come in: its calls are put to the
+        // rules when it starts, under the hours it then has.
+        let hours = (!is_draft).then_some(settings);
         let clients: Vec<NewClient> =
-            rows.iter().map(|row| self.new_client(row, settings, source, by.now)).collect();
+            rows.iter().map(|row| self.new_client(row, hours, source, by.now)).collect();
         let added = self.store.add_clients(by, import.id, &clients).await?;
         let mut rejects = Vec::new();
         for (row, added) in rows.iter().zip(added) {
@@ -202,15 +207,16 @@ impl Desk {
     fn new_client(
         &self,
         row: &Row,
-        settings: &Settings,
+        hours: Option<&Settings>,
         source: &str,
         now: DateTime<Utc>,
     ) -> NewClient {
         let zones = zones_of(row);
-        let NextAllowed::At(due_at) = settings.hours.next_allowed(now, &settings.zones_of(&zones))
-        else {
+        let allowed = hours.map(|it| it.hours.next_allowed(now, &it.zones_of(&zones)));
+        let due_at = match allowed {
+            Some(NextAllowed::At(at)) => at,
             // The first decision says why nothing is ever allowed, and retires the call with it.
-            return self.client_due(row, zones, source, now, now);
+            Some(NextAllowed::Never) | None => now,
         };
         self.client_due(row, zones, source, now, due_at)
     }

@@ -34,6 +34,12 @@ pub struct SimDial {
     pub inbound: Option<SimInbound>,
     /// What is said to a machine; none hangs up.
     pub voicemail_message: Option<String>,
+    /// Whether the call is recorded.
+    #[serde(default)]
+    pub recorded: bool,
+    /// Whether what is said is written down.
+    #[serde(default)]
+    pub transcribed: bool,
     /// How long it may ring.
     pub ring_limit_seconds: u32,
     /// How long it may last once answered.
@@ -93,7 +99,7 @@ pub(super) struct Playing<'a> {
 }
 
 impl SimDial {
-    /// A first dial that says nothing, within callcore's limits.
+    /// A first dial that says nothing, recorded and written down, within callcore's limits.
     #[must_use]
     pub fn new(call: CallId, to: PhoneNumber) -> Self {
         Self {
@@ -105,6 +111,8 @@ impl SimDial {
             agent: None,
             inbound: None,
             voicemail_message: None,
+            recorded: true,
+            transcribed: true,
             ring_limit_seconds: limit(RING_LIMIT.num_seconds()),
             talk_limit_seconds: limit(TALK_LIMIT.num_seconds()),
         }
@@ -145,6 +153,8 @@ impl SimDial {
             agent,
             inbound,
             voicemail_message: message.map(fill),
+            recorded: settings.recording.channels().is_some(),
+            transcribed: settings.transcription,
             ..self
         }
     }

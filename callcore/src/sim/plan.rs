@@ -72,6 +72,7 @@ impl Plan {
         let mut life = Life { model, dial, dice, extras, events, placed_at: at, post: None };
         let ended = life.live(fate);
         let Life { mut events, mut dice, mut extras, post, .. } = life;
+        events.retain(|event| is_kept(dial, &event.kind));
         // Stable: what happens in one second stays in the order it was told.
         events.sort_by_key(|event| event.at);
         let missed = matches!(fate, Fate::NoAnswer | Fate::Voicemail);
@@ -79,12 +80,25 @@ impl Plan {
         let after = dice.spread(model.call_back_seconds);
         let call_back = if rings_back {
             let at = at + seconds(ended.saturating_add(after));
-            call_back(dial, at, &mut dice, pressed_by_caller(model, dial, &mut extras))
+            let mut told =
+                call_back(dial, at, &mut dice, pressed_by_caller(model, dial, &mut extras));
+            told.retain(|report| is_kept(dial, &report.event.kind));
+            told
         } else {
             Vec::new()
         };
         let post_twice = extras.hit(model.mischief.twice);
         Self { events, call_back, post, post_twice }
+    }
+}
+
+/// Whether the carrier tells an event: what was said and heard only where the campaign wants it. Left
+/// out at the end, so that the rest of a call is the same under a seed.
+const fn is_kept(dial: &SimDial, kind: &EventKind) -> bool {
+    match kind {
+        EventKind::Line { .. } | EventKind::Said { .. } => dial.transcribed,
+        EventKind::Recorded { .. } => dial.recorded,
+        _ => true,
     }
 }
 

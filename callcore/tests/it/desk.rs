@@ -62,3 +62,28 @@ async fn a_list_is_called_in_its_own_order() {
     assert_eq!(numbers.len(), 100);
     assert!(numbers.is_sorted(), "{numbers:?}");
 }
+
+#[tokio::test]
+async fn a_list_that_came_before_the_hours_is_called_by_the_hours() {
+    let store = Arc::new(MemoryStore::default());
+    let scene = Scene::new(&*store);
+    // It is monday, and the draft begins with tuesdays only.
+    let tuesdays = json!({"hours": {"tue": [["09:00", "17:00"]]}});
+    let campaign = scene.draft(tuesdays.clone()).await;
+    let clock = Arc::new(ManualClock::new(scene.now()));
+    let carrier = Arc::new(SimTelephony::new(1, SimModel::default(), clock));
+    let desk = Desk::new(store.clone(), carrier, Arc::new(SeededEntropy::new(2)));
+    let by = By::new(&Actor::System, scene.now());
+    let before = settings(&tuesdays);
+    desk.import_csv(by, campaign, &before, "clients.csv", b"Phone\n2125550101\n").await.unwrap();
+    store.change_settings(by, campaign, 1, settings(&json!({}))).await.unwrap();
+    store.change_state(by, campaign, Transition::Start).await.unwrap();
+    assert_eq!(scene.dial_due().await.len(), 1, "mondays are open now");
+    // Whoever joins while it runs is planned by its hours at once.
+    let closed = settings(&tuesdays);
+    store.change_settings(by, campaign, 2, closed.clone()).await.unwrap();
+    desk.import_csv(by, campaign, &closed, "more.csv", b"Phone\n2125550102\n").await.unwrap();
+    let query = CallQuery { limit: 200, ..CallQuery::default() };
+    let due = store.upcoming(&query).await.unwrap().items[0].call.due_at;
+    assert!(due > scene.now() + chrono::TimeDelta::hours(12), "{due}");
+}

@@ -75,7 +75,10 @@ fn settings() -> Value {
         "retry": {"connect": ["later_same_day"], "voicemail": ["PT1H", "next_day"], "max_attempts": 3},
         "voicemail": {"policy": "hang_up_and_retry"},
         "pacing": {"max_concurrent": 4, "calls_per_second": 1},
+        "recording": true,
+        "transcription": true,
         "script": {
+            "notice": "This call is recorded.",
             "steps": [
                 {"say": "Hello {{name|there}}, this is the Harbor Street practice."},
                 {"say": "We look forward to seeing you tomorrow at {{Appointment|your usual time}}."},
@@ -86,6 +89,7 @@ fn settings() -> Value {
             }
         },
         "inbound": {
+            "notice": "This call is recorded.",
             "steps": [
                 {"say": "Thank you for calling the Harbor Street practice back."},
                 {"say": "Press 1 to confirm your appointment, or 9 if you do not want such calls."}

@@ -136,7 +136,7 @@ mod tests {
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"phone\":\"+1212").unwrap();
         let (journal, kept) = FileJournal::open(&path).unwrap();
-        assert_eq!(kept, [one.clone()]);
+        assert_eq!(kept, std::slice::from_ref(&one));
         let two = opt_out();
         journal.append(&two).unwrap();
         assert_eq!(FileJournal::open(&path).unwrap().1, [one, two]);

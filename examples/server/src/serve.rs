@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use callcore::account::AccountSettings;
 use callcore::actor::{Actor, Role};
 use callcore::call::Report;
 use callcore::id::UserId;
@@ -67,7 +68,11 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         }
     };
     let dialler = Dialler::new(&config, &store, &clock, &wall, &entropy).await?;
+    let is_new = store.fact(CARRIER).await?.is_none();
     belong_to(&store, dialler.telephony().kind()).await?;
+    if let (true, Carrier::Twilio(_)) = (is_new, &config.carrier) {
+        keep_twilios_pace(&store, clock.now()).await?;
+    }
     store.fail_running_imports(By::new(&Actor::System, clock.now())).await?;
     store.finish_undos(By::new(&Actor::System, clock.now())).await?;
     store.fail_running_dnc_imports(By::new(&Actor::System, clock.now())).await?;
@@ -207,6 +212,21 @@ async fn belong_to(store: &Arc<dyn Store>, kind: &str) -> Result<(), Failure> {
          set DATABASE_URL to another file, or go back to {bound:?}"
     )
     .into())
+}
+
+/// An account of Twilio's starts one call a second unless Twilio raised its rate, and queues what is
+/// beyond. There no rule and no Do-Not-Call list counts any more: calls wait here instead.
+async fn keep_twilios_pace(
+    store: &Arc<dyn Store>,
+    now: chrono::DateTime<chrono::Utc>,
+) -> Result<(), Failure> {
+    let account = store.account().await?;
+    if account.settings.calls_per_second.is_none() {
+        let settings = AccountSettings { calls_per_second: Some(1), ..(*account.settings).clone() };
+        let by = By::new(&Actor::System, now);
+        store.change_account(by, account.settings_version, Arc::new(settings)).await?;
+    }
+    Ok(())
 }
 
 /// The user `admin`, with the password of the settings; without one it keeps the one it has.

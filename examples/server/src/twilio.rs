@@ -30,7 +30,7 @@ pub(crate) struct TwilioArgs {
     /// The numbers to call from, with commas between them.
     #[arg(long, env = "TWILIO_FROM", value_name = "NUMBERS", value_delimiter = ',')]
     twilio_from: Vec<String>,
-    /// Twilio's address, for another region or edge [default: https://api.twilio.com]
+    /// Twilio's address, for another region or edge [default: api.twilio.com]
     #[arg(long, env = "TWILIO_API_BASE_URL", value_name = "URL")]
     twilio_api_base_url: Option<String>,
 }

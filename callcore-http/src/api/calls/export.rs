@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::history;
 use crate::act::{Act, Early};
-use crate::auth::{Principal, Viewer};
+use crate::auth::Viewer;
 use crate::download::{self, PAGE};
 use crate::problem::Problem;
 use crate::query::Query;
@@ -108,7 +108,7 @@ pub(crate) async fn chosen(
 #[cfg(feature = "pages")]
 pub(crate) async fn picked(
     state: ApiState,
-    principal: &Principal,
+    principal: &crate::auth::Principal,
     mut fields: Fields,
 ) -> Result<Response, Problem> {
     let ids = ids(&mut fields);

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use callcore::id::ClientId;
-use callcore::port::By;
+use callcore::port::{ActError, By, Erased};
 
 use crate::api::dnc::MAX_REASON_CHARS;
 use crate::auth::Admin;
@@ -26,11 +26,22 @@ pub(crate) async fn handle(
     }
     query.finish()?;
     let by = By::new(&principal.actor, state.now());
-    let erased = state.desk().erase(by, id, reason.trim()).await?;
+    let erased = everywhere(&state, by, id, reason.trim()).await?;
+    Ok(dto::json(StatusCode::OK, &ErasedDto::from(&erased)))
+}
+
+/// Erases a person, also from lists that wait to be imported: whichever of them the person may be in.
+pub(crate) async fn everywhere(
+    state: &ApiState,
+    by: By<'_>,
+    id: ClientId,
+    reason: &str,
+) -> Result<Erased, ActError> {
+    let erased = state.desk().erase(by, id, reason).await?;
     #[cfg(feature = "pages")]
     state.waiting_lists().forget_all();
     state.wake();
-    Ok(dto::json(StatusCode::OK, &ErasedDto::from(&erased)))
+    Ok(erased)
 }
 
 #[cfg(test)]

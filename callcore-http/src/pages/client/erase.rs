@@ -5,6 +5,7 @@ use axum::extract::State;
 use callcore::actor::Role;
 
 use super::Found;
+use crate::api::clients::erase::everywhere;
 use crate::api::dnc::MAX_REASON_CHARS;
 use crate::pages::form::Form;
 use crate::pages::frame::{Answer, Shell, Visit, done, page};
@@ -51,8 +52,7 @@ pub(in crate::pages) async fn erase(
         let message = format!("at most {MAX_REASON_CHARS} characters");
         return Err(Problem::field("reason", "too_long", message).into());
     }
-    let erased = state.desk().erase(visit.by(), found.view.client.id, reason).await?;
-    state.wake();
+    let erased = everywhere(&state, visit.by(), found.view.client.id, reason).await?;
     let (clients, calls) = (u64::from(erased.clients), u64::from(erased.calls));
     let said = format!(
         "The person is erased: {} and {}.",

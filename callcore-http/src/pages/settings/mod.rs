@@ -1,6 +1,7 @@
 //! The settings of the account, and who and what gets in.
 
 pub(super) mod account;
+pub(super) mod audio;
 pub(super) mod mail;
 pub(super) mod tokens;
 pub(super) mod users;
@@ -8,6 +9,7 @@ pub(super) mod users;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::routing::{get, post};
 use callcore::account::AccountSettings;
@@ -19,6 +21,7 @@ use serde_json::Value;
 
 use super::form::{Choice, Errors, Form};
 use super::frame::{NavItem, Trouble, Visit};
+use super::setup::AUDIO_FORM;
 use super::when::When;
 use crate::state::ApiState;
 
@@ -27,6 +30,11 @@ pub(super) fn routes() -> Router<ApiState> {
         .route("/settings", get(account::show).post(account::save))
         .route("/settings/mail", get(mail::show).post(mail::save))
         .route("/settings/mail/summary", post(mail::send_summary))
+        .route(
+            "/settings/audio",
+            get(audio::show).post(audio::upload).layer(DefaultBodyLimit::max(AUDIO_FORM)),
+        )
+        .route("/settings/audio/{id}/delete", post(audio::delete))
         .route("/settings/users", get(users::show).post(users::invite))
         .route("/settings/users/{id}", get(users::one).post(users::change))
         .route("/settings/users/{id}/invite", post(users::invite_again))
@@ -39,6 +47,7 @@ fn tabs(visit: &Visit, at: &str) -> Vec<NavItem> {
     let pages = [
         ("/settings", "Account", Role::Viewer),
         ("/settings/mail", "Mail", Role::Viewer),
+        ("/settings/audio", "Audio", Role::Viewer),
         ("/settings/users", "Users", Role::Admin),
         ("/settings/tokens", "Tokens", Role::Admin),
     ];

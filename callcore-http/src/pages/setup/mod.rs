@@ -32,7 +32,7 @@ use crate::request::Id;
 use crate::state::ApiState;
 
 /// The largest form with an audio in it, in bytes.
-const AUDIO_FORM: usize = MAX_BYTES + 2 * 1024 * 1024;
+pub(super) const AUDIO_FORM: usize = MAX_BYTES + 2 * 1024 * 1024;
 
 pub(super) fn routes() -> Router<ApiState> {
     // The upload's own limit is said in words.

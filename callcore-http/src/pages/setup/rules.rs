@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use callcore::actor::Role;
 use callcore::campaign::{FieldError, Settings};
 use callcore::id::CampaignId;
+use callcore::phone::PhoneNumber;
 use callcore::port::CampaignView;
 use callcore::rules::IsoDuration;
 use callcore::rules::breaker::BreakerDocument;
@@ -27,7 +28,7 @@ use crate::state::ApiState;
 const MOST: usize = 40;
 
 /// Where troubles have a place on the page.
-const PLACED: [&str; 10] = [
+const PLACED: [&str; 11] = [
     "retry",
     "voicemail",
     "pacing",
@@ -37,6 +38,7 @@ const PLACED: [&str; 10] = [
     "budget",
     "priority",
     "subject",
+    "caller_ids",
     super::STALE,
 ];
 
@@ -69,6 +71,7 @@ struct Rules {
     consent_required: bool,
     priority: String,
     subject: String,
+    caller_ids: String,
 }
 
 /// When to call again.
@@ -202,6 +205,12 @@ impl Rules {
             consent_required: settings.consent_required,
             priority: settings.priority.to_string(),
             subject: settings.subject.clone().unwrap_or_default(),
+            caller_ids: settings
+                .caller_ids
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     }
 
@@ -242,6 +251,7 @@ impl Rules {
             consent_required: form.has("consent_required"),
             priority: text("priority"),
             subject: text("subject"),
+            caller_ids: text("caller_ids"),
         }
     }
 
@@ -311,7 +321,20 @@ impl Rules {
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let per_day =
             some(&self.calls_per_day).map(|text| whole("budget.calls_per_day", &text, errors));
+        let numbers = self.caller_ids.split([',', ';', '\n']).map(str::trim);
+        let mut caller_ids = Vec::new();
+        for number in numbers.filter(|number| !number.is_empty()) {
+            let digits = number.replace([' ', '-', '(', ')', '.'], "");
+            match digits.parse::<PhoneNumber>() {
+                Ok(number) => caller_ids.push(number.to_string()),
+                Err(_) => {
+                    let words = format!("{number:?} is no number with its country code");
+                    errors.push(FieldError::new("caller_ids", "invalid_phone", words));
+                }
+            }
+        }
         let fields = json!({
+            "caller_ids": caller_ids,
             "retry": {
                 "connect": connect,
                 "voicemail": again,

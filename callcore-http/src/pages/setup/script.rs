@@ -78,6 +78,10 @@ struct ScriptPage {
     steps_field: String,
     steps: Vec<StepRow>,
     keys: Vec<KeyRow>,
+    notice: String,
+    notice_field: String,
+    recordings: Vec<Choice>,
+    transcription: bool,
     places: Vec<String>,
     missing: Vec<String>,
     sample: String,
@@ -123,6 +127,10 @@ struct Preview {
 /// A whole form.
 #[derive(Debug, Default)]
 struct Written {
+    notice: String,
+    /// `off`, `mono` or `dual`.
+    recording: String,
+    transcription: bool,
     steps: Vec<StepRow>,
     keys: Vec<KeyRow>,
     sample: String,
@@ -242,17 +250,27 @@ impl KeyRow {
 }
 
 impl Written {
-    fn of(script: Option<&Script>) -> Self {
-        let Some(script) = script else { return Self::default() };
+    fn of(settings: &Settings, which: Which) -> Self {
+        let written = Self {
+            recording: settings.recording.channels().unwrap_or("off").to_owned(),
+            transcription: settings.transcription,
+            ..Self::default()
+        };
+        let Some(script) = which.of(settings) else { return written };
+        let notice = script.notice.as_ref().map(|notice| notice.source().to_owned());
         Self {
+            notice: notice.unwrap_or_default(),
             steps: script.steps.iter().map(StepRow::of).collect(),
             keys: script.keys.iter().map(|(key, action)| KeyRow::of(key.digit(), action)).collect(),
-            sample: String::new(),
+            ..written
         }
     }
 
     fn read(form: &Form) -> Self {
         Self {
+            notice: form.text("notice").to_owned(),
+            recording: form.text("recording").to_owned(),
+            transcription: form.has("transcription"),
             steps: (0..MOST).filter_map(|index| StepRow::read(form, index)).collect(),
             keys: (0..MOST).filter_map(|index| KeyRow::read(form, index)).collect(),
             sample: form.text("sample").to_owned(),
@@ -280,11 +298,12 @@ impl Written {
                 errors.push(FieldError::new(field, "twice", "the key is there twice"));
             }
         }
-        json!({"steps": steps, "keys": keys})
+        let notice = Some(&self.notice).filter(|notice| !notice.is_empty());
+        json!({"notice": notice, "steps": steps, "keys": keys})
     }
 
     fn is_empty(&self) -> bool {
-        self.steps.is_empty() && self.keys.is_empty()
+        self.notice.is_empty() && self.steps.is_empty() && self.keys.is_empty()
     }
 
     /// Does what a button of the form says, other than saving. False if it says nothing of the kind.
@@ -344,7 +363,7 @@ pub(super) async fn save_inbound(
 async fn shown_script(state: &ApiState, visit: &Visit, id: CampaignId, which: Which) -> Answer {
     visit.require(Role::Admin)?;
     let view = existing(state, id).await?;
-    let mut written = Written::of(which.of(&view.campaign.settings));
+    let mut written = Written::of(&view.campaign.settings, which);
     if which == Which::Outbound && written.steps.is_empty() {
         written.steps.push(StepRow::kind("say"));
     }
@@ -375,7 +394,7 @@ async fn written(
     };
     // A chosen file is not lost, whatever button was pressed.
     if file.is_some() || act == "upload" {
-        return match add_audio(state, visit, file).await? {
+        return match add_audio(state, visit, None, file).await? {
             Ok(audio) => {
                 written.steps.push(StepRow { play: audio.to_string(), ..StepRow::kind("play") });
                 again(written, Vec::new(), None).await
@@ -397,7 +416,15 @@ async fn written(
         script = Value::Null;
     }
     let saved = if errors.is_empty() {
-        let fields = Map::from_iter([(which.field().to_owned(), script)]);
+        let mut fields = Map::from_iter([(which.field().to_owned(), script)]);
+        if which == Which::Outbound && !written.recording.is_empty() {
+            let recording = match &*written.recording {
+                "mono" => json!("mono"),
+                word => json!(word == "dual"),
+            };
+            fields.insert("recording".to_owned(), recording);
+            fields.insert("transcription".to_owned(), json!(written.transcription));
+        }
         put(state, visit, &view, &form, fields).await?
     } else {
         Saved::Wrong(errors)
@@ -411,10 +438,11 @@ async fn written(
     }
 }
 
-/// Keeps an audio that was sent.
-async fn add_audio(
+/// Keeps an audio that was sent, under a name or that of its file.
+pub(in crate::pages) async fn add_audio(
     state: &ApiState,
     visit: &Visit,
+    name: Option<&str>,
     file: Option<Result<SentFile, Problem>>,
 ) -> Result<Result<AudioId, Vec<FieldError>>, Trouble> {
     let at_file = |code: &str, words: &str| vec![FieldError::new("file", code, words)];
@@ -425,7 +453,7 @@ async fn add_audio(
         }
         Some(file) => file?,
     };
-    match Sent::new(None, file) {
+    match Sent::new(name, file) {
         Ok(sent) => {
             let audio = state.store().add_audio(visit.by(), sent.audio(state, visit.now)).await?;
             Ok(Ok(audio.id))
@@ -456,7 +484,7 @@ async fn script_page(
         Some(script) => preview(state, view, script, &written.sample).await?,
         None => None,
     };
-    let Written { mut steps, mut keys, sample } = written;
+    let Written { notice, recording, transcription, mut steps, mut keys, sample } = written;
     let audios = audios(state, &steps).await?;
     for (index, step) in steps.iter_mut().enumerate() {
         (step.path, step.at) = (format!("{path}.steps[{index}]"), index);
@@ -482,6 +510,17 @@ async fn script_page(
         steps_field: format!("{path}.steps"),
         steps,
         keys,
+        notice,
+        notice_field: format!("{path}.notice"),
+        recordings: choices(
+            &recording,
+            &[
+                ("off", "no"),
+                ("dual", "yes, each side on its own channel"),
+                ("mono", "yes, both sides on one channel"),
+            ],
+        ),
+        transcription,
         places: columns.into_iter().chain(standard).take(PLACES).collect(),
         missing,
         sample,

@@ -77,6 +77,8 @@ async fn every_filter_of_the_api_stands_in_the_form_and_is_kept() {
     }
     assert_eq!(rows(&viewer.read("/calls/history?tag=odd").await), 0);
     assert_eq!(rows(&viewer.read("/calls/history?from=2026-11-23&to=2026-11-23").await), 4);
+    let day = viewer.read("/calls/history?from=2026-11-23T10:00:00Z&to=2026-11-24T00:00:00Z").await;
+    assert_eq!(day.matches("value=\"2026-11-23\"").count(), 2, "instants show as days: {day}");
     let several = viewer.read("/calls/history?outcome=answered&outcome=busy").await;
     assert_eq!(rows(&several), 4);
     assert!(several.contains("name=\"outcome\" multiple"), "none of both is lost: {several}");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Person, to};
 use crate::sign_in;
-use crate::testing::World;
+use crate::testing::{Answer, World, form, wav};
 
 /// The value of the field of a page that has an id.
 fn value(page: &str, id: &str) -> String {
@@ -257,4 +257,48 @@ async fn each_role_sees_its_settings_and_can_do_no_more() {
     }
     assert!(!viewer.read("/settings").await.contains("/stop-all"));
     assert!(operator.read("/settings").await.contains("/stop-all"));
+}
+
+async fn send_audio(person: &Person<'_>, parts: &[(&str, &[u8])]) -> Answer {
+    let mut all: Vec<(&str, &[u8])> = vec![("csrf", person.csrf.as_bytes())];
+    all.extend(parts);
+    let (media_type, body) = form(&all);
+    let request = person.world.request("POST", "/settings/audio").anonymous();
+    let request = request.header("cookie", &person.cookie).header("host", super::HOST);
+    let request = request.header("origin", &format!("https://{}", super::HOST));
+    request.header("content-type", &media_type).body(body).send().await
+}
+
+#[tokio::test]
+async fn audio_is_uploaded_heard_and_deleted_by_those_who_may() {
+    let world = World::new();
+    let admin = Person::new(&world, Role::Admin).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let viewer = Person::new(&world, Role::Viewer).await;
+    assert!(operator.read("/settings/audio").await.contains("There is no audio yet"));
+    let wav = wav();
+    let sent = send_audio(&operator, &[("name", b"Offer"), ("file", &wav)]).await;
+    assert!(operator.follow(&sent).await.contains("scripts can play it"));
+    let id = world.get("/api/audio").await.json["items"][0]["id"].as_str().unwrap().to_owned();
+    let page = viewer.read("/settings/audio").await;
+    assert!(page.contains("Offer") && page.contains(&format!("src=\"/api/audio/{id}\"")), "{page}");
+    assert!(!page.contains("type=\"file\"") && !page.contains("Delete…"), "{page}");
+    assert_eq!(send_audio(&viewer, &[("file", &wav)]).await.status, StatusCode::FORBIDDEN);
+    let path = format!("/settings/audio/{id}/delete");
+    assert_eq!(operator.post(&path, &[]).await.status, StatusCode::FORBIDDEN);
+
+    let bad = send_audio(&operator, &[("name", b"Page"), ("file", b"<html>")]).await;
+    assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = bad.text();
+    assert!(page.contains("neither WAV nor MP3") && value(&page, "name") == "Page", "{page}");
+
+    let mut document = crate::testing::settings();
+    document["script"] = json!({"steps": [{"play": id}]});
+    world.post("/api/campaigns", document).await;
+    let used = admin.post(&path, &[]).await;
+    assert_eq!(used.status, StatusCode::CONFLICT);
+    assert!(used.text().contains("The campaign “Renewals” plays it"), "{}", used.text());
+    let other = world.audio("Other").await;
+    let gone = admin.post(&format!("/settings/audio/{other}/delete"), &[]).await;
+    assert!(admin.follow(&gone).await.contains("The audio is deleted."));
 }

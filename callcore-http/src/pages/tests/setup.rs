@@ -254,7 +254,7 @@ async fn settings_without_a_control_survive_every_step() {
         "cool_downs": [{"after": "answered", "for": "P7D"}],
         "breaker": {"failed_share": 0.3333, "of_last": 20},
         "budget": {"calls_per_day": 500}, "consent_required": true, "priority": -3,
-        "subject": "renewal",
+        "subject": "renewal", "caller_ids": ["+12125550100", "+13035550101"],
         "script": {"steps": [
             {"say": "Hello {{name|there}}.", "language": "es-MX"}, {"play": audio},
             {"connect": {"url": "wss://agent.example", "params": {"who": "{{name}}", "what": "a\nb"}}},
@@ -607,4 +607,32 @@ async fn a_list_with_thousands_of_columns_and_a_long_script_make_no_large_page()
         let page = admin.read(&format!("/campaigns/{id}{path}")).await;
         assert!(page.len() < super::LARGEST_PAGE, "{path}: {}", page.len());
     }
+}
+
+#[tokio::test]
+async fn calls_are_recorded_only_with_words_that_say_so() {
+    let world = World::new();
+    let id = world.loaded(1).await;
+    let admin = Person::new(&world, Role::Admin).await;
+    let send = async |notice: &str| {
+        let fields = [
+            ("step_0_kind", "say"),
+            ("step_0_say", "Hello."),
+            ("recording", "mono"),
+            ("transcription", "on"),
+            ("notice", notice),
+        ];
+        script(&admin, (&id, "script"), &fields).await
+    };
+    let refused = send("").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text().contains("Is required where calls are recorded"), "{}", refused.text());
+    assert_eq!(send("This call is recorded.").await.status, StatusCode::SEE_OTHER);
+    let (_, settings) = settings(&world, &id).await;
+    assert_eq!(
+        (&settings["recording"], &settings["transcription"], &settings["script"]["notice"]),
+        (&json!("mono"), &json!(true), &json!("This call is recorded."))
+    );
+    let page = admin.read(&format!("/campaigns/{id}/setup/script")).await;
+    assert!(page.contains("This call is recorded.</textarea>"), "{page}");
 }

@@ -65,7 +65,6 @@ impl Browser {
                     "profile.managed_default_content_settings.javascript":
                         if script == Script::Off { 2 } else { 1 },
                     "download.default_directory": driver.downloads.path(),
-                    "intl.accept_languages": "en-GB",
                 },
             },
         });
@@ -166,6 +165,27 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// How many elements there are, whether they show or not.
+    pub(crate) async fn count(&self, xpath: &str) -> usize {
+        self.page.find_all(Locator::XPath(xpath)).await.unwrap().len()
+    }
+
+    /// Chooses files for a field by its label.
+    pub(crate) async fn attach(&self, label: &str, file: &Path) {
+        let field = self.find(&labelled(label)).await;
+        field.send_keys(file.to_str().unwrap()).await.unwrap();
+    }
+
+    /// Chooses an entry of a select by its label.
+    pub(crate) async fn choose(&self, label: &str, entry: &str) {
+        self.find(&labelled(label)).await.select_by_label(entry).await.unwrap();
+    }
+
+    /// Where downloads arrive.
+    pub(crate) fn downloads(&self) -> &Path {
+        self.driver.downloads.path()
+    }
+
     /// Runs script, whether the page itself may or not.
     pub(crate) async fn ask(&self, script: &str) -> Value {
         self.page.execute(script, Vec::new()).await.unwrap()
@@ -197,7 +217,7 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// The field a label is for; a hint in the label does not count.
-fn labelled(label: &str) -> String {
+pub(crate) fn labelled(label: &str) -> String {
     let label = quoted(label);
     format!(
         "//*[@id=//label[normalize-space(text())={label} or normalize-space(.)={label}]/@for] \
@@ -209,6 +229,7 @@ fn labelled(label: &str) -> String {
 fn arguments() -> Vec<&'static str> {
     let mut arguments = vec![
         "--headless=new",
+        "--lang=en-US",
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--window-size=1280,900",

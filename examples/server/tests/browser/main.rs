@@ -13,3 +13,4 @@ mod manners;
 mod screenshots;
 mod sights;
 mod sign_in;
+mod story;

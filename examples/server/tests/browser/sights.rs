@@ -33,7 +33,10 @@ impl Tour {
         let browser = Browser::signed_in(&server, "admin", Script::On).await;
         let draft = server.api().post("/api/campaigns", &settings("Draft")).await;
         let mut sights = everywhere("empty");
-        sights.push(sight("empty", "campaign", format!("/campaigns/{}", id(&draft))));
+        let campaign = format!("/campaigns/{}", id(&draft));
+        sights.extend(setup("empty", &campaign));
+        sights.push(sight("empty", "campaign-delete", format!("{campaign}/delete")));
+        sights.push(sight("empty", "campaign", campaign));
         sights.push(sight("empty", "not-found", "/no-such-page".to_owned()));
         Self { browser, sights, _server: server }
     }
@@ -71,13 +74,26 @@ impl Tour {
         assert_eq!(answer(summary).await.status, 200);
         let campaign = text(&talked, "campaign_id");
         api.post(&format!("/api/campaigns/{campaign}/pause"), &json!({})).await;
-        let client = format!("/campaigns/{campaign}/clients/{}", text(&talked, "client_id"));
+        let upcoming = api.get("/api/calls/upcoming").await;
+        let (ended, next) = (id(&talked), id(&upcoming["items"][0]));
+        let import = import(&api, &campaign).await;
+        let campaign = format!("/campaigns/{campaign}");
+        let client = format!("{campaign}/clients/{}", text(&talked, "client_id"));
         let mut sights = everywhere("full");
+        sights.extend(setup("full", &campaign));
         sights.extend([
-            sight("full", "campaign", format!("/campaigns/{campaign}")),
-            sight("full", "campaign-stop", format!("/campaigns/{campaign}/stop")),
-            sight("full", "import", import(&api, &campaign).await),
+            sight("full", "campaign-stop", format!("{campaign}/stop")),
+            sight("full", "campaign-changes", format!("{campaign}/changes")),
+            sight("full", "imports", format!("{campaign}/imports")),
+            sight("full", "import-undo", format!("{import}/undo")),
+            sight("full", "import", import),
+            sight("full", "campaign", campaign),
+            sight("full", "client-erase", format!("{client}/erase")),
             sight("full", "client", client),
+            sight("full", "call-ended", format!("/calls/{ended}")),
+            sight("full", "call-to-come", format!("/calls/{next}")),
+            sight("full", "upcoming-skip", format!("/calls/upcoming/skip?id={next}")),
+            sight("full", "upcoming-reschedule", format!("/calls/upcoming/reschedule?id={next}")),
             sight("full", "dnc-imported", dnc_import(&api).await),
             sight("full", "user", user(&api).await),
             sight("full", "invitation", invitation(&api).await),
@@ -114,10 +130,19 @@ fn everywhere(group: &str) -> Vec<Sight> {
         "/audit",
         "/settings",
         "/settings/mail",
+        "/settings/audio",
         "/settings/users",
         "/settings/tokens",
+        "/stop-all",
     ];
     paths.map(|path| sight(group, path.trim_start_matches('/'), path.to_owned())).into()
+}
+
+/// The pages on which a campaign is set up.
+fn setup(group: &str, campaign: &str) -> Vec<Sight> {
+    let steps = ["list", "hours", "rules", "script", "call-backs", "test", "start"];
+    let page = |step| sight(group, &format!("setup-{step}"), format!("{campaign}/setup/{step}"));
+    steps.map(page).into()
 }
 
 /// A page of an import with refused rows.

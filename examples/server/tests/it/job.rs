@@ -16,7 +16,10 @@ pub(crate) fn any_hour(name: &str, max_concurrent: u32) -> Value {
         "zone_policy": "campaign",
         "retry": {"connect": ["PT2H"], "voicemail": ["PT2H"], "max_attempts": 3},
         "pacing": {"max_concurrent": max_concurrent, "calls_per_second": 1000},
+        "recording": true,
+        "transcription": true,
         "script": {
+            "notice": "This call is recorded.",
             "steps": [{"say": "Hello {{name|there}}."}],
             "keys": {"1": {"tag": "confirmed"}, "9": "opt_out"}
         }

@@ -84,10 +84,11 @@ async fn audio_is_uploaded_heard_and_removed() {
         assert_eq!(answer(api.request(method, &nowhere)).await.told(), (404, "not_found"));
     }
     let mut campaign = any_hour("Playing", 1);
-    campaign["script"] = json!({"steps": [{"say": "Hi."}, {"play": NOBODY}]});
+    campaign["script"] =
+        json!({"notice": "Recorded.", "steps": [{"say": "Hi."}, {"play": NOBODY}]});
     let refused = api.ask("POST", "/api/campaigns", &campaign).await;
     assert_eq!((refused.status.as_u16(), refused.fields()), (422, vec!["script.steps[1].play"]));
-    campaign["script"] = json!({"steps": [{"play": first.json["id"]}]});
+    campaign["script"] = json!({"notice": "Recorded.", "steps": [{"play": first.json["id"]}]});
     api.post("/api/campaigns", &campaign).await;
     assert_eq!(answer(api.request("DELETE", &path)).await.told(), (409, "audio_in_use"));
     // Nobody fetches it by guessing.
@@ -106,11 +107,15 @@ async fn people_hear_the_script_press_keys_and_call_back() {
     let audio = upload(&api, "u", "Offer", wav()).await.json["id"].as_str().unwrap().to_owned();
     let mut campaign = any_hour("Scripted", 200);
     campaign["script"] = json!({
+        "notice": "Recorded.",
         "steps": [{"say": "Hello {{name}} of {{City}}."}, {"play": audio}],
         "keys": {"1": {"tag": "confirmed"}, "0": {"transfer": "+12125550100"}, "9": "opt_out"},
     });
     campaign["voicemail"] = json!({"policy": "leave_message", "message": "Call us, {{name}}."});
-    campaign["inbound"] = json!({"steps": [{"say": "Thank you for calling {{campaign}} back."}]});
+    campaign["inbound"] = json!({
+        "notice": "Recorded.",
+        "steps": [{"say": "Thank you for calling {{campaign}} back."}],
+    });
     let (id, _) = started(&api, &campaign, people(&[212, 303, 415, 617])).await;
     let done = finished(&api, &id).await;
 
@@ -186,6 +191,7 @@ async fn test_calls_count_nowhere(api: &Api, id: &str, done: &Value) {
 fn with_agent(name: &str) -> Value {
     let mut campaign = any_hour(name, 200);
     campaign["script"] = json!({
+        "notice": "Recorded.",
         "steps": [
             {"say": "Hello {{name}}."},
             {"connect": {"url": "wss://agent.example", "params": {"city": "{{City}}"}}}

@@ -25,7 +25,8 @@ fn a_database_this_version_has_no_store_for_is_refused() {
 fn settings_that_would_do_nothing_are_refused_by_name() {
     assert!(refused(&[], &[("CALLCORE_SIM_SPED", "60")]).contains("CALLCORE_SIM_SPED"));
     assert!(refused(&[], &[("CALLCORE_MAIL_TO", "a@example.com")]).contains("CALLCORE_MAIL_TO"));
-    assert!(refused(&[], &[("TWILIO_ACCOUNT_SID", "AC0")]).contains("TWILIO_ACCOUNT_SID"));
+    assert!(refused(&[], &[("TWILIO_ACOUNT_SID", "AC0")]).contains("TWILIO_ACOUNT_SID"));
+    assert!(refused(&[], &[("TWILIO_ACCOUNT_SID", "AC0")]).contains("TWILIO_AUTH_TOKEN"));
     assert!(refused(&["--sim-sped", "60"], &[]).contains("--sim-sped"));
 }
 

@@ -8,7 +8,7 @@ use crate::harness::{Server, answer, client};
 use crate::samples::{SETTINGS, Stage, body, is_a_schedulers, is_an_agents, to_nobody};
 
 /// Pages, with nobody's ids in them.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 31] = [
     "/",
     "/dashboard",
     "/campaigns",
@@ -22,6 +22,23 @@ const PAGES: [&str; 14] = [
     "/calls/{id}",
     "/dnc",
     "/dnc/remove",
+    "/audit",
+    "/settings",
+    "/settings/mail",
+    "/settings/audio",
+    "/settings/users",
+    "/settings/users/{id}",
+    "/settings/tokens",
+    "/dnc/import",
+    "/dnc/imports/{id}",
+    "/stop-all",
+    "/calls/upcoming/skip",
+    "/calls/upcoming/reschedule",
+    "/campaigns/{id}/setup",
+    "/campaigns/{id}/setup/start",
+    "/campaigns/{id}/changes",
+    "/campaigns/{id}/imports",
+    "/campaigns/{id}/clients/{id}/erase",
     "/no-such-page",
 ];
 
