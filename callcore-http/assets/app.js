@@ -27,6 +27,10 @@ async function load(url) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
+// A page that answers a form stands at the form's address, where there is nothing to load.
+const { at } = document.getElementById("main")?.dataset ?? {};
+if (at) history.replaceState(null, "", at);
+
 // Hidden until there is a script.
 const reveal = (page) => page.querySelectorAll("[data-script]").forEach((it) => { it.hidden = false; });
 
@@ -135,7 +139,7 @@ async function review(row, status) {
   const body = new URLSearchParams(new FormData(act));
   body.set("status", status);
   const answer = await fetch(link.href + "/review", { method: "POST", body }).catch(() => null);
-  if (!answer?.ok) { location.href = link.href; return; }
+  if (!answer?.ok || new URL(answer.url).pathname === "/sign-in") { location.href = link.href; return; }
   const done = status === "reviewed", [pill, button] = row.querySelectorAll(".review .pill, .review button");
   pill.textContent = done ? "reviewed" : "needs follow-up";
   pill.className = "pill " + (done ? "good" : "busy");

@@ -130,7 +130,7 @@ fn span(request: &Request) -> tracing::Span {
 async fn unknown(State(state): State<ApiState>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     #[cfg(feature = "pages")]
-    if let Some(page) = pages::nowhere(&state, &parts).await {
+    if let Some(page) = pages::nowhere(&state, &parts, &Problem::not_found()).await {
         return page;
     }
     match auth::authenticate(&state, &parts).await {
@@ -140,16 +140,19 @@ async fn unknown(State(state): State<ApiState>, request: Request) -> Response {
 }
 
 /// The same holds for what a path takes.
-async fn wrong_method(State(state): State<ApiState>, request: Request) -> Problem {
+async fn wrong_method(State(state): State<ApiState>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     // Nothing is done, so it does not matter where the request comes from.
     parts.method = Method::GET;
+    let problem =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "not with this method");
+    #[cfg(feature = "pages")]
+    if let Some(page) = pages::nowhere(&state, &parts, &problem).await {
+        return page;
+    }
     match auth::authenticate(&state, &parts).await {
-        Ok(_) => {
-            let detail = "not with this method";
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        }
-        Err(problem) => problem,
+        Ok(_) => problem.into_response(),
+        Err(problem) => problem.into_response(),
     }
 }
 

@@ -65,7 +65,12 @@ pub(crate) fn wav() -> Vec<u8> {
 pub(crate) fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, bytes) in parts {
-        let file = if *name == "file" { "; filename=\"list.csv\"" } else { "" };
+        // So browsers send a field for a file in which none was chosen.
+        let file = match *name {
+            "file" if bytes.is_empty() => "; filename=\"\"",
+            "file" => "; filename=\"list.csv\"",
+            _ => "",
+        };
         let head = format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
         body.extend(head.as_bytes());
         body.extend(*bytes);

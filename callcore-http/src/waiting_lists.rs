@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use callcore::campaign::Settings;
@@ -25,7 +26,11 @@ const WAITS_FOR: TimeDelta = TimeDelta::days(1);
 
 /// The lists, one for each campaign: a newer one takes its place.
 #[derive(Debug, Default)]
-pub(crate) struct WaitingLists(Mutex<BTreeMap<CampaignId, WaitingList>>);
+pub(crate) struct WaitingLists {
+    lists: Mutex<BTreeMap<CampaignId, WaitingList>>,
+    /// How many marks were given out.
+    marks: AtomicU64,
+}
 
 /// A list that waits. Clones are the same file.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ pub(crate) struct WaitingList {
     pub(crate) mapping: Mapping,
     /// What is done with rows about people who are in already.
     pub(crate) duplicates: DuplicatePolicy,
+    /// Tells it from every other list, and from itself read differently.
+    mark: u64,
 }
 
 impl fmt::Debug for WaitingList {
@@ -51,6 +58,7 @@ impl WaitingLists {
     /// Keeps a list for a campaign. All together have at most `most_bytes`, but for a list that
     /// alone has more.
     pub(crate) fn put(&self, campaign: CampaignId, list: WaitingList, most_bytes: u64) {
+        let list = self.marked(list);
         let bytes = list.bytes;
         self.with(|lists| {
             lists.remove(&campaign);
@@ -78,6 +86,7 @@ impl WaitingLists {
 
     /// Changes how the list of a campaign is read.
     pub(crate) fn change(&self, campaign: CampaignId, list: WaitingList) {
+        let list = self.marked(list);
         self.with(|lists| {
             // Unless a newer file took its place.
             if let Some(kept) = lists.get_mut(&campaign)
@@ -86,6 +95,19 @@ impl WaitingLists {
                 *kept = list;
             }
         });
+    }
+
+    /// Drops a list, unless it was changed or another took its place.
+    pub(crate) fn drop_same(&self, campaign: CampaignId, list: &WaitingList) {
+        self.with(|lists| {
+            if lists.get(&campaign).is_some_and(|kept| kept.mark() == list.mark()) {
+                lists.remove(&campaign);
+            }
+        });
+    }
+
+    fn marked(&self, list: WaitingList) -> WaitingList {
+        WaitingList { mark: self.marks.fetch_add(1, Ordering::Relaxed), ..list }
     }
 
     /// Drops the list of a campaign.
@@ -99,7 +121,7 @@ impl WaitingLists {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<CampaignId, WaitingList>) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.lists.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -109,7 +131,13 @@ impl WaitingList {
         let bytes = upload.file.metadata().map_err(|error| internal(&error))?.len();
         let Upload { file, name, mapping, duplicates, .. } = upload;
         let file = Arc::new(file);
-        Ok(Self { file, since: wall, bytes, name, mapping, duplicates })
+        Ok(Self { file, since: wall, bytes, name, mapping, duplicates, mark: 0 })
+    }
+
+    /// What a form that was made for this list, read this way, names it by. Marks begin anew with
+    /// the process; the instant does not.
+    pub(crate) fn mark(&self) -> String {
+        format!("{}-{}", self.since.timestamp_millis(), self.mark)
     }
 
     /// The list, to be checked or imported.

@@ -13,6 +13,7 @@ use callcore::engine::{Heard, explain};
 use callcore::id::CallId;
 use callcore::port::{ActError, CallView};
 
+use super::campaign;
 use super::form::Choice;
 use super::frame::{Answer, Shell, Trouble, Visit, encoded, page_with};
 use super::notes::Notes;
@@ -68,6 +69,8 @@ struct CallPage {
     note_text: String,
     tags: Vec<String>,
     tag: String,
+    /// Whether its client was erased, of whom nothing is written down any more.
+    erased: bool,
 }
 
 struct CallDetail {
@@ -162,6 +165,11 @@ async fn show_with(
         .filter(|event| !matches!(event.kind, EventKind::Line { .. } | EventKind::Said { .. }))
         .collect();
     let row = CallRow::of(&view, visit);
+    let client = match call.client {
+        Some(id) => state.store().client(id).await?,
+        None => None,
+    };
+    let erased = client.is_some_and(|view| view.client.erased.is_some());
     let shell = visit.shell(state, format!("Call to {}", row.name), "");
     let shell = if ended { shell } else { shell.live() };
     let status = tried.trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
@@ -175,7 +183,9 @@ async fn show_with(
     };
     let page = CallPage {
         shell: match &tried.trouble {
-            Some(trouble) => shell.with_trouble(trouble.sentence()),
+            Some(trouble) => {
+                shell.at(format!("/calls/{}", call.id)).with_trouble(trouble.sentence())
+            }
             None => shell,
         },
         live: !ended,
@@ -207,6 +217,7 @@ async fn show_with(
         note_text: tried.text,
         tags: view.tags.iter().cloned().collect(),
         tag: tried.tag,
+        erased,
         call: CallDetail { href: format!("/calls/{}", row.id), stands: row.outcome, row },
     };
     Ok(page_with(status, &page))
@@ -222,6 +233,13 @@ async fn again_at(
     let Some(client) = view.call.client.filter(|_| view.call.phone.is_some()) else {
         return Ok(None);
     };
+    let campaign = match view.call.campaign {
+        Some(id) => state.store().campaign(id).await?,
+        None => None,
+    };
+    if !campaign.is_some_and(|view| campaign::dials(view.campaign.state)) {
+        return Ok(None);
+    }
     match state.desk().allowed_times_of(visit.now, client).await {
         Ok(times) => Ok(Some(times::by_day(&times, visit, view.client_zone(), chosen))),
         Err(ActError::Refused(_)) => Ok(None),

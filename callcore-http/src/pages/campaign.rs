@@ -173,6 +173,11 @@ pub(super) async fn show(
     }))
 }
 
+/// Whether somebody may ask for a call of a campaign in this state.
+pub(super) const fn dials(state: RunState) -> bool {
+    !matches!(state, RunState::Draft | RunState::Stopped)
+}
+
 pub(super) async fn existing(state: &ApiState, id: CampaignId) -> Result<CampaignView, Trouble> {
     Ok(state.store().campaign(id).await?.ok_or_else(Problem::not_found)?)
 }

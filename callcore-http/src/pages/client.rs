@@ -55,6 +55,8 @@ struct ClientPage {
     active: bool,
     erased: Option<When>,
     on_dnc: bool,
+    /// Whether *call now* may be asked for.
+    dials: bool,
     next: Next,
     open: Vec<TimelineRow>,
     ended: Vec<TimelineRow>,
@@ -68,6 +70,8 @@ struct ClientPage {
     consent: Vec<(&'static str, String)>,
     consent_required: bool,
     draft: ConsentDraft,
+    /// Whether somebody just tried to save a consent.
+    tried_consent: bool,
     tags: Vec<String>,
     fields: Vec<(String, String)>,
     line: u64,
@@ -194,6 +198,7 @@ async fn show_with(
     let shell = visit.shell(state, &*name, "/campaigns");
     let shell = if paged { shell } else { shell.live() };
     let status = tried.trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
+    let tried_consent = tried.consent.is_some();
     let draft = match (tried.consent.take(), &client.consent) {
         (Some(draft), _) => draft,
         (None, Some(consent)) => ConsentDraft::of(consent, visit),
@@ -202,7 +207,7 @@ async fn show_with(
     let page = ClientPage {
         next: next(state, visit, found, &open, &base).await?,
         shell: match &tried.trouble {
-            Some(trouble) => shell.with_trouble(trouble.sentence()),
+            Some(trouble) => shell.at(&*base).with_trouble(trouble.sentence()),
             None => shell,
         },
         campaign_id: client.campaign,
@@ -213,6 +218,10 @@ async fn show_with(
         active: client.active,
         erased: client.erased.map(|it| visit.when(it.at)),
         on_dnc: view.on_dnc,
+        dials: campaign::dials(found.campaign.campaign.state)
+            && client.active
+            && !view.on_dnc
+            && !open.iter().any(|view| view.call.is_live()),
         open: rows(&open, client.campaign, visit),
         ended: rows(&ended.items, client.campaign, visit),
         paged,
@@ -229,6 +238,7 @@ async fn show_with(
         consent: client.consent.as_ref().map(|it| consent_facts(it, visit)).unwrap_or_default(),
         consent_required: found.settings().consent_required,
         draft,
+        tried_consent,
         tags: client.tags.iter().cloned().collect(),
         fields: fields(&columns.unwrap_or_default(), &client.fields),
         line: client.line,

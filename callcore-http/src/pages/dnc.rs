@@ -9,7 +9,7 @@ use callcore::actor::Role;
 use callcore::dnc::{DncEntry, DncScope, DncSource};
 use callcore::id::CampaignId;
 use callcore::phone::{PhoneNumber, Region};
-use callcore::port::{Cursor, DncAdded, DncQuery};
+use callcore::port::{Cursor, DncAdded, DncQuery, Page};
 
 use super::ROWS;
 use super::form::{Choice, Form};
@@ -140,7 +140,12 @@ async fn list(
         after,
         limit: ROWS,
     };
-    let found = state.store().dnc(&query).await?;
+    // Letters are in no number.
+    let none = query.q.is_none() && !filter.q.is_empty();
+    let found = match none {
+        true => Page { items: Vec::new(), next: None },
+        false => state.store().dnc(&query).await?,
+    };
     let mut entries = Vec::new();
     for entry in &found.items {
         entries.push(EntryRow {

@@ -12,6 +12,7 @@ use axum_extra::extract::cookie::{Cookie, SameSite};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use callcore::actor::{Actor, Role};
+use callcore::call::CallStatus;
 use callcore::campaign::FieldError;
 use callcore::port::By;
 use callcore::time::Zone;
@@ -45,6 +46,7 @@ pub(super) struct Visit {
     /// The instant of the visit, on the campaign clock.
     pub(super) now: DateTime<Utc>,
     flash: Option<String>,
+    back: Option<String>,
 }
 
 impl FromRequestParts<ApiState> for Visit {
@@ -64,6 +66,7 @@ impl Visit {
         Self {
             zone: viewer_zone(&jar).unwrap_or_else(|| state.zone().clone()),
             now: state.now(),
+            back: back_of(headers),
             flash: jar.get(FLASH_COOKIE).filter(|_| !is_live).and_then(read_flash),
             principal,
         }
@@ -71,6 +74,11 @@ impl Visit {
 
     pub(super) fn when(&self, at: DateTime<Utc>) -> When {
         When::new(at, self.now, &self.zone)
+    }
+
+    /// The page of ours that the viewer comes from.
+    pub(super) fn came_from(&self) -> Option<&str> {
+        self.back.as_deref()
     }
 
     pub(super) fn by(&self) -> By<'_> {
@@ -111,6 +119,7 @@ impl Visit {
             flash: self.flash.clone(),
             trouble: None,
             live: false,
+            at: None,
             css,
             js,
             icon,
@@ -137,6 +146,9 @@ pub(super) struct Shell {
     pub(super) trouble: Option<String>,
     /// Whether the page keeps itself up to date.
     pub(super) live: bool,
+    /// Where the page is, if it answers a form that was sent to another address: reloading and
+    /// keeping up to date ask there.
+    pub(super) at: Option<String>,
     pub(super) css: &'static str,
     pub(super) js: &'static str,
     pub(super) icon: &'static str,
@@ -170,6 +182,12 @@ impl Shell {
     /// The frame of a page that keeps itself up to date.
     pub(super) const fn live(mut self) -> Self {
         self.live = true;
+        self
+    }
+
+    /// The frame of a page that answers a form, and has an address of its own.
+    pub(super) fn at(mut self, path: impl Into<String>) -> Self {
+        self.at = Some(path.into());
         self
     }
 
@@ -232,6 +250,9 @@ fn sentence(problem: &Problem) -> String {
         "too_many_attempts" => {
             "There were too many attempts to sign in. Wait a quarter of an hour, or ask an admin for a link."
         }
+        "method_not_allowed" => {
+            "This address only takes what a form sends. Open the page with the form, and send it again."
+        }
         "too_large" => "That is more than the server takes at once.",
         _ => "",
     };
@@ -239,7 +260,7 @@ fn sentence(problem: &Problem) -> String {
         return known.to_owned();
     }
     let words: Vec<String> = if problem.errors().is_empty() {
-        vec![problem.detail().to_owned()]
+        vec![plainly(problem.detail())]
     } else {
         let errors = problem.errors().iter();
         let told = |error: &FieldError| match &*error.field {
@@ -256,6 +277,16 @@ fn sentence(problem: &Problem) -> String {
     chars
 }
 
+/// A detail for programs, as people say it.
+fn plainly(detail: &str) -> String {
+    let status = detail.strip_prefix("the call is ").and_then(CallStatus::parse);
+    match (status, detail) {
+        (Some(status), _) => format!("the call is {}", words::stands(status)),
+        (None, "the campaign is draft") => "the campaign is still a draft".to_owned(),
+        (None, detail) => detail.to_owned(),
+    }
+}
+
 /// The layer around every page but the door: finds out who looks, sends strangers to the door, and
 /// makes pages of trouble.
 pub(super) async fn frame(State(state): State<ApiState>, request: Request, next: Next) -> Response {
@@ -266,12 +297,11 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
         Err(problem) => return super::door::closed(&state, &problem.into()),
     };
     let visit = Visit::new(&state, &parts.headers, principal.clone());
-    let back = back_of(&parts.headers);
     parts.extensions.insert(principal);
     parts.extensions.insert(visit.clone());
     let mut response = next.run(Request::from_parts(parts, body)).await;
     if let Some(trouble) = trouble_in(&mut response) {
-        response = trouble_page(&state, &visit, &trouble, back);
+        response = trouble_page(&state, &visit, &trouble);
     }
     if visit.flash.is_some() && !response.status().is_redirection() {
         set_cookie(&mut response, flash_cookie(String::new(), true));
@@ -279,18 +309,26 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     response
 }
 
-/// What a browser gets for a path that leads nowhere; none for programs.
-pub(crate) async fn nowhere(state: &ApiState, parts: &Parts) -> Option<Response> {
+/// What a browser gets for a path that leads nowhere, or takes only forms; none for programs.
+pub(crate) async fn nowhere(
+    state: &ApiState,
+    parts: &Parts,
+    problem: &Problem,
+) -> Option<Response> {
     let accept = parts.headers.get(header::ACCEPT)?.to_str().ok()?;
     if !accept.contains("text/html") {
         return None;
     }
     let Ok(principal) = authenticate(state, parts).await else {
-        return Some(to_the_door(parts));
+        // Who signs in is not led to an address that only takes forms.
+        return Some(match problem.status() {
+            StatusCode::METHOD_NOT_ALLOWED => Redirect::to("/sign-in").into_response(),
+            _ => to_the_door(parts),
+        });
     };
     let visit = Visit::new(state, &parts.headers, principal);
-    let trouble = Problem::not_found().into();
-    Some(trouble_page(state, &visit, &trouble, back_of(&parts.headers)))
+    let trouble = problem.clone().into();
+    Some(trouble_page(state, &visit, &trouble))
 }
 
 /// The trouble an answer is about. Extractors that pages share with the API answer with a problem
@@ -310,11 +348,15 @@ fn trouble_in(response: &mut Response) -> Option<Trouble> {
 }
 
 fn to_the_door(parts: &Parts) -> Response {
-    let wanted = parts.uri.path_and_query().map_or("/", |it| it.as_str());
-    if parts.method == axum::http::Method::GET && wanted != "/" {
-        return Redirect::to(&format!("/sign-in?next={}", encoded(wanted))).into_response();
+    let wanted = match parts.method {
+        axum::http::Method::GET => parts.uri.path_and_query().map(ToString::to_string),
+        // A form can't be sent again from the door: it leads back to where the form was.
+        _ => back_of(&parts.headers),
+    };
+    match wanted.filter(|path| path != "/" && !path.starts_with("/sign-in")) {
+        Some(path) => Redirect::to(&format!("/sign-in?next={}", encoded(&path))).into_response(),
+        None => Redirect::to("/sign-in").into_response(),
     }
-    Redirect::to("/sign-in").into_response()
 }
 
 /// The page somebody came from, if it is one of ours: only its path is believed.
@@ -393,20 +435,15 @@ struct TroublePage {
     back_label: &'static str,
 }
 
-fn trouble_page(
-    state: &ApiState,
-    visit: &Visit,
-    trouble: &Trouble,
-    back: Option<String>,
-) -> Response {
+fn trouble_page(state: &ApiState, visit: &Visit, trouble: &Trouble) -> Response {
     let title = match trouble.status() {
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::FORBIDDEN => "Not allowed",
         status if status.is_server_error() => "Something went wrong",
         _ => "That was not done",
     };
-    let (back, back_label) = match back {
-        Some(path) => (path, "Back"),
+    let (back, back_label) = match visit.came_from() {
+        Some(path) => (path.to_owned(), "Back"),
         None => ("/dashboard".to_owned(), "To the dashboard"),
     };
     let shell = visit.shell(state, title, "").with_trouble(trouble.sentence());

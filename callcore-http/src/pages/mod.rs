@@ -42,6 +42,7 @@ use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use tower_http::set_header::SetResponseHeaderLayer;
 
+use crate::problem::Problem;
 use crate::state::ApiState;
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
@@ -65,9 +66,13 @@ pub(crate) fn routes(state: &ApiState) -> Router<ApiState> {
         .layer(header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
 }
 
-/// The page for a path that leads nowhere, for browsers.
-pub(crate) async fn nowhere(state: &ApiState, parts: &Parts) -> Option<Response> {
-    let mut response = frame::nowhere(state, parts).await?;
+/// The page for a path that leads nowhere or takes only forms, for browsers.
+pub(crate) async fn nowhere(
+    state: &ApiState,
+    parts: &Parts,
+    problem: &Problem,
+) -> Option<Response> {
+    let mut response = frame::nowhere(state, parts, problem).await?;
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Some(response)

@@ -57,16 +57,23 @@ impl CallRow {
     pub(super) fn of(view: &CallView, visit: &Visit) -> Self {
         let call = &view.call;
         let status = words::status(call.status());
-        let name = match (&view.client_name, call.direction) {
+        let name = view.client_name.as_deref().filter(|name| !name.trim().is_empty());
+        let name = match (name, call.direction) {
             (Some(name), _) => shown(name),
             (None, Direction::Inbound) => "a caller we don't know".to_owned(),
+            // Only erasing takes the number of a call that was made.
+            (None, Direction::Outbound) if call.phone.is_none() => "an erased person".to_owned(),
             (None, Direction::Outbound) => shown(""),
+        };
+        let no_phone = match call.direction {
+            Direction::Inbound => "withheld",
+            Direction::Outbound => "erased",
         };
         let talk = u64::from(call.progress.talk_seconds);
         Self {
             id: call.id,
             name,
-            phone: call.phone.map_or_else(|| "withheld".to_owned(), |phone| phone.to_string()),
+            phone: call.phone.map_or_else(|| no_phone.to_owned(), |phone| phone.to_string()),
             campaign: view.campaign_name.as_deref().map(shown).unwrap_or_default(),
             client: call
                 .campaign

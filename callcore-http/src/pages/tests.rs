@@ -164,6 +164,10 @@ async fn a_stranger_is_sent_to_the_door_and_back_again() {
     }
     let posted = world.request("POST", "/dnc").anonymous().send().await;
     assert_eq!(to(&posted), "/sign-in");
+    // Whose session ended while they wrote comes back to the form.
+    let request = world.request("POST", "/dnc").anonymous().header("host", HOST);
+    let request = request.header("referer", &format!("https://{HOST}/dnc?q=212"));
+    assert_eq!(to(&request.send().await), "/sign-in?next=%2Fdnc%3Fq%3D212");
     world.user("ada", Role::Admin, Some("correct horse")).await;
     let knock = async |body: &str| {
         let request = world.request("POST", "/sign-in").anonymous().header("host", HOST);
@@ -436,7 +440,7 @@ async fn a_scheduled_call_is_called_moved_or_skipped() {
     assert!(page.contains("moved away") && page.contains("skipped"), "{page}");
     let twice = operator.post(&path, &fields).await;
     assert_eq!(twice.status, StatusCode::CONFLICT);
-    assert!(twice.text().contains("The call is ended."), "{}", twice.text());
+    assert!(twice.text().contains("The call is over."), "{}", twice.text());
 
     let again = operator.post(&format!("/calls/{}/retry", calls[2]), &[]).await;
     assert!(operator.follow(&again).await.contains("is called again"));

@@ -51,6 +51,19 @@ pub(super) const fn status(status: CallStatus) -> Word {
     }
 }
 
+/// How a call stands, to be read after "the call is".
+pub(super) const fn stands(status: CallStatus) -> &'static str {
+    match status {
+        CallStatus::Scheduled => "still to come",
+        CallStatus::Claimed => "about to be dialled",
+        CallStatus::Dialing => "being dialled",
+        CallStatus::Ringing => "ringing",
+        CallStatus::InProgress => "going on right now",
+        CallStatus::Unknown => "one whose fate nobody knows yet",
+        CallStatus::Ended => "over",
+    }
+}
+
 pub(super) const fn run_state(state: RunState) -> Word {
     match state {
         RunState::Draft => word("draft", "mute"),

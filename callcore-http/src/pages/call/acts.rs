@@ -14,6 +14,7 @@ use crate::api::calls::{bulk, notes, review, skip};
 use crate::pages::form::Form;
 use crate::pages::frame::{Answer, Trouble, Visit, done};
 use crate::pages::times;
+use crate::pages::words;
 use crate::problem::Problem;
 use crate::request::{Fields, Id};
 use crate::state::ApiState;
@@ -71,6 +72,7 @@ pub(in crate::pages) fn refusal(refused: Refused, visit: &Visit) -> String {
             };
             format!("the calling hours of this person don't allow that: {next}")
         }
+        Refused::Call(status) => format!("the call is {}", words::stands(status)),
         Refused::NotFound => "there is no such call any more".to_owned(),
         refused => refused.to_string(),
     }

@@ -83,6 +83,7 @@ pub(in super::super) async fn confirm_stop(
 ) -> Answer {
     visit.require(Role::Operator)?;
     let view = existing(&state, id).await?;
+    view.campaign.state.after(Transition::Stop).map_err(Refused::from)?;
     let open = view.progress.client_count() - view.progress.final_count();
     Ok(page(&StopPage {
         shell: visit.shell(&state, "Stop a campaign", "/campaigns"),

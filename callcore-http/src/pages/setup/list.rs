@@ -59,6 +59,8 @@ struct ListPage {
     takes: bool,
     /// What the list that waits is called.
     waits: Option<String>,
+    /// What a form names that list by.
+    mark: String,
     imports: Vec<ImportRow>,
     accept: &'static str,
     errors: Errors,
@@ -162,7 +164,12 @@ fn listed(state: &ApiState, mut upload: Upload) -> Result<Option<WaitingList>, P
     if len == 0 {
         let rows = upload.others.get("rows").map(String::as_str).unwrap_or_default();
         if rows.trim().is_empty() {
-            return Ok(None);
+            // Browsers send a file without a name where none was chosen. An empty one is a list
+            // that can't be read.
+            return match upload.name.is_empty() {
+                true => Ok(None),
+                false => WaitingList::new(upload, state.wall_now()).map(Some),
+            };
         }
         // What a form may have of it fits into one write.
         upload.file.write_all(rows.as_bytes()).map_err(|error| internal(&error))?;
@@ -206,6 +213,7 @@ async fn list_page(
         clients: counted(clients, "person is", "people are"),
         has_clients: clients > 0,
         takes: view.campaign.state.takes_clients(),
+        mark: waits.as_ref().map(WaitingList::mark).unwrap_or_default(),
         waits: waits.map(|list| list.name),
         imports: import_rows(state, id).await?,
         accept: ACCEPT,

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{IntoResponse, Redirect};
+use axum::response::{IntoResponse, Redirect, Response};
 use callcore::actor::Role;
 use callcore::export::RejectExport;
 use callcore::id::CampaignId;
@@ -39,6 +39,8 @@ struct ReportPage {
     file_name: String,
     report: Report,
     rejects_href: String,
+    /// What the forms name the list by.
+    mark: String,
     /// What the import would do, if it would do anything.
     brings: Option<String>,
 }
@@ -68,6 +70,7 @@ pub(super) async fn show(
         setup,
         file_name: shown(&waiting.name),
         rejects_href: format!("/campaigns/{id}/setup/refused.csv"),
+        mark: waiting.mark(),
         brings: brings(&report),
         report: Report::of(status, report),
     }))
@@ -128,7 +131,7 @@ pub(super) async fn import(
     State(state): State<ApiState>,
     visit: Visit,
     Id(id): Id<CampaignId>,
-    _: Form,
+    form: Form,
 ) -> Answer {
     visit.require(Role::Operator)?;
     let view = existing(&state, id).await?;
@@ -138,9 +141,12 @@ pub(super) async fn import(
     let Some(waiting) = state.waiting_lists().of(id, state.wall_now()) else {
         return Ok(gone(id));
     };
+    if form.text("list") != waiting.mark() {
+        return Ok(another(id));
+    }
     let list = waiting.open(&view.campaign.settings).await?;
     let import = take_in(&state, &visit, &view, list).await?;
-    state.waiting_lists().forget(id);
+    state.waiting_lists().drop_same(id, &waiting);
     let path = format!("/campaigns/{id}/imports/{}", import.id);
     Ok(match import.status {
         ImportStatus::Done => done(&path, "The list is in."),
@@ -148,14 +154,27 @@ pub(super) async fn import(
     })
 }
 
+/// Where somebody goes whose page was about another list, or about the same one read differently.
+fn another(id: CampaignId) -> Response {
+    done(
+        &Step::Report.path(id),
+        "Nothing was done: another list took the place of the one you saw, or its columns were changed, in another window or by somebody else. This is what would come in now.",
+    )
+}
+
 /// Drops the list that waits.
 pub(super) async fn discard(
     State(state): State<ApiState>,
     visit: Visit,
     Id(id): Id<CampaignId>,
-    _: Form,
+    form: Form,
 ) -> Answer {
     visit.require(Role::Operator)?;
-    state.waiting_lists().forget(id);
+    if let Some(waiting) = state.waiting_lists().of(id, state.wall_now()) {
+        if form.text("list") != waiting.mark() {
+            return Ok(another(id));
+        }
+        state.waiting_lists().drop_same(id, &waiting);
+    }
     Ok(done(&Step::List.path(id), "The list is dropped: nobody of it came in."))
 }

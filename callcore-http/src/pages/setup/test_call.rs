@@ -108,6 +108,12 @@ pub(super) async fn make(
         Err(ActError::Refused(Refused::OnDnc)) => {
             Ok(again("phone", "the number is on the Do-Not-Call list, so it is not called"))
         }
-        Err(error) => Err(Trouble::from(error)),
+        Err(error) => {
+            let trouble = Trouble::from(error);
+            let mut again = test_page(&state, &visit, &view, Errors::default());
+            (again.phone, again.sample) = (text.to_owned(), sought.to_owned());
+            again.shell = again.shell.with_trouble(trouble.sentence());
+            Ok(page_with(trouble.status(), &again))
+        }
     }
 }

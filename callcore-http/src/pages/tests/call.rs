@@ -98,3 +98,20 @@ async fn a_viewer_reads_a_call_and_changes_nothing() {
     }
     assert_eq!(call(&world, &id).await.call.review, Review::Unreviewed);
 }
+
+#[tokio::test]
+async fn what_answers_a_form_says_where_it_is_and_where_forms_go_nothing_is_opened() {
+    let world = World::new();
+    let id = world.talked().await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let path = format!("/calls/{id}/note");
+    let bare = operator.post(&path, &[("text", " ")]).await.text();
+    assert!(bare.contains(&format!("<main id=\"main\" data-at=\"/calls/{id}\">")), "{bare}");
+    assert!(!operator.read(&format!("/calls/{id}")).await.contains("data-at"));
+    let request = world.request("GET", &path).anonymous().header("accept", "text/html");
+    let opened = request.header("cookie", &operator.cookie).send().await;
+    assert_eq!(opened.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(opened.text().contains("only takes what a form sends"), "{}", opened.text());
+    let stranger = world.request("GET", &path).anonymous().header("accept", "text/html");
+    assert_eq!(stranger.send().await.headers["location"], "/sign-in");
+}

@@ -213,3 +213,43 @@ async fn who_may_not_change_a_client_sees_no_control_and_can_press_none() {
     let answer = operator.open(&format!("/campaigns/{elsewhere}/clients/{id}")).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_consent_that_says_too_little_stays_open_with_what_was_written() {
+    let (world, path) = one().await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let fields = [("basis", ""), ("source", "paper form 7"), ("do", "save")];
+    let page = operator.post(&format!("{path}/consent"), &fields).await.text();
+    assert!(page.contains("<details open><summary>Record a consent"), "{page}");
+    assert!(page.contains("value=\"paper form 7\""), "{page}");
+    assert!(page.contains(&format!("data-at=\"{path}\"")), "{page}");
+}
+
+#[tokio::test]
+async fn nothing_is_offered_that_can_only_be_refused() {
+    let world = World::new();
+    let id = world.talked().await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let page = operator.read(&format!("/calls/{id}")).await;
+    assert!(page.contains(">Call again</button>") && page.contains(">Add note</button>"), "{page}");
+    let (_, rest) = page.split_once("href=\"/campaigns/").unwrap();
+    let path = format!("/campaigns/{}", rest.split('"').next().unwrap());
+    let campaign = path.split("/clients").next().unwrap();
+    assert!(operator.read(&path).await.contains(">Call now</button>"));
+
+    let client = world.client(campaign.strip_prefix("/campaigns/").unwrap()).await;
+    // One more person, or the campaign would be over.
+    let more = json!([{"name": "Zoe", "phone": "+12125550188"}]);
+    world.post(&format!("/api{campaign}/clients"), json!({"clients": more})).await;
+    let stopped = world.post(&format!("/api{campaign}/stop"), json!({})).await;
+    assert_eq!(stopped.status, StatusCode::OK, "{}", stopped.text());
+    assert!(!operator.read(&path).await.contains(">Call now</button>"));
+    assert!(!operator.read(&format!("/calls/{id}")).await.contains(">Call again</button>"));
+    let again = operator.open(&format!("{campaign}/stop")).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "what is stopped is not asked about");
+
+    world.delete(&format!("/api/clients/{client}/personal-data?reason=asked")).await;
+    let page = operator.read(&format!("/calls/{id}")).await;
+    assert!(!page.contains(">Add note</button>") && !page.contains(">Add tag</button>"), "{page}");
+    assert!(page.contains("<h1><bdi>an erased person</bdi></h1>"), "{page}");
+}

@@ -126,3 +126,13 @@ async fn a_viewer_imports_nothing() {
     let answer = send(&viewer, &[("file", b"2125550100\n")]).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn letters_find_no_number() {
+    let world = World::new();
+    world.post("/api/dnc", json!({"phone": "+12125550101"})).await;
+    let viewer = Person::new(&world, Role::Viewer).await;
+    assert!(viewer.read("/dnc?q=%28212%29+555").await.contains("+12125550101"));
+    let page = viewer.read("/dnc?q=Ada").await;
+    assert!(page.contains("No number on the list matches") && !page.contains("+12125550101"));
+}

@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use callcore::actor::Role;
 use serde_json::{Value, json};
 
-use super::{Person, to};
-use crate::testing::{World, wav};
+use super::{HOST, Person, to};
+use crate::testing::{World, form, wav};
 
 const HOURS: [(&str, &str); 6] = [
     ("time_zone", "America/New_York"),
@@ -58,6 +58,19 @@ async fn script(
     admin.send(&format!("/campaigns/{id}/setup/{step}"), &all).await
 }
 
+/// What the report's forms name the list by.
+async fn mark(person: &Person<'_>, id: &str) -> String {
+    let page = person.read(&format!("/campaigns/{id}/setup/report")).await;
+    let (_, rest) = page.split_once("name=\"list\" value=\"").expect("a list waits");
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// Lets the list in whose report was just read.
+async fn take_in(person: &Person<'_>, id: &str) -> crate::testing::Answer {
+    let mark = mark(person, id).await;
+    person.post(&format!("/campaigns/{id}/setup/report"), &[("list", &*mark)]).await
+}
+
 /// Creates a draft from a list that waits for a look at its columns.
 async fn begun(admin: &Person<'_>, list: &[u8]) -> String {
     let fields: [(&str, &[u8]); 3] =
@@ -97,7 +110,7 @@ async fn a_campaign_goes_all_the_way_from_a_file_to_its_end() {
          3,Evening contact: not a valid phone number,Bob,n/a,Tue\r\n"
     );
     assert_eq!(world.get(&format!("/api/campaigns/{id}")).await.json["clients"], 0);
-    let imported = admin.post(&at("report"), &[]).await;
+    let imported = take_in(&admin, &id).await;
     assert!(admin.follow(&imported).await.contains("The list is in"), "{}", imported.text());
     assert_eq!(world.get(&format!("/api/campaigns/{id}")).await.json["clients"], 1);
     let gone = admin.open(&at("report")).await;
@@ -162,7 +175,10 @@ async fn a_draft_can_be_left_and_says_what_is_left_to_do() {
     let page = admin.read(&path).await;
     assert!(page.contains("Go on with the draft"), "{page}");
     assert_eq!(to(&admin.open(&format!("{path}/setup")).await), format!("{path}/setup/columns"));
-    let dropped = admin.post(&format!("{path}/setup/discard"), &[]).await;
+    let id = path.rsplit('/').next().unwrap();
+    let seen = mark(&admin, id).await;
+    let discard = format!("{path}/setup/discard");
+    let dropped = admin.post(&discard, &[("list", &*seen)]).await;
     assert!(admin.follow(&dropped).await.contains("nobody of it came in"));
     assert_eq!(to(&admin.open(&format!("{path}/setup")).await), format!("{path}/setup/list"));
     let start = admin.read(&format!("{path}/setup/start")).await;
@@ -199,6 +215,20 @@ async fn a_file_that_is_no_list_is_told_in_a_sentence() {
     let page = binary.text();
     assert!(page.contains("id=\"e-file\">This is") && page.contains("save it as CSV"), "{page}");
     let admin = Person::new(&world, Role::Admin).await;
+    let parts: [(&str, &[u8]); 4] = [
+        ("csrf", admin.csrf.as_bytes()),
+        ("name", b"Summer"),
+        ("default_region", b"US"),
+        ("file", b""),
+    ];
+    let (media_type, body) = form(&parts);
+    let body = String::from_utf8(body).unwrap().replace("filename=\"\"", "filename=\"a.csv\"");
+    let request = world.request("POST", "/campaigns").anonymous().header("host", HOST);
+    let request = request.header("cookie", &admin.cookie).header("content-type", &media_type);
+    let request = request.header("origin", &format!("https://{HOST}"));
+    let empty = request.body(body.into_bytes()).send().await;
+    assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", empty.text());
+    assert!(empty.text().contains("id=\"e-file\">The file is empty."), "{}", empty.text());
     let fields: [(&str, &[u8]); 3] =
         [("name", b"Spring"), ("default_region", b"US"), ("file", b"%PDF-1.7\n\x00\x01")];
     let none = admin.send("/campaigns", &fields).await;
@@ -216,7 +246,7 @@ async fn a_file_that_is_no_list_is_told_in_a_sentence() {
     assert!(twice.text().contains("This column is named above already."), "{}", twice.text());
     let named = [("phone", "City"), ("name", "Name"), ("on_duplicate", "update")];
     operator.post(to(&odd), &named).await;
-    let imported = operator.post(&format!("/campaigns/{campaign}/setup/report"), &[]).await;
+    let imported = take_in(&operator, &campaign).await;
     assert!(operator.follow(&imported).await.contains("The list is in"));
     let clients = world.get(&format!("/api/campaigns/{campaign}/clients")).await.json;
     assert_eq!(clients["items"][0]["phone"], "+12125550100");
@@ -233,7 +263,7 @@ async fn a_column_that_is_named_for_nothing_is_read_for_nothing() {
     admin.post(&format!("{path}/columns"), &[("phone", "Phone"), ("name", "Name")]).await;
     let page = admin.read(&format!("{path}/columns")).await;
     assert!(!page.contains("value=\"Notes\" selected"), "{page}");
-    admin.post(&format!("{path}/report"), &[]).await;
+    take_in(&admin, &id).await;
     let client = world.get(&format!("/api/clients/{}", world.client(&id).await)).await.json;
     assert_eq!((&client["notes"], &client["fields"]["Notes"]), (&json!([]), &json!("met in May")));
 }
@@ -544,6 +574,49 @@ async fn a_test_call_that_can_not_be_made_says_why_at_its_field() {
 }
 
 #[tokio::test]
+async fn a_test_call_that_is_refused_keeps_the_number() {
+    let world = World::new();
+    let id = world.loaded(1).await;
+    world.post("/api/stop-all", json!({})).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let path = format!("/campaigns/{id}/setup/test");
+    let fields = [("phone", "212 555 0178"), ("sample", "Client")];
+    let page = operator.post(&path, &fields).await.text();
+    assert!(page.contains("value=\"212 555 0178\"") && page.contains("value=\"Client\""), "{page}");
+    assert!(page.contains("role=\"alert\""), "{page}");
+}
+
+#[tokio::test]
+async fn nobody_lets_a_list_in_that_took_the_place_of_the_one_they_saw() {
+    let world = World::new();
+    let admin = Person::new(&world, Role::Admin).await;
+    let id = begun(&admin, b"Name,Phone\nAda,2125550100\n").await;
+    let seen = mark(&admin, &id).await;
+    let path = format!("/campaigns/{id}/setup");
+    let other: [(&str, &[u8]); 1] = [("file", b"Name,Phone\nBob,2125550101\nCy,2125550102\n")];
+    admin.send(&format!("{path}/list"), &other).await;
+    for act in ["report", "discard"] {
+        let answer = admin.post(&format!("{path}/{act}"), &[("list", &*seen)]).await;
+        let page = admin.follow(&answer).await;
+        assert!(page.contains("another list took the place") && page.contains("Add 2 people"));
+    }
+    // Read differently it is another list too.
+    let seen = mark(&admin, &id).await;
+    let columns = [("phone", "Phone"), ("on_duplicate", "update")];
+    admin.post(&format!("{path}/columns"), &columns).await;
+    let stale = admin.post(&format!("{path}/report"), &[("list", &*seen)]).await;
+    assert!(admin.follow(&stale).await.contains("another list took the place"));
+    take_in(&admin, &id).await;
+    assert_eq!(
+        world.get(&format!("/api/campaigns/{id}/clients")).await.json["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
 async fn the_last_page_says_what_the_preview_says() {
     let world = World::new();
     let id = world.loaded(3).await;
@@ -595,7 +668,7 @@ async fn a_list_with_thousands_of_columns_and_a_long_script_make_no_large_page()
     assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(unknown.text().contains("id=\"e-tags\">There is no column &#34;Colour&#34;."));
     admin.post(&path, &[("phone", "Phone")]).await;
-    admin.post(&format!("/campaigns/{id}/setup/report"), &[]).await;
+    take_in(&admin, &id).await;
     let say = "Hello & goodbye. ".repeat(150);
     let steps: Vec<(String, &str)> = (0..10)
         .flat_map(|at| [(format!("step_{at}_kind"), "say"), (format!("step_{at}_say"), &*say)])

@@ -102,7 +102,7 @@ async fn what_was_not_skipped_is_named() {
     operator.post("/calls/upcoming/skip", &one).await;
     let both = [("id", &*calls[0]), ("id", &*calls[1]), ("reason", "duplicate")];
     let page = operator.follow(&operator.post("/calls/upcoming/skip", &both).await).await;
-    let said = "1 call is skipped. Not done: Client 0: the call is ended.";
+    let said = "1 call is skipped. Not done: Client 0: the call is over.";
     assert!(page.contains(said), "{page}");
 }
 
@@ -179,4 +179,29 @@ async fn calling_now_from_the_queue_leads_back_to_it() {
     let upcoming = CallQuery { limit: 9, ..CallQuery::default() };
     let upcoming = world.state.store().upcoming(&upcoming).await.unwrap().items;
     assert!(upcoming[0].call.intent.is_wish());
+}
+
+#[tokio::test]
+async fn who_moves_or_skips_one_call_comes_back_to_the_same_part_of_the_queue() {
+    let (world, calls) = queue(2).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    for act in ["skip", "reschedule"] {
+        let path = format!("/calls/upcoming/{act}?id={}", calls[0]);
+        let request = world.request("GET", &path).anonymous().header("host", super::HOST);
+        let from = format!("https://{}/calls/upcoming?q=Client", super::HOST);
+        let request = request.header("cookie", &operator.cookie).header("referer", &from);
+        let page = request.send().await.text();
+        let back = "name=\"back\" value=\"/calls/upcoming?q=Client\"";
+        assert!(page.contains(back), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_to_come_any_more_is_told_in_words() {
+    let world = World::new();
+    let id = world.talked().await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let fields = [("reason", "duplicate")];
+    let page = operator.post(&format!("/calls/{id}/skip"), &fields).await.text();
+    assert!(page.contains("The call is over."), "{page}");
 }

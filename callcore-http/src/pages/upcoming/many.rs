@@ -100,9 +100,11 @@ impl Picked {
 }
 
 /// What was ticked, by the address or by the form that comes after it.
-fn asked(mut query: Query) -> Result<(Vec<CallId>, String), Problem> {
+fn asked(mut query: Query, visit: &Visit) -> Result<(Vec<CallId>, String), Problem> {
     let ids: Vec<CallId> = query.many("id", |text| text.parse().ok());
-    let back = query.text("back").unwrap_or_default();
+    // A row's own link does not say from which part of the queue it was opened.
+    let came_from = || visit.came_from().filter(|path| path.starts_with("/calls/upcoming?"));
+    let back = query.text("back").or_else(|| came_from().map(str::to_owned)).unwrap_or_default();
     query.finish()?;
     Ok((each_once(ids), back))
 }
@@ -122,7 +124,7 @@ pub(in crate::pages) async fn confirm_skip(
     query: Query,
 ) -> Answer {
     visit.require(Role::Operator)?;
-    let (ids, back) = asked(query)?;
+    let (ids, back) = asked(query, &visit)?;
     ask_skip(&state, &visit, (&ids, &back), None, Tried::default()).await
 }
 
@@ -202,7 +204,7 @@ pub(in crate::pages) async fn choose_time(
     query: Query,
 ) -> Answer {
     visit.require(Role::Operator)?;
-    let (ids, back) = asked(query)?;
+    let (ids, back) = asked(query, &visit)?;
     ask_time(&state, &visit, (&ids, &back), None, "").await
 }
 
