@@ -15,6 +15,8 @@ use crate::config::{Config, ConfigError, Credentials};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How often a recording may be sent on.
+const MAX_MOVES: u32 = 3;
 /// The most bytes of an answer that are read.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 
@@ -135,10 +137,18 @@ impl Api {
         Ok(log.events.into_iter().filter_map(|event| event.request?.url).collect())
     }
 
-    /// A recording's audio. Only its id is used: an address from a callback is input.
+    /// A recording's audio. Only its id is used: an address from a callback is input. Twilio may
+    /// send on to where it keeps its media, which is followed to hosts of its own alone.
     pub(crate) async fn recording(&self, sid: &str) -> Result<Option<(String, Vec<u8>)>, ApiError> {
         let request = self.request(Method::GET, &format!("Recordings/{sid}.wav"))?;
-        let response = request.send().await.map_err(transport)?;
+        let mut response = request.send().await.map_err(transport)?;
+        for _ in 0..MAX_MOVES {
+            if !response.status().is_redirection() {
+                break;
+            }
+            let request = self.moved(&response).ok_or(ApiError::Unreadable)?;
+            response = request.send().await.map_err(transport)?;
+        }
         if response.status() == StatusCode::NOT_FOUND || response.status() == StatusCode::GONE {
             return Ok(None);
         }
@@ -150,6 +160,17 @@ impl Api {
         let media_type = media_type.to_owned();
         let bytes = response.bytes().await.map_err(transport)?;
         Ok(Some((media_type, bytes.to_vec())))
+    }
+
+    /// The request that a redirect asks for, if its address is Twilio's. Who asks is told to the
+    /// API's own address alone.
+    fn moved(&self, response: &Response) -> Option<RequestBuilder> {
+        let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+        let url = response.url().join(location).ok()?;
+        if url.origin() == self.root.origin() {
+            return Some(self.authorized(Method::GET, url));
+        }
+        is_twilios(&url).then(|| self.client.get(url))
     }
 
     /// Deletes a recording; one that is gone is no error.
@@ -213,6 +234,15 @@ impl Api {
     fn authorized(&self, method: Method, url: Url) -> RequestBuilder {
         self.client.request(method, url).basic_auth(&self.user, Some(self.secret.expose_secret()))
     }
+}
+
+/// Whether an address is one of Twilio's own.
+fn is_twilios(url: &Url) -> bool {
+    let below = |host: &str, domain: &str| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let host = url.host_str().unwrap_or_default();
+    url.scheme() == "https" && ["twilio.com", "twiliocdn.com"].iter().any(|it| below(host, it))
 }
 
 trait FormBody {
@@ -322,4 +352,25 @@ fn retry_after(response: &Response) -> Option<Duration> {
     let seconds =
         response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_is_fetched_from_twilios_own_hosts_alone() {
+        let is_own = |url: &str| is_twilios(&Url::parse(url).unwrap());
+        assert!(is_own("https://api.twilio.com/x") && is_own("https://media.us1.twilio.com/x"));
+        assert!(is_own("https://media.twiliocdn.com/x"));
+        for other in [
+            "http://api.twilio.com/x",
+            "https://eviltwilio.com/x",
+            "https://twilio.com.evil.example/x",
+            "https://api.twilio.com@evil.example/x",
+            "https://169.254.169.254/x",
+        ] {
+            assert!(!is_own(other), "{other}");
+        }
+    }
 }

@@ -171,6 +171,8 @@ struct State {
     /// Whether calls live by themselves as soon as they are taken.
     lives: bool,
     deleted: Vec<String>,
+    /// Where recordings are sent on to.
+    media: Option<String>,
     next: u64,
 }
 
@@ -195,6 +197,7 @@ impl FakeTwilio {
             token: "fake-token".to_owned(),
             lives: true,
             deleted: Vec::new(),
+            media: None,
             next: 0,
         };
         let fake = Self { state: Arc::new(Mutex::new(state)), address: listener.local_addr()? };
@@ -271,6 +274,11 @@ impl FakeTwilio {
             heard: Vec::new(),
             requests: Vec::new(),
         });
+    }
+
+    /// Recordings are sent on to below this URL; the fake itself serves `/media/`.
+    pub fn media_moves_to(&self, url: &str) {
+        self.lock().media = Some(url.to_owned());
     }
 
     /// Lets a call live from ring to end: its webhooks are sent, and what they answer is played.

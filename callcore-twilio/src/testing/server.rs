@@ -55,6 +55,9 @@ async fn answer(
         let enabled = country == "US";
         return Ok(ok(&json!({"iso_code": country, "low_risk_numbers_enabled": enabled})));
     }
+    if let Some(file) = parts.uri.path().strip_prefix("/media/") {
+        return Ok(recording(&fake, file));
+    }
     let root = format!("/2010-04-01/Accounts/{}", FakeTwilio::ACCOUNT);
     let Some(path) = parts.uri.path().strip_prefix(&root) else {
         return Ok(error(StatusCode::NOT_FOUND, 20404));
@@ -70,7 +73,7 @@ async fn answer(
         (&Method::GET, ["", "Calls", sid, "Events.json"]) => Ok(log(&fake, sid)),
         (&Method::GET, ["", "Calls", file]) => Ok(show(&fake, file)),
         (&Method::POST, ["", "Calls", file]) => Ok(update(&fake, file, &body)),
-        (&Method::GET, ["", "Recordings", file]) => Ok(recording(&fake, file)),
+        (&Method::GET, ["", "Recordings", file]) => Ok(media(&fake, file)),
         (&Method::DELETE, ["", "Recordings", file]) => Ok(delete(&fake, file)),
         (&Method::GET, ["", "IncomingPhoneNumbers.json"]) => Ok(ok(&json!({
             "incoming_phone_numbers": [{"phone_number": "+12125550100",
@@ -227,6 +230,15 @@ fn update(fake: &FakeTwilio, file: &str, body: &[u8]) -> Response<Body> {
         ok(&document(call))
     });
     updated.unwrap_or_else(|| error(StatusCode::NOT_FOUND, 20404))
+}
+
+fn media(fake: &FakeTwilio, file: &str) -> Response<Body> {
+    let Some(elsewhere) = fake.lock().media.clone() else { return recording(fake, file) };
+    let mut answer = text(StatusCode::FOUND, "");
+    if let Ok(location) = format!("{elsewhere}/{file}").parse() {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
 }
 
 fn recording(fake: &FakeTwilio, file: &str) -> Response<Body> {

@@ -1,14 +1,17 @@
 //! What is heard in a call, and what is told of it.
 
+use std::time::Duration;
+
 use callcore::call::{AnsweredBy, CallRef, Direction, EventKind};
 use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
 use callcore::phone::PhoneNumber;
-use callcore::port::WebhookDecoder;
+use callcore::port::{Telephony, WebhookDecoder};
 use callcore::script::{KeyAction, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
 use crate::line::{TwilioLine, performance};
+use callcore_twilio::testing::FakeTwilio;
 
 const CALLER: &str = "+12125550155";
 
@@ -63,6 +66,25 @@ async fn keys_label_go_on_hand_over_and_do_nothing() {
     assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
     assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
     assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn a_recording_is_followed_to_twilios_own_hosts_and_nowhere_else() {
+    let line = TwilioLine::new().await;
+    let reference = "RE0123456789abcdef0123456789abcdef";
+    line.fake.media_moves_to(&format!("{}/media", line.fake.url()));
+    let audio = line.twilio.recording(reference).await.unwrap().unwrap();
+    assert_eq!((&*audio.content_type, &audio.bytes[..4]), ("audio/x-wav", &b"RIFF"[..]));
+    let stranger = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    line.fake.media_moves_to(&format!("http://{}", stranger.local_addr().unwrap()));
+    line.twilio.recording(reference).await.unwrap_err();
+    let asked = tokio::time::timeout(Duration::from_millis(50), stranger.accept()).await;
+    assert!(asked.is_err(), "a stranger was asked");
+    // Round and round.
+    let below =
+        format!("{}/2010-04-01/Accounts/{}/Recordings", line.fake.url(), FakeTwilio::ACCOUNT);
+    line.fake.media_moves_to(&below);
+    line.twilio.recording(reference).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -122,6 +122,8 @@ impl LineFactory for ThroughANetwork {
         let folder = TempDir::new().unwrap();
         let sink = Arc::new(Sink::default());
         let carrier = Running::start(&folder.path().join("log"), &sink.start().await).await;
+        // It is there once it answers.
+        remote_at(&carrier.url, SECRET).check().await.unwrap();
         let (network, mut url) = Network::start(&carrier.url, play).await;
         if play == Play::Away {
             let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
