@@ -170,7 +170,7 @@ async fn show_with(
         None => None,
     };
     let erased = client.is_some_and(|view| view.client.erased.is_some());
-    let shell = visit.shell(state, format!("Call to {}", row.name), "");
+    let shell = visit.shell(state, title(call.direction, &row.name), "");
     let shell = if ended { shell } else { shell.live() };
     let status = tried.trouble.as_ref().map_or(StatusCode::OK, Trouble::status);
     let offer = match row.scheduled && shell.operator {
@@ -221,6 +221,13 @@ async fn show_with(
         call: CallDetail { href: format!("/calls/{}", row.id), stands: row.outcome, row },
     };
     Ok(page_with(status, &page))
+}
+
+fn title(direction: Direction, name: &str) -> String {
+    match direction {
+        Direction::Outbound => format!("Call to {name}"),
+        Direction::Inbound => format!("Call from {name}"),
+    }
 }
 
 /// When an ended call's client may be called again; none where there is nobody to call.

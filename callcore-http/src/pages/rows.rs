@@ -61,6 +61,7 @@ impl CallRow {
         let name = view.client_name.as_deref().filter(|name| !name.trim().is_empty());
         let name = match (name, call.direction) {
             (Some(name), _) => shown(name),
+            (None, _) if call.is_test() => "a test call".to_owned(),
             (None, Direction::Inbound) => "a caller we don't know".to_owned(),
             // Only erasing takes the number of a call that was made.
             (None, Direction::Outbound) if call.phone.is_none() => "an erased person".to_owned(),
@@ -80,7 +81,8 @@ impl CallRow {
                 .campaign
                 .zip(call.client)
                 .map(|(campaign, client)| format!("/campaigns/{campaign}/clients/{client}")),
-            direction: words::direction(call.direction),
+            // A list that has test calls says so: they are in no count.
+            direction: if call.is_test() { "test" } else { words::direction(call.direction) },
             attempt: call.attempt,
             date: visit.when(call.date()),
             due: visit.when(call.due_at),

@@ -570,6 +570,8 @@ async fn a_test_call_that_can_not_be_made_says_why_at_its_field() {
     assert!(operator.follow(&made).await.contains("on its way"));
     world.answer_all().await;
     let page = operator.read(to(&made)).await;
+    let list = operator.read("/calls/history").await;
+    assert!(list.contains(">a test call</bdi>") && list.contains("data-label=\"Direction\">test<"));
     assert!(page.contains("answered") && !page.contains("id=\"test-call\" data-live"), "{page}");
 }
 
