@@ -1,6 +1,7 @@
 //! A good request for each route that changes something, and the things it is about.
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
 
 use callcore::runtime::SystemClock;
 use callcore::time::Clock;
@@ -8,7 +9,7 @@ use reqwest::RequestBuilder;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
-use crate::harness::{Api, Server, TOKEN};
+use crate::harness::{Api, PATIENCE, Server, TOKEN};
 use crate::job::any_hour;
 
 pub(crate) const SETTINGS: [(&str, &str); 2] =
@@ -135,6 +136,7 @@ impl Stage {
         let campaign = stage.campaign("Paused", 80).await;
         stage.run(&campaign, "start").await;
         stage.run(&campaign, "pause").await;
+        stage.quiet(&campaign).await;
         let path = format!("/api/calls/upcoming?campaign={campaign}&limit=200");
         let upcoming = stage.api.get(&path).await;
         let calls = upcoming["items"].as_array().unwrap().iter();
@@ -159,6 +161,17 @@ impl Stage {
         let list: String = ["phone,name\n".to_owned()].into_iter().chain(rows).collect();
         self.api.imported(&id, list.into_bytes()).await;
         id
+    }
+
+    /// Waits until no call of a paused campaign goes on: what happens to it would be taken for what
+    /// a test did.
+    async fn quiet(&self, campaign: &str) {
+        let start = Instant::now();
+        let path = format!("/api/campaigns/{campaign}");
+        while self.api.get(&path).await["calls_in_progress"] != 0 {
+            assert!(start.elapsed() < PATIENCE, "a call does not end");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     async fn run(&self, campaign: &str, verb: &str) {
