@@ -7,7 +7,7 @@ use callcore::call::{AnsweredBy, Direction};
 use callcore::campaign::VoicemailPolicy;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
-use callcore::script::{Key, KeyAction, Rendered};
+use callcore::script::{DEFAULT_LANGUAGE, Key, KeyAction, Rendered};
 
 use crate::hook::{Address, Hooks, What};
 use crate::twiml::{
@@ -138,7 +138,10 @@ impl Stage<'_> {
     fn script(self, call: &Performance, at: Address, from: usize, presses: u32) -> Response {
         let mut verbs = Vec::new();
         if call.steps.is_empty() && call.direction == Direction::Inbound {
-            verbs.push(Verb::Say(Say::new("Thank you for calling back. Goodbye.", "en-US")));
+            verbs.push(Verb::Say(Say::new(
+                "Thank you for calling back. Goodbye.",
+                DEFAULT_LANGUAGE,
+            )));
         }
         let opt_out = opt_out_key(call).map(Key::digit);
         let gather = |step: usize, prompts, timeout_seconds| {
@@ -269,7 +272,7 @@ pub(crate) fn language(call: &Performance) -> &str {
         Rendered::Say { language, .. } => Some(&**language),
         Rendered::Play(_) | Rendered::Connect { .. } => None,
     });
-    spoken.unwrap_or("en-US")
+    spoken.unwrap_or(DEFAULT_LANGUAGE)
 }
 
 fn opt_out_key(call: &Performance) -> Option<Key> {

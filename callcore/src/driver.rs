@@ -1,4 +1,4 @@
-//! The driver: claim, decide, begin, place, record. The only async logic of the core.
+//! The driver: claim, decide, begin, place, record. It asks ports and does nothing else that waits.
 //!
 //! [`Driver::tick`] never sleeps and never spawns: the embedder's loop does (feature `tokio` has
 //! one). It may die at any await and loses nothing: a claim runs out, an intent without news is

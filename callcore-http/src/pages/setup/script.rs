@@ -12,7 +12,9 @@ use callcore::campaign::{FieldError, Settings};
 use callcore::id::{AudioId, CampaignId};
 use callcore::phone::PhoneNumber;
 use callcore::port::{CampaignView, ClientQuery, ClientView};
-use callcore::script::{KeyAction, Rendered, STANDARD_FIELDS, Script, Step as Heard};
+use callcore::script::{
+    DEFAULT_LANGUAGE, KeyAction, Rendered, STANDARD_FIELDS, Script, Step as Heard,
+};
 use serde_json::{Map, Value, json};
 
 use super::super::campaign::existing;
@@ -138,7 +140,7 @@ struct Written {
 
 impl StepRow {
     fn kind(kind: &str) -> Self {
-        let language = "en-US".to_owned();
+        let language = DEFAULT_LANGUAGE.to_owned();
         Self { kind: kind.to_owned(), language, ..Self::default() }
     }
 
