@@ -174,6 +174,21 @@ impl Stage {
         }
     }
 
+    /// Waits until no test call is due or goes on, whoever's it was.
+    pub(crate) async fn calls_end(&self) {
+        let start = Instant::now();
+        loop {
+            let upcoming = self.api.text("/api/calls/upcoming?limit=200").await;
+            // Asked for second: a call that is due no more is counted here until it has ended.
+            let settings = self.api.get("/api/settings").await;
+            if !upcoming.contains(r#""test":true"#) && settings["calls_in_progress"] == 0 {
+                return;
+            }
+            assert!(start.elapsed() < PATIENCE, "a test call does not end: {upcoming}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn run(&self, campaign: &str, verb: &str) {
         self.api.post(&format!("/api/campaigns/{campaign}/{verb}"), &json!({})).await;
     }

@@ -177,11 +177,12 @@ async fn a_field_of_the_wrong_kind_is_refused_or_was_none() {
                     refused(&answer, &what);
                 }
             }
+            if before.is_empty() && path.ends_with("/test-call") {
+                things.stage.calls_end().await;
+            }
             // What was taken was as good as any; what was refused has to leave no trace.
             let after = things.state().await;
-            // A test call that was taken goes on by itself.
-            let rests = before.is_empty() || path.ends_with("/test-call") || after == before;
-            assert!(rests, "{method} {path} {field}");
+            assert!(before.is_empty() || after == before, "{method} {path} {field}");
             before = after;
         }
     }
