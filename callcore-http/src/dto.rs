@@ -31,7 +31,7 @@ pub(crate) use dnc::{DncAddedDto, DncDto, DncImportDto, ErasedDto};
 pub(crate) use import::{ImportDto, UndoneDto};
 pub(crate) use mail::{MailDto, MailedNoticeDto, notice};
 pub(crate) use numbers::{AnalyticsDto, NumbersDto};
-pub(crate) use preview::{HeardByDto, PreviewDto, rendered};
+pub(crate) use preview::{HeardByDto, PreviewDto, message, rendered};
 pub(crate) use results::ResultsDto;
 pub(crate) use why::WhyDto;
 

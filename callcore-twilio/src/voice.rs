@@ -113,7 +113,7 @@ impl Stage<'_> {
             return Response::new([Verb::Hangup]);
         }
         match cue {
-            Cue::Start(Some(AnsweredBy::Machine)) => machine(call),
+            Cue::Start(Some(AnsweredBy::Machine)) => self.machine(call),
             Cue::Start(Some(AnsweredBy::Fax)) => Response::new([Verb::Hangup]),
             Cue::Start(_) => self.script(call, at, 0, 0),
             Cue::Pressed { key, step, presses, ours } => match call.keys.get(&key) {
@@ -129,7 +129,7 @@ impl Stage<'_> {
             Cue::Transferred(false) => {
                 last_words("Nobody can take your call right now. Please try again later.", call)
             }
-            Cue::Detected(_) => machine(call),
+            Cue::Detected(_) => self.machine(call),
         }
     }
 
@@ -153,14 +153,7 @@ impl Stage<'_> {
         };
         for (index, step) in call.steps.iter().enumerate().skip(from) {
             let prompts = match step {
-                Rendered::Say { text, language } => said(text, language),
-                Rendered::Play(audio) => {
-                    let token = call.audio.get(audio);
-                    token
-                        .map(|token| Prompt::Play(Play { url: self.hooks.media(token) }))
-                        .into_iter()
-                        .collect()
-                }
+                Rendered::Say { .. } | Rendered::Play(_) => self.heard(call, step),
                 Rendered::Connect { url, params } => {
                     verbs.extend(self.announcement(call).map(|say| gather(index, vec![say], 1)));
                     verbs.push(self.agent(call, at, url, params));
@@ -199,6 +192,26 @@ impl Stage<'_> {
         }
         let words = format!("To stop these calls, press {} at any time.", spoken(key));
         Some(Prompt::Say(Say::new(words, language)))
+    }
+
+    /// What a machine hears: the message, if one is left.
+    fn machine(self, call: &Performance) -> Response {
+        let message = call.voicemail_message.as_ref();
+        let message = message.filter(|_| call.voicemail == VoicemailPolicy::LeaveMessage);
+        let heard = message.map(|message| self.heard(call, message)).unwrap_or_default();
+        Response::new(heard.into_iter().map(Verb::from).chain([Verb::Hangup]))
+    }
+
+    /// A text or an audio, as it is heard.
+    fn heard(self, call: &Performance, step: &Rendered) -> Vec<Prompt> {
+        match step {
+            Rendered::Say { text, language } => said(text, language),
+            Rendered::Play(audio) => {
+                let url = call.audio.get(audio).map(|token| self.hooks.media(token));
+                url.map(|url| Prompt::Play(Play { url })).into_iter().collect()
+            }
+            Rendered::Connect { .. } => Vec::new(),
+        }
     }
 
     fn transfer(self, at: Address, to: PhoneNumber, ours: Option<PhoneNumber>) -> Verb {
@@ -244,14 +257,6 @@ impl Stage<'_> {
             language: language.to_owned(),
         }))
     }
-}
-
-/// What a machine hears: the message, if one is left.
-fn machine(call: &Performance) -> Response {
-    let message = call.voicemail_message.as_ref();
-    let message = message.filter(|_| call.voicemail == VoicemailPolicy::LeaveMessage);
-    let said = message.map(|text| said(text, language(call))).unwrap_or_default();
-    Response::new(said.into_iter().map(Verb::from).chain([Verb::Hangup]))
 }
 
 fn opted_out(call: &Performance) -> Response {

@@ -35,7 +35,7 @@ pub struct Performance {
     /// What happens when a machine answers.
     pub voicemail: VoicemailPolicy,
     /// What a machine hears after the beep, if the campaign leaves messages.
-    pub voicemail_message: Option<String>,
+    pub voicemail_message: Option<Rendered>,
     /// What lets a carrier fetch each audio under `/media/` for a while.
     pub audio: BTreeMap<AudioId, String>,
     /// What lets the voice agent that the script connects to report this call's result; none
@@ -120,12 +120,9 @@ impl Performance {
             Direction::Inbound => settings.inbound.as_ref(),
         };
         let audio = audio_names(store, &settings).await?;
+        let is_there = |step: &Rendered| step.audio().is_none_or(|it| audio.contains_key(&it));
         if let Some(script) = script {
             let steps = script.heard().map(|step| step.rendered(&fill));
-            let is_there = |step: &Rendered| match step {
-                Rendered::Play(wanted) => audio.contains_key(wanted),
-                Rendered::Say { .. } | Rendered::Connect { .. } => true,
-            };
             performance.steps = steps.filter(is_there).collect();
             performance.keys.clone_from(&script.keys);
         }
@@ -133,7 +130,9 @@ impl Performance {
         performance.voicemail = settings.voicemail.policy;
         let leaves = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
         let message = settings.voicemail.message.as_ref().filter(|_| leaves);
-        performance.voicemail_message = message.map(fill);
+        let language = settings.script.language();
+        let message = message.map(|message| message.rendered(language, &fill));
+        performance.voicemail_message = message.filter(is_there);
         if let Some(sealer) = sealer {
             let connects = |step: &Rendered| matches!(step, Rendered::Connect { .. });
             let agent = performance.steps.iter().any(connects);

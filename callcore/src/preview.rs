@@ -14,7 +14,7 @@ use crate::call::{CancelReason, Intent};
 use crate::campaign::{RunState, Settings};
 use crate::client::ZoneSource;
 use crate::engine::{Facts, Foreseen, foresee};
-use crate::script::{ClientFields, Place, Template, field_key};
+use crate::script::{ClientFields, Message, Place, field_key};
 use crate::time::Zone;
 
 /// How long a call is taken to hold its slot, ringing included.
@@ -164,7 +164,7 @@ impl Preview {
 
     fn note_missing(&mut self, facts: &Facts) {
         let settings = &facts.settings;
-        let message = settings.voicemail.message.iter().flat_map(Template::places);
+        let message = settings.voicemail.message.iter().flat_map(Message::places);
         let mut lacked: BTreeMap<String, bool> = BTreeMap::new();
         for Place { field, default } in settings.script.places().chain(message) {
             if fields(facts).value(field).is_none() {

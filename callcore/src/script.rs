@@ -2,6 +2,7 @@
 //! templates.
 
 mod fields;
+mod message;
 mod read;
 mod template;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 pub use fields::{ClientFields, STANDARD_FIELDS, field_key};
+pub use message::Message;
 pub use template::{Place, Template, TemplateError};
 
 use crate::campaign::FieldError;
@@ -107,6 +109,17 @@ pub enum Rendered {
     },
 }
 
+impl Rendered {
+    /// The audio it plays.
+    #[must_use]
+    pub const fn audio(&self) -> Option<AudioId> {
+        match self {
+            Self::Play(audio) => Some(*audio),
+            Self::Say { .. } | Self::Connect { .. } => None,
+        }
+    }
+}
+
 impl Step {
     /// The templates in it.
     fn templates(&self) -> impl Iterator<Item = &Template> {
@@ -146,14 +159,19 @@ impl Script {
     /// All that is heard, in order: the notice, in the language of the first text, and the steps.
     pub fn heard(&self) -> impl Iterator<Item = Step> {
         let notice = self.notice.as_ref().map(|say| {
-            let language = self.steps.iter().find_map(|step| match step {
-                Step::Say { language, .. } => Some(language.clone()),
-                Step::Play(_) | Step::Connect(_) => None,
-            });
-            let language = language.unwrap_or_else(|| DEFAULT_LANGUAGE.to_owned());
+            let language = self.language().unwrap_or(DEFAULT_LANGUAGE).to_owned();
             Step::Say { say: say.clone(), language }
         });
         notice.into_iter().chain(self.steps.iter().cloned())
+    }
+
+    /// The language of its first text, if it has one.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Say { language, .. } => Some(&**language),
+            Step::Play(_) | Step::Connect(_) => None,
+        })
     }
 
     /// What a client hears, filled in from its fields.

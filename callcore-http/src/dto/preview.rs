@@ -61,7 +61,7 @@ pub(crate) struct HeardByDto {
     pub(crate) reason: Option<&'static str>,
     pub(crate) due_at: Option<String>,
     pub(crate) steps: Vec<Value>,
-    pub(crate) voicemail_message: Option<String>,
+    pub(crate) voicemail_message: Option<Value>,
     pub(crate) decision: Vec<Heard>,
 }
 
@@ -71,6 +71,14 @@ pub(crate) fn rendered(step: &Rendered) -> Value {
         Rendered::Say { text, language } => json!({"say": text, "language": language}),
         Rendered::Play(audio) => json!({"play": audio}),
         Rendered::Connect { url, params } => json!({"connect": {"url": url, "params": params}}),
+    }
+}
+
+/// A voicemail's message as the settings write it, filled in.
+pub(crate) fn message(message: &Rendered) -> Value {
+    match message {
+        Rendered::Say { text, .. } => json!(text),
+        other => rendered(other),
     }
 }
 

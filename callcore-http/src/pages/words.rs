@@ -13,7 +13,7 @@ use callcore::rules::IsoDuration;
 use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
-use callcore::script::{KeyAction, Script, Step};
+use callcore::script::{KeyAction, Message, Script, Step};
 
 /// A word and the tone a page gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -481,9 +481,8 @@ fn voicemail(settings: &Settings) -> String {
         VoicemailPolicy::HangUpAndRetry => "hang up and call again".to_owned(),
         VoicemailPolicy::MarkAndMoveOn => "hang up; the client is done".to_owned(),
         VoicemailPolicy::LeaveMessage => match &settings.voicemail.message {
-            Some(message) => {
-                format!("leave a message: “{}”", String::from(message.clone()))
-            }
+            Some(Message::Say(text)) => format!("leave a message: “{}”", text.source()),
+            Some(Message::Play { .. }) => "leave a message: play an audio".to_owned(),
             None => "leave a message".to_owned(),
         },
     }

@@ -52,12 +52,15 @@ async fn whoever_opts_out_waits_in_the_call_until_it_is_stored() {
     );
 }
 
+fn say(text: &str, language: &str) -> Rendered {
+    Rendered::Say { text: text.to_owned(), language: language.to_owned() }
+}
+
 #[tokio::test]
 async fn keys_label_go_on_hand_over_and_do_nothing() {
     let line = TwilioLine::new().await;
-    let say = |text: &str| Rendered::Say { text: text.to_owned(), language: "de-DE".to_owned() };
     line.server.play(|it| {
-        it.steps = vec![say("Eins."), say("Zwei.")];
+        it.steps = vec![say("Eins.", "de-DE"), say("Zwei.", "de-DE")];
         it.keys.insert('1'.try_into().unwrap(), KeyAction::Tag("yes".to_owned()));
         let sales = KeyAction::Transfer("+12125550166".parse().unwrap());
         it.keys.insert('0'.try_into().unwrap(), sales);
@@ -96,12 +99,24 @@ async fn a_late_verdict_hangs_up_on_a_machine_and_not_on_a_person() {
         let mut call = performance();
         call.carrier_call_id = Some(sid.to_owned());
         call.voicemail = VoicemailPolicy::LeaveMessage;
-        call.voicemail_message = Some("Please call back.".to_owned());
+        call.voicemail_message = Some(say("Please call back.", "en-US"));
         call.answered_by = by;
         line.twilio.perform("detected machine", Some(&call)).await;
         let dial = line.fake.dials().remove(0);
         assert_eq!(dial.heard.len(), words, "{by:?}: {:?}", dial.heard);
     }
+}
+
+#[tokio::test]
+async fn a_voicemail_hears_the_audio_that_was_uploaded_for_it() {
+    let line = TwilioLine::new().await;
+    let audio = "0199aaaa-0000-7000-8000-000000000009".parse().unwrap();
+    let mut call = performance();
+    call.voicemail = VoicemailPolicy::LeaveMessage;
+    call.voicemail_message = Some(Rendered::Play(audio));
+    call.audio = [(audio, "sealed".to_owned())].into();
+    let heard = line.twilio.perform("start machine", Some(&call)).await.text;
+    assert!(heard.ends_with("/media/sealed</Play><Hangup/></Response>"), "{heard}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::FieldError;
 use crate::rules;
-use crate::script::{Script, Template};
+use crate::script::{Message, Script};
 
 /// Takes a document apart field by field, so that one bad field does not hide the others.
 #[derive(Debug)]
@@ -97,12 +97,11 @@ impl Fields {
         Script::read(&document, &path).map_err(|errors| self.errors.extend(errors)).ok()
     }
 
-    /// A text with places.
-    pub(crate) fn template(&mut self, field: &str) -> Option<Template> {
-        let source: String = self.optional(field)?;
-        Template::parse(&source)
-            .map_err(|error| self.refuse_field(field, error.code(), &error.to_string()))
-            .ok()
+    /// What a voicemail hears.
+    pub(crate) fn message(&mut self, field: &str) -> Option<Message> {
+        let document = self.object.shift_remove(field).filter(|value| !value.is_null())?;
+        let path = format!("{}{field}", self.path);
+        Message::read(&document, &path).map_err(|error| self.errors.push(error)).ok()
     }
 
     /// Says what a rule has against one of its fields.

@@ -17,7 +17,7 @@ use crate::rules::caps::{CapDocument, Caps};
 use crate::rules::cool_downs::{CoolDownDocument, CoolDowns};
 use crate::rules::hours::{CallingHours, HoursError, NextAllowed, WeekDocument, WeeklyHours};
 use crate::rules::retry::{RetryDocument, RetryPolicy};
-use crate::script::{Script, Template, missing};
+use crate::script::{Message, Script, missing};
 use crate::text;
 use crate::time::Zone;
 
@@ -125,9 +125,9 @@ pub struct Voicemail {
     /// What to do.
     #[serde(default)]
     pub policy: VoicemailPolicy,
-    /// What is said after the beep, with [`VoicemailPolicy::LeaveMessage`].
+    /// What is heard after the beep, with [`VoicemailPolicy::LeaveMessage`].
     #[serde(default)]
-    pub message: Option<Template>,
+    pub message: Option<Message>,
 }
 
 /// What to do when a voicemail answers.
@@ -137,7 +137,7 @@ pub enum VoicemailPolicy {
     /// Hang up, and try again as `retry.voicemail` says.
     #[default]
     HangUpAndRetry,
-    /// Say the message after the beep; the client is done.
+    /// Leave the message after the beep; the client is done.
     LeaveMessage,
     /// Hang up; the client is done.
     MarkAndMoveOn,
@@ -393,18 +393,21 @@ impl Settings {
     /// has: script, voicemail message and inbound script together.
     #[must_use]
     pub fn missing_fields<C: AsRef<str>>(&self, columns: &[C]) -> BTreeSet<&str> {
-        let message = self.voicemail.message.iter().flat_map(Template::places);
+        let message = self.voicemail.message.iter().flat_map(Message::places);
         let inbound = self.inbound.iter().flat_map(Script::places);
         missing(self.script.places().chain(message).chain(inbound), columns)
     }
 
-    /// The audio that script and inbound script play, each with the field that names it.
+    /// The audio that script, inbound script and voicemail message play, each with the field that
+    /// names it.
     pub fn audio(&self) -> impl Iterator<Item = (String, AudioId)> {
         let scripts =
             [Some(("script", &self.script)), self.inbound.as_ref().map(|it| ("inbound", it))];
-        scripts.into_iter().flatten().flat_map(|(field, script)| {
+        let steps = scripts.into_iter().flatten().flat_map(|(field, script)| {
             script.audio().map(move |(step, audio)| (format!("{field}.steps[{step}].play"), audio))
-        })
+        });
+        let message = self.voicemail.message.as_ref().and_then(Message::audio);
+        steps.chain(message.map(|audio| ("voicemail.message.play".to_owned(), audio)))
     }
 
     /// The script of calls in one direction.
@@ -449,8 +452,8 @@ impl Settings {
 /// What happens when a voicemail answers; a bad message has its own path.
 fn voicemail(fields: &mut Fields) -> Voicemail {
     let Some(mut nested) = fields.nested("voicemail") else { return Voicemail::default() };
-    let (policy, message) = (nested.or_default("policy"), nested.template("message"));
-    let is_broken = nested.is_refused("message");
+    let (policy, message) = (nested.or_default("policy"), nested.message("message"));
+    let is_broken = nested.is_refused("message") || nested.is_refused("message.play");
     fields.end_nested(nested);
     if policy == VoicemailPolicy::LeaveMessage && message.is_none() && !is_broken {
         fields.out_of_range("voicemail.message", "is needed to leave a message");

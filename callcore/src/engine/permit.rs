@@ -10,6 +10,7 @@ use super::decide::{Facts, Heard, Lease, Person};
 use super::{RING_LIMIT, TALK_LIMIT, TICKET_LIFE};
 use crate::call::Intent;
 use crate::campaign::Settings;
+use crate::campaign::VoicemailPolicy;
 use crate::id::{AudioId, CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::script::{ClientFields, Rendered, Step, Template, field_key};
@@ -235,17 +236,21 @@ impl Ticket {
     pub fn steps(&self) -> Vec<Rendered> {
         let fill = |template: &Template| self.fill(template);
         let steps = self.facts.settings.script.heard().map(|step| step.rendered(&fill));
-        let is_there = |step: &Rendered| match step {
-            Rendered::Play(audio) => self.audio_name(*audio).is_some(),
-            Rendered::Say { .. } | Rendered::Connect { .. } => true,
-        };
-        steps.filter(is_there).collect()
+        steps.filter(|step| self.is_there(step)).collect()
     }
 
     /// What a voicemail hears after the beep, if the campaign leaves messages.
     #[must_use]
-    pub fn voicemail_message(&self) -> Option<String> {
-        self.facts.settings.voicemail.message.as_ref().map(|message| self.fill(message))
+    pub fn voicemail_message(&self) -> Option<Rendered> {
+        let settings = &self.facts.settings;
+        let leaves = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
+        let message = settings.voicemail.message.as_ref().filter(|_| leaves)?;
+        let message = message.rendered(settings.script.language(), &|text| self.fill(text));
+        Some(message).filter(|message| self.is_there(message))
+    }
+
+    fn is_there(&self, step: &Rendered) -> bool {
+        step.audio().is_none_or(|audio| self.audio_name(audio).is_some())
     }
 
     /// What an audio of the script is called.

@@ -11,7 +11,7 @@ use crate::campaign::{Settings, VoicemailPolicy};
 use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
 use crate::id::{AudioId, CallId};
 use crate::phone::PhoneNumber;
-use crate::script::{Key, KeyAction, Rendered, Script, Template};
+use crate::script::{Key, KeyAction, Message, Rendered, Script, Template};
 
 /// What the carrier is asked to dial, and what it plays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +137,7 @@ impl SimDial {
 
     /// The dial with what its settings have played.
     pub(super) fn playing(self, playing: &Playing<'_>) -> Self {
-        let Playing { settings, fill, .. } = *playing;
+        let settings = playing.settings;
         let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
         let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
         let (lines, agent) = playing.script(&settings.script);
@@ -152,7 +152,7 @@ impl SimDial {
             keys: settings.script.keys.clone(),
             agent,
             inbound,
-            voicemail_message: message.map(fill),
+            voicemail_message: message.and_then(|message| playing.line(message)),
             recorded: settings.recording.channels().is_some(),
             transcribed: settings.transcription,
             ..self
@@ -161,14 +161,24 @@ impl SimDial {
 }
 
 impl Playing<'_> {
+    fn played(&self, audio: AudioId) -> Option<String> {
+        (self.audio)(audio).map(|name| format!("[audio {name}]"))
+    }
+
+    /// What a voicemail hears.
+    fn line(&self, message: &Message) -> Option<String> {
+        match message {
+            Message::Say(text) => Some((self.fill)(text)),
+            Message::Play { play } => self.played(*play),
+        }
+    }
+
     fn script(&self, script: &Script) -> (Vec<String>, Option<SimAgent>) {
         let (mut lines, mut agent) = (Vec::new(), None);
         for step in script.heard() {
             match step.rendered(self.fill) {
                 Rendered::Say { text, .. } => lines.push(text),
-                Rendered::Play(audio) => {
-                    lines.extend((self.audio)(audio).map(|name| format!("[audio {name}]")));
-                }
+                Rendered::Play(audio) => lines.extend(self.played(audio)),
                 Rendered::Connect { url, params } => {
                     let token = self.token.map(str::to_owned);
                     agent = Some(SimAgent { url, params, token });

@@ -88,10 +88,11 @@ mod tests {
         );
         let steps = json!({"steps": [{"say": "Hi."}, {"say": "Ho."}, {"play": nowhere}]});
         (document["script"], document["inbound"]) = (steps, json!({"steps": [{"play": nowhere}]}));
-        document["voicemail"] = json!(null);
+        document["voicemail"] = json!({"policy": "leave_message", "message": {"play": nowhere}});
         let refused = world.post("/api/campaigns", document).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert_eq!(refused.fields(), ["script.steps[2].play", "inbound.steps[0].play"]);
+        let fields = ["script.steps[2].play", "inbound.steps[0].play", "voicemail.message.play"];
+        assert_eq!(refused.fields(), fields);
     }
 
     #[tokio::test]

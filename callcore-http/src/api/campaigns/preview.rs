@@ -12,7 +12,7 @@ use callcore::engine::{Foreseen, explain, foresee};
 use callcore::id::{CampaignId, ClientId};
 use callcore::port::{CampaignView, StoreError};
 use callcore::preview::{Outlook, Preview};
-use callcore::script::{ClientFields, Rendered, Script};
+use callcore::script::{ClientFields, Rendered, Script, Template};
 use chrono::{DateTime, Utc};
 
 use super::existing;
@@ -69,7 +69,7 @@ pub(crate) async fn outlook(
 /// What a client hears.
 pub(crate) struct Hearing {
     pub(crate) steps: Vec<Rendered>,
-    pub(crate) voicemail_message: Option<String>,
+    pub(crate) voicemail_message: Option<Rendered>,
 }
 
 /// A script and a voicemail's message as a client would hear them.
@@ -91,10 +91,12 @@ pub(crate) async fn hearing(
         campaign: &settings.name,
         columns: &columns,
     };
+    let fill = |text: &Template| text.fill(|name| fields.value(name));
     let message = settings.voicemail.message.as_ref();
+    let language = settings.script.language();
     Ok(Hearing {
         steps: script.rendered(|name| fields.value(name)),
-        voicemail_message: message.map(|message| message.fill(|name| fields.value(name))),
+        voicemail_message: message.map(|message| message.rendered(language, &fill)),
     })
 }
 
@@ -116,7 +118,7 @@ async fn heard_by(
         reason: Some(client.standing.status.as_str()),
         due_at: None,
         steps: steps.iter().map(dto::rendered).collect(),
-        voicemail_message,
+        voicemail_message: voicemail_message.as_ref().map(dto::message),
         decision: Vec::new(),
     };
     let facts = match client.standing.next_call {

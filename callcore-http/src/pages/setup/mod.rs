@@ -1,7 +1,8 @@
 //! The guided way to a new campaign, and to changed settings of one that exists: each step is a page
 //! of its own that can be left and come back to.
 
-pub(super) mod columns;
+pub(super) mod audios;
+mod columns;
 pub(super) mod hours;
 pub(super) mod list;
 pub(super) mod report;

@@ -12,12 +12,14 @@ use callcore::rules::IsoDuration;
 use callcore::rules::breaker::BreakerDocument;
 use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::retry::RetryStep;
+use callcore::script::Message;
 use serde_json::{Map, Value, json};
 
 use super::super::campaign::existing;
 use super::super::form::{Choice, Errors, Form};
-use super::super::frame::{Answer, Shell, Visit, page, page_with};
+use super::super::frame::{Answer, Shell, Trouble, Visit, page, page_with};
 use super::super::words;
+use super::audios::Audios;
 use super::hours::choices;
 use super::wait::Wait;
 use super::{Saved, Setup, Step, go_on, not_saved, put};
@@ -48,6 +50,7 @@ struct RulesPage {
     shell: Shell,
     setup: Setup,
     form: Rules,
+    audios: Vec<Choice>,
     errors: Errors,
     beside: Vec<String>,
 }
@@ -60,6 +63,8 @@ struct Rules {
     max_attempts: String,
     voicemail: String,
     message: String,
+    /// The audio that is played instead.
+    audio: String,
     max_concurrent: String,
     calls_per_second: String,
     caps: Vec<CapRow>,
@@ -168,12 +173,19 @@ impl Rules {
         let cool_downs = Vec::<CoolDownDocument>::from(settings.cool_downs.clone());
         let breaker = BreakerDocument::from(settings.breaker.unwrap_or_default());
         let word = json!(settings.voicemail.policy);
+        let message = settings.voicemail.message.as_ref();
+        let audio = message.and_then(Message::audio);
+        let message = match message {
+            Some(Message::Say(text)) => text.source().to_owned(),
+            Some(Message::Play { .. }) | None => String::new(),
+        };
         Self {
             connect: retry.connect().iter().map(Again::of).collect(),
             again: retry.voicemail().iter().map(Again::of).collect(),
             max_attempts: retry.max_attempts().to_string(),
             voicemail: word.as_str().unwrap_or_default().to_owned(),
-            message: settings.voicemail.message.clone().map(String::from).unwrap_or_default(),
+            message,
+            audio: audio.map(|audio| audio.to_string()).unwrap_or_default(),
             max_concurrent: settings.pacing.max_concurrent.to_string(),
             calls_per_second: settings.pacing.calls_per_second.to_string(),
             caps: settings
@@ -240,6 +252,7 @@ impl Rules {
             voicemail: text("voicemail"),
             // The words of a message keep their line breaks.
             message: text("message").replace("\r\n", "\n"),
+            audio: text("audio"),
             max_concurrent: text("max_concurrent"),
             calls_per_second: text("calls_per_second"),
             caps: caps.filter(|row| !row.max.is_empty() || !row.per.is_empty()).collect(),
@@ -333,6 +346,14 @@ impl Rules {
                 }
             }
         }
+        if !self.audio.is_empty() && !self.message.trim().is_empty() {
+            let words = "is either a text or an audio";
+            errors.push(FieldError::new("voicemail.message", "invalid", words));
+        }
+        let message = match &*self.audio {
+            "" => json!(some(&self.message)),
+            audio => json!({"play": audio}),
+        };
         let fields = json!({
             "caller_ids": caller_ids,
             "retry": {
@@ -340,7 +361,7 @@ impl Rules {
                 "voicemail": again,
                 "max_attempts": whole("retry.max_attempts", &self.max_attempts, errors),
             },
-            "voicemail": {"policy": self.voicemail, "message": some(&self.message)},
+            "voicemail": {"policy": self.voicemail, "message": message},
             "pacing": {
                 "max_concurrent": whole("pacing.max_concurrent", &self.max_concurrent, errors),
                 "calls_per_second": whole("pacing.calls_per_second", &self.calls_per_second, errors),
@@ -398,21 +419,24 @@ pub(super) async fn show(
     visit.require(Role::Admin)?;
     let view = existing(&state, id).await?;
     let form = Rules::of(&view.campaign.settings);
-    Ok(page(&rules_page(&state, &visit, &view, form, Vec::new())))
+    Ok(page(&rules_page(&state, &visit, &view, form, Vec::new()).await?))
 }
 
-fn rules_page(
+async fn rules_page(
     state: &ApiState,
     visit: &Visit,
     view: &CampaignView,
     form: Rules,
     errors: Vec<FieldError>,
-) -> RulesPage {
+) -> Result<RulesPage, Trouble> {
     let setup = Setup::new(state, visit, view, Step::Rules);
     let shell = setup.shell(state, visit);
     let shell = if errors.is_empty() { shell } else { shell.with_trouble(not_saved(&errors)) };
     let errors = Errors(errors.into_iter().map(plainly).collect());
-    RulesPage { shell, setup, form: form.with_room(), beside: errors.beside(&PLACED), errors }
+    let audios = Audios::read(state, &[&form.audio]).await?;
+    let audios = audios.choices(&form.audio, "no audio: the message is said");
+    let (form, beside) = (form.with_room(), errors.beside(&PLACED));
+    Ok(RulesPage { shell, setup, form, audios, beside, errors })
 }
 
 /// What is said of stretches of time in their notation, in the words of the form.
@@ -445,7 +469,7 @@ pub(super) async fn save(
     let fields = rules.fields(&mut errors);
     // Room for another row, without a script.
     if form.text("do") == "more" {
-        return Ok(page(&rules_page(&state, &visit, &view, rules, Vec::new())));
+        return Ok(page(&rules_page(&state, &visit, &view, rules, Vec::new()).await?));
     }
     let saved = if errors.is_empty() {
         put(&state, &visit, &view, &form, fields).await?
@@ -455,7 +479,7 @@ pub(super) async fn save(
     match saved {
         Saved::Done => Ok(go_on(&view, &form, "rules", Step::Script)),
         Saved::Wrong(errors) => {
-            let page = rules_page(&state, &visit, &view, rules, errors);
+            let page = rules_page(&state, &visit, &view, rules, errors).await?;
             Ok(page_with(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }
     }

@@ -21,6 +21,7 @@ use super::super::campaign::existing;
 use super::super::form::{Choice, Errors, Form, SentFile};
 use super::super::frame::{Answer, Shell, Trouble, Visit, page, page_with};
 use super::super::rows::shown;
+use super::audios::Audios;
 use super::hours::choices;
 use super::{Saved, Setup, Step, go_on, not_saved, put};
 use crate::api::audio::upload::Sent;
@@ -31,10 +32,6 @@ use crate::state::ApiState;
 
 /// How many steps, and parameters of one, a form may have; and how many keys there are.
 const MOST: usize = 24;
-
-/// How many audios are offered, the newest: in one step, and in all steps together.
-const AUDIOS: usize = 100;
-const ALL_AUDIOS: usize = 300;
 
 /// How many columns are named as places to fill.
 const PLACES: usize = 40;
@@ -487,11 +484,12 @@ async fn script_page(
         None => None,
     };
     let Written { notice, recording, transcription, mut steps, mut keys, sample } = written;
-    let audios = audios(state, &steps).await?;
+    let chosen = steps.iter().filter(|step| step.kind == "play").map(|step| &*step.play);
+    let audios = Audios::read(state, &chosen.collect::<Vec<_>>()).await?;
     for (index, step) in steps.iter_mut().enumerate() {
         (step.path, step.at) = (format!("{path}.steps[{index}]"), index);
         match &*step.kind {
-            "play" => step.audios = choose(&audios, &step.play),
+            "play" => step.audios = audios.choices(&step.play, "choose an audio"),
             "connect" => step.params.push(Default::default()),
             _ => {}
         }
@@ -578,10 +576,7 @@ async fn lines(state: &ApiState, heard: Hearing) -> Result<Vec<(&'static str, St
     for step in heard.steps {
         lines.push(match step {
             Rendered::Say { text, language } => ("says", format!("{text} ({language})")),
-            Rendered::Play(audio) => {
-                let audio = state.store().audio(audio).await?;
-                ("plays", audio.map_or_else(|| "an audio that is gone".to_owned(), |it| it.name))
-            }
+            Rendered::Play(audio) => ("plays", audio_name(state, audio).await?),
             Rendered::Connect { url, params } => {
                 let params: Vec<String> =
                     params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
@@ -589,33 +584,18 @@ async fn lines(state: &ApiState, heard: Hearing) -> Result<Vec<(&'static str, St
             }
         });
     }
-    lines.extend(heard.voicemail_message.map(|message| ("on a voicemail", message)));
+    if let Some(message) = heard.voicemail_message {
+        let heard = match message {
+            Rendered::Say { text, .. } => text,
+            Rendered::Play(audio) => audio_name(state, audio).await?,
+            Rendered::Connect { url, .. } => url,
+        };
+        lines.push(("on a voicemail", heard));
+    }
     Ok(lines)
 }
 
-/// The audio there is, and what the steps play beside it.
-async fn audios(state: &ApiState, steps: &[StepRow]) -> Result<Vec<(String, String)>, Trouble> {
-    let plays = steps.iter().filter(|step| step.kind == "play").count();
-    if plays == 0 {
-        return Ok(Vec::new());
-    }
-    let most = AUDIOS.min(ALL_AUDIOS / plays);
-    let newest = state.store().audios(None, u32::try_from(most).unwrap_or(1)).await?.items;
-    let mut audios: Vec<(String, String)> =
-        newest.into_iter().map(|audio| (audio.id.to_string(), audio.name)).collect();
-    for step in steps {
-        if let Ok(id) = step.play.parse::<AudioId>()
-            && !audios.iter().any(|(known, _)| *known == step.play)
-            && let Some(audio) = state.store().audio(id).await?
-        {
-            audios.push((audio.id.to_string(), audio.name));
-        }
-    }
-    Ok(audios)
-}
-
-fn choose(audios: &[(String, String)], chosen: &str) -> Vec<Choice> {
-    let choice = |(id, name): &(String, String)| Choice::new(id, shown(name), id == chosen);
-    let none = Choice::new("", "choose an audio", !audios.iter().any(|(id, _)| id == chosen));
-    std::iter::once(none).chain(audios.iter().map(choice)).collect()
+async fn audio_name(state: &ApiState, audio: AudioId) -> Result<String, Trouble> {
+    let audio = state.store().audio(audio).await?;
+    Ok(audio.map_or_else(|| "an audio that is gone".to_owned(), |audio| audio.name))
 }

@@ -271,6 +271,12 @@ async fn a_column_that_is_named_for_nothing_is_read_for_nothing() {
 #[tokio::test]
 async fn settings_without_a_control_survive_every_step() {
     let world = World::new();
+    survives(&world, json!("Hello\n{{name}}.")).await;
+    let audio = world.audio("After the beep").await;
+    survives(&world, json!({"play": audio})).await;
+}
+
+async fn survives(world: &World, message: Value) {
     let mut document = crate::testing::settings();
     let audio = world.audio("Offer").await;
     for (field, value) in json!({
@@ -278,7 +284,7 @@ async fn settings_without_a_control_survive_every_step() {
         "closed_dates": ["2026-12-25"], "start_on": "2026-11-01", "end_on": "2027-03-01",
         "zone_policy": "number", "zone_fallback": "refuse",
         "retry": {"connect": ["PT30M", "next_day", "PT90M"], "voicemail": [], "max_attempts": 7},
-        "voicemail": {"policy": "leave_message", "message": "Hello\n{{name}}."},
+        "voicemail": {"policy": "leave_message", "message": message},
         "pacing": {"max_concurrent": 3, "calls_per_second": 2},
         "caps": [{"max": 3, "per": "PT24H", "count": "attempts", "key": "number"}, {"max": 9, "per": "P30D", "count": "attempts", "key": "number"}],
         "cool_downs": [{"after": "answered", "for": "P7D"}],
@@ -295,8 +301,8 @@ async fn settings_without_a_control_survive_every_step() {
     }
     let draft = world.post("/api/campaigns", document).await;
     let id = draft.json["id"].as_str().unwrap().to_owned();
-    let before = settings(&world, &id).await;
-    let admin = Person::new(&world, Role::Admin).await;
+    let before = settings(world, &id).await;
+    let admin = Person::new(world, Role::Admin).await;
     for name in ["hours", "rules", "script", "call-backs"] {
         let path = format!("/campaigns/{id}/setup/{name}");
         let page = admin.read(&path).await;
@@ -311,7 +317,7 @@ async fn settings_without_a_control_survive_every_step() {
             admin.send(&path, &parts).await
         };
         assert_eq!(saved.status, StatusCode::SEE_OTHER, "{name}: {}", saved.text());
-        assert_eq!(settings(&world, &id).await, before, "{name} leaves no new version");
+        assert_eq!(settings(world, &id).await, before, "{name} leaves no new version");
     }
 }
 
@@ -399,6 +405,9 @@ async fn what_is_wrong_with_settings_stands_at_its_field_and_nothing_typed_is_lo
     ] {
         assert!(page.contains(words), "{words}: {page}");
     }
+    rules.extend([("message", "Call us."), ("audio", "0199aaaa-0000-7000-8000-000000000000")]);
+    let page = step(&admin, (&id, "rules"), &rules).await.text();
+    assert!(page.contains("id=\"e-voicemail.message\">Is either a text or an audio."), "{page}");
     rules.extend([("calls_per_day", "many"), ("cool_0", "answered"), ("cool_0_unit", "days")]);
     let page = step(&admin, (&id, "rules"), &rules).await.text();
     assert!(page.contains("id=\"e-budget.calls_per_day\">Is not a whole number."), "{page}");
