@@ -100,6 +100,25 @@ async fn audio_is_uploaded_heard_and_removed() {
 }
 
 #[tokio::test]
+async fn the_settings_that_the_guide_shows_are_taken_as_they_stand() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &settings());
+    let api = server.api();
+    let audio = upload(&api, "u", "Offer", wav()).await.json["id"].as_str().unwrap().to_owned();
+    let guide = include_str!("../../../../docs/settings.md");
+    let (_, shown) = guide.split_once("```json\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let shown = shown.replace("0199aaaa-0000-7000-8000-000000000000", &audio);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let made = api.post("/api/campaigns", &shown).await;
+    let known = made["settings"].as_object().unwrap_or_else(|| panic!("{made}"));
+    for (field, value) in known {
+        assert!(shown.get(field).is_some(), "the guide leaves out {field}");
+        assert_eq!(value, &shown[field], "{field}");
+    }
+}
+
+#[tokio::test]
 async fn people_hear_the_script_press_keys_and_call_back() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start(directory.path(), &settings());
