@@ -10,7 +10,10 @@ use super::open::Machine;
 use super::row::{CallRow, Table, ids, micros};
 use super::work::{Moved, Work};
 
+// `json_each` renders its value anew wherever it is named: `materialized` has it do so once a row.
+
 const INSERT_DUE: &str = "
+with rows as materialized (select value from json_each(?1))
 insert or replace into due (id, campaign, client, sample, phone, attempt, retry_of, intent, by,
     due_at, zone, planned, serving, epoch, lease_until)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
@@ -20,9 +23,10 @@ select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
     value ->> 'zone', value ->> 'intent' not in ('person', 'test'),
     value ->> 'intent' <> 'test' and coalesce((select state <> 'draft' from campaigns where id = unhex(value ->> 'campaign', '-')), 1),
     value ->> 'epoch', value ->> 'lease_until'
-from json_each(?1)";
+from rows";
 
 const INSERT_IN_FLIGHT: &str = "
+with rows as materialized (select value from json_each(?1))
 insert or replace into in_flight (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, epoch, begun_at, settings_version, decision, doubtful, looks, look_at)
 select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
@@ -30,9 +34,10 @@ select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
     unhex(value ->> 'retry_of', '-'), value ->> 'intent', value ->> 'by', value ->> 'due_at',
     value ->> 'zone', value ->> 'epoch', value ->> 'begun_at', value ->> 'settings_version',
     value ->> 'decision', value ->> 'doubtful', value ->> 'looks', value ->> 'look_at'
-from json_each(?1)";
+from rows";
 
 const INSERT_HISTORY: &str = "
+with rows as materialized (select value from json_each(?1))
 insert or replace into history (id, campaign, client, sample, phone, direction, attempt, retry_of, intent,
     by, due_at, zone, begun_at, settings_version, decision, ended_at, outcome, end_reason,
     permanent, retired, review, disposition, talk_seconds, name_key)
@@ -44,7 +49,7 @@ select unhex(value ->> 'id', '-'), unhex(value ->> 'campaign', '-'),
     value ->> 'retired', value ->> 'review', value ->> 'disposition', value ->> 'talk_seconds',
     coalesce((select substr(clients.name_key, 1, 100) from clients
         where clients.id = unhex(value ->> 'client', '-')), '')
-from json_each(?1)";
+from rows";
 
 const DELETE_DUE: &str =
     "delete from due where id in (select unhex(value, '-') from json_each(?1))";
@@ -54,14 +59,16 @@ const DELETE_HISTORY: &str =
     "delete from history where id in (select unhex(value, '-') from json_each(?1))";
 
 const INSERT_EVENTS: &str = "
+with rows as materialized (select value from json_each(?1))
 insert or ignore into call_events (call, body)
-select unhex(value ->> 0, '-'), value ->> 1 from json_each(?1)";
+select unhex(value ->> 0, '-'), value ->> 1 from rows";
 
 const DELETE_RECORDINGS: &str = "
 insert or ignore into recording_deletions (reference, tries, next_try)
 select value, 0, 0 from json_each(?1)";
 
 const UPDATE_CLIENTS: &str = "
+with rows as materialized (select value from json_each(?1))
 update clients set status = new.status, attempts = new.attempts, voicemails = new.voicemails,
     last_outcome = new.last_outcome, last_call_at = new.last_call_at, tags = new.tags
 from (
@@ -69,7 +76,7 @@ from (
         value ->> 'attempts' as attempts, value ->> 'voicemails' as voicemails,
         value ->> 'last_outcome' as last_outcome, value ->> 'last_call_at' as last_call_at,
         value ->> 'tags' as tags
-    from json_each(?1)
+    from rows
 ) as new
 where clients.id = new.id";
 

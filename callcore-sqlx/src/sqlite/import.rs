@@ -132,7 +132,10 @@ pub(super) fn import_of(row: &SqliteRow) -> Result<Import, Fail> {
     })
 }
 
+// Materialized, as in `flush.rs`: each value is rendered once.
+
 const INSERT_CLIENTS: &str = "
+with rows as materialized (select value from json_each(?1))
 insert into clients (place, id, campaign, import, added_in, line, phone, name, name_key, external_id, email,
     zones, fields, tags, active, consent, person_key, debt_key, status)
 select value ->> 'place', unhex(value ->> 'id', '-'), unhex(?2, '-'), unhex(?3, '-'),
@@ -140,9 +143,10 @@ select value ->> 'place', unhex(value ->> 'id', '-'), unhex(?2, '-'), unhex(?3, 
     value ->> 'external_id', value ->> 'email', value ->> 'zones', value ->> 'fields',
     value ->> 'tags', 1, value ->> 'consent', value ->> 'person_key', value ->> 'debt_key',
     'pending'
-from json_each(?1)";
+from rows";
 
 const UPDATE_CLIENTS: &str = "
+with rows as materialized (select value from json_each(?1))
 update clients set import = unhex(?2, '-'), line = new.line, name = new.name,
     name_key = new.name_key, external_id = new.external_id, email = new.email, zones = new.zones,
     fields = new.fields, tags = new.tags, consent = new.consent, person_key = new.person_key,
@@ -153,7 +157,7 @@ from (
         value ->> 'email' as email, value ->> 'zones' as zones, value ->> 'fields' as fields,
         value ->> 'tags' as tags, value ->> 'consent' as consent,
         value ->> 'person_key' as person_key, value ->> 'debt_key' as debt_key
-    from json_each(?1)
+    from rows
 ) as new
 where clients.id = new.id";
 
