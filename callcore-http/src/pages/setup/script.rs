@@ -1,7 +1,8 @@
 //! What a person hears and may press, in a call or when calling back; with audio to upload, and as a
 //! real row of the list would hear it.
 
-use std::collections::BTreeSet;
+mod preview;
+mod rows;
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -10,28 +11,23 @@ use axum::response::Response;
 use callcore::actor::Role;
 use callcore::campaign::{FieldError, Settings};
 use callcore::id::{AudioId, CampaignId};
-use callcore::phone::PhoneNumber;
-use callcore::port::{CampaignView, ClientQuery, ClientView};
-use callcore::script::{
-    DEFAULT_LANGUAGE, KeyAction, Rendered, STANDARD_FIELDS, Script, Step as Heard,
-};
+use callcore::port::CampaignView;
+use callcore::script::{STANDARD_FIELDS, Script};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::preview::sample_client;
+use self::preview::{Preview, preview};
+use self::rows::{KeyRow, StepRow, Written};
 use super::super::campaign::existing;
 use super::super::form::{Choice, Errors, Form, SentFile};
 use super::super::frame::{Answer, Shell, Trouble, Visit, page, page_with};
-use super::super::rows::shown;
 use super::audios::Audios;
 use super::hours::choices;
 use super::{Saved, Setup, Step, go_on, not_saved, put};
 use crate::api::audio::upload::Sent;
-use crate::api::campaigns::preview::{Hearing, hearing};
 use crate::problem::Problem;
 use crate::request::Id;
 use crate::state::ApiState;
-
-/// How many steps, and parameters of one, a form may have; and how many keys there are.
-const MOST: usize = 24;
 
 /// How many columns are named as places to fill.
 const PLACES: usize = 40;
@@ -90,239 +86,6 @@ struct ScriptPage {
     has_clients: bool,
     errors: Errors,
     beside: Vec<String>,
-}
-
-/// A step, as somebody wrote it.
-#[derive(Debug, Clone, Default)]
-struct StepRow {
-    kind: String,
-    say: String,
-    language: String,
-    play: String,
-    audios: Vec<Choice>,
-    url: String,
-    params: Vec<[String; 2]>,
-    /// Where the settings name its troubles.
-    path: String,
-    /// Its place, from 0.
-    at: usize,
-}
-
-/// What a key does, as somebody wrote it.
-#[derive(Debug, Clone, Default)]
-struct KeyRow {
-    key: String,
-    action: String,
-    value: String,
-    path: String,
-}
-
-/// The script as somebody of the list would hear it.
-struct Preview {
-    name: String,
-    lines: Vec<(&'static str, String)>,
-}
-
-/// A whole form.
-#[derive(Debug, Default)]
-struct Written {
-    notice: String,
-    /// `off`, `mono` or `dual`.
-    recording: String,
-    transcription: bool,
-    steps: Vec<StepRow>,
-    keys: Vec<KeyRow>,
-    sample: String,
-}
-
-impl StepRow {
-    fn kind(kind: &str) -> Self {
-        let language = DEFAULT_LANGUAGE.to_owned();
-        Self { kind: kind.to_owned(), language, ..Self::default() }
-    }
-
-    fn of(step: &Heard) -> Self {
-        match step {
-            Heard::Say { say, language } => Self {
-                say: say.source().to_owned(),
-                language: language.clone(),
-                ..Self::kind("say")
-            },
-            Heard::Play(audio) => Self { play: audio.to_string(), ..Self::kind("play") },
-            Heard::Connect(connect) => Self {
-                url: connect.url.clone(),
-                params: connect
-                    .params
-                    .iter()
-                    .map(|(name, value)| [name.clone(), value.source().to_owned()])
-                    .collect(),
-                ..Self::kind("connect")
-            },
-        }
-    }
-
-    fn read(form: &Form, index: usize) -> Option<Self> {
-        // Browsers send line breaks their own way.
-        let text = |name: &str| form.text(&format!("step_{index}_{name}")).replace("\r\n", "\n");
-        let kind = text("kind");
-        if !["say", "play", "connect"].contains(&&*kind) {
-            return None;
-        }
-        let param =
-            |at: usize| [text(&format!("param_{at}_name")), text(&format!("param_{at}_value"))];
-        let params =
-            (0..MOST).map(param).filter(|[name, value]| !(name.is_empty() && value.is_empty()));
-        Some(Self {
-            say: text("say"),
-            language: text("language"),
-            play: text("play"),
-            url: text("url"),
-            params: params.collect(),
-            ..Self::kind(&kind)
-        })
-    }
-
-    fn json(&self) -> Value {
-        match &*self.kind {
-            "say" => {
-                let language = Some(&self.language).filter(|language| !language.is_empty());
-                json!({"say": self.say, "language": language})
-            }
-            "play" => json!({"play": self.play}),
-            _ => {
-                let params: Map<String, Value> =
-                    self.params.iter().map(|[name, value]| (name.clone(), json!(value))).collect();
-                json!({"connect": {"url": self.url, "params": params}})
-            }
-        }
-    }
-}
-
-impl KeyRow {
-    fn of(key: char, action: &KeyAction) -> Self {
-        let (action, value) = match action {
-            KeyAction::OptOut => ("opt_out", String::new()),
-            KeyAction::Tag(tag) => ("tag", tag.clone()),
-            KeyAction::Transfer(number) => ("transfer", number.to_string()),
-        };
-        Self { key: key.to_string(), action: action.to_owned(), value, path: String::new() }
-    }
-
-    fn read(form: &Form, index: usize) -> Option<Self> {
-        let key = form.some(&format!("key_{index}"))?.to_owned();
-        let text = |name: &str| form.text(&format!("key_{index}_{name}")).to_owned();
-        Some(Self { key, action: text("action"), value: text("value"), path: String::new() })
-    }
-
-    fn keys(&self) -> Vec<Choice> {
-        let mut keys = choices(&self.key, &[("", "no key")]);
-        for key in "1234567890*#".chars() {
-            let key = key.to_string();
-            keys.push(Choice::new(&key, &key, key == self.key));
-        }
-        keys
-    }
-
-    fn actions(&self) -> Vec<Choice> {
-        choices(
-            &self.action,
-            &[
-                ("opt_out", "opts out for good"),
-                ("tag", "puts on this tag:"),
-                ("transfer", "hands over to:"),
-            ],
-        )
-    }
-
-    fn json(&self, settings: &Settings) -> Value {
-        match &*self.action {
-            "opt_out" => json!("opt_out"),
-            "tag" => json!({"tag": self.value}),
-            _ => {
-                // However people write numbers, settings keep them in E.164.
-                let number = PhoneNumber::parse(&self.value, &settings.default_region);
-                let number = number.map_or_else(|_| self.value.clone(), |it| it.to_string());
-                json!({"transfer": number})
-            }
-        }
-    }
-}
-
-impl Written {
-    fn of(settings: &Settings, which: Which) -> Self {
-        let written = Self {
-            recording: settings.recording.channels().unwrap_or("off").to_owned(),
-            transcription: settings.transcription,
-            ..Self::default()
-        };
-        let Some(script) = which.of(settings) else { return written };
-        let notice = script.notice.as_ref().map(|notice| notice.source().to_owned());
-        Self {
-            notice: notice.unwrap_or_default(),
-            steps: script.steps.iter().map(StepRow::of).collect(),
-            keys: script.keys.iter().map(|(key, action)| KeyRow::of(key.digit(), action)).collect(),
-            ..written
-        }
-    }
-
-    fn read(form: &Form) -> Self {
-        Self {
-            notice: form.text("notice").to_owned(),
-            recording: form.text("recording").to_owned(),
-            transcription: form.has("transcription"),
-            steps: (0..MOST).filter_map(|index| StepRow::read(form, index)).collect(),
-            keys: (0..MOST).filter_map(|index| KeyRow::read(form, index)).collect(),
-            sample: form.text("sample").to_owned(),
-        }
-    }
-
-    /// The document of the script, with what can't even be put into it.
-    fn json(&self, settings: &Settings, path: &str, errors: &mut Vec<FieldError>) -> Value {
-        let steps: Vec<Value> = self.steps.iter().map(StepRow::json).collect();
-        for (index, step) in self.steps.iter().enumerate() {
-            if step.kind == "play" && step.play.is_empty() {
-                let field = format!("{path}.steps[{index}].play");
-                errors.push(FieldError::new(field, "required", "choose an audio, or upload one"));
-            }
-            let names: BTreeSet<&String> = step.params.iter().map(|[name, _]| name).collect();
-            if names.len() < step.params.len() {
-                let field = format!("{path}.steps[{index}].connect.params");
-                errors.push(FieldError::new(field, "twice", "two parameters have one name"));
-            }
-        }
-        let mut keys = Map::new();
-        for row in &self.keys {
-            if keys.insert(row.key.clone(), row.json(settings)).is_some() {
-                let field = format!("{path}.keys.{}", row.key);
-                errors.push(FieldError::new(field, "twice", "the key is there twice"));
-            }
-        }
-        let notice = Some(&self.notice).filter(|notice| !notice.is_empty());
-        json!({"notice": notice, "steps": steps, "keys": keys})
-    }
-
-    fn is_empty(&self) -> bool {
-        self.notice.is_empty() && self.steps.is_empty() && self.keys.is_empty()
-    }
-
-    /// Does what a button of the form says, other than saving. False if it says nothing of the kind.
-    fn edit(&mut self, act: &str) -> bool {
-        let index = |prefix: &str| act.strip_prefix(prefix)?.parse::<usize>().ok();
-        if let Some(kind) = act.strip_prefix("add_") {
-            self.steps.push(StepRow::kind(kind));
-        } else if let Some(index) = index("up_") {
-            if (1..self.steps.len()).contains(&index) {
-                self.steps.swap(index, index - 1);
-            }
-        } else if let Some(index) = index("remove_") {
-            if index < self.steps.len() {
-                self.steps.remove(index);
-            }
-        } else {
-            return matches!(act, "more" | "preview");
-        }
-        true
-    }
 }
 
 pub(super) async fn show(
@@ -543,59 +306,4 @@ async fn columns(state: &ApiState, id: CampaignId) -> Result<Vec<String>, Troubl
         }
     }
     Ok(columns)
-}
-
-/// Whoever of the list is searched for; the first if nobody is.
-pub(super) async fn sample_client(
-    state: &ApiState,
-    id: CampaignId,
-    sought: &str,
-) -> Result<Option<ClientView>, Trouble> {
-    let q = Some(sought.to_owned()).filter(|q| !q.is_empty());
-    let (statuses, tags, after) = (Vec::new(), Vec::new(), None);
-    let query = ClientQuery { campaign: id, q, statuses, tags, after, limit: 1 };
-    Ok(state.store().clients(&query).await?.items.pop())
-}
-
-async fn preview(
-    state: &ApiState,
-    view: &CampaignView,
-    script: &Script,
-    sample: &str,
-) -> Result<Option<Preview>, Trouble> {
-    let Some(client) = sample_client(state, view.campaign.id, sample).await? else {
-        return Ok(None);
-    };
-    let heard = hearing(state, &view.campaign.settings, script, &client.client).await?;
-    Ok(Some(Preview { name: shown(&client.client.name), lines: lines(state, heard).await? }))
-}
-
-/// What is heard, line by line.
-async fn lines(state: &ApiState, heard: Hearing) -> Result<Vec<(&'static str, String)>, Trouble> {
-    let mut lines = Vec::new();
-    for step in heard.steps {
-        lines.push(match step {
-            Rendered::Say { text, language } => ("says", format!("{text} ({language})")),
-            Rendered::Play(audio) => ("plays", audio_name(state, audio).await?),
-            Rendered::Connect { url, params } => {
-                let params: Vec<String> =
-                    params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
-                ("hands over to", format!("{url} {}", params.join(", ")))
-            }
-        });
-    }
-    if let Some(message) = heard.voicemail_message {
-        let heard = match message {
-            Rendered::Say { text, .. } => text,
-            Rendered::Play(audio) => audio_name(state, audio).await?,
-            Rendered::Connect { url, .. } => url,
-        };
-        lines.push(("on a voicemail", heard));
-    }
-    Ok(lines)
-}
-
-async fn audio_name(state: &ApiState, audio: AudioId) -> Result<String, Trouble> {
-    let audio = state.store().audio(audio).await?;
-    Ok(audio.map_or_else(|| "an audio that is gone".to_owned(), |audio| audio.name))
 }
