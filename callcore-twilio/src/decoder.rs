@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 use crate::events;
 use crate::fields::Fields;
-use crate::hook::{Address, Hook, PROVIDER, What};
+use crate::hook::{Address, Hook, MESSAGE, PROVIDER, What};
 use crate::signature::Signed;
 use crate::telephony::Twilio;
 use crate::twiml::{Response, Verb};
@@ -37,7 +37,7 @@ impl WebhookDecoder for Twilio {
         };
         let query = Fields::parse(request.query.as_bytes());
         let (events, cue) = match hook.what {
-            What::Voice => (answered(&fields, hook.at, request.now), Some(start(&fields))),
+            What::Voice => (answered(&fields, hook.at, request.now), Some(start(&fields, hook.at))),
             What::Status => (events::status(&fields, request.now), None),
             What::Detection => {
                 let by = events::verdict(&fields);
@@ -45,8 +45,15 @@ impl WebhookDecoder for Twilio {
                 (events::detection(&fields, request.now), cue)
             }
             What::Key => {
-                let press = Press::read(&fields, &query).ok_or(WebhookError::Malformed)?;
-                (press.events(request.now), Some(press.cue(hook.at, &fields)))
+                let press = Press::read(&fields, &query);
+                let cue = match &press {
+                    _ if is_message(&query) => message(press.as_ref(), &query),
+                    Some(press) => Some(press.cue(hook.at, &fields)),
+                    None => None,
+                };
+                let cue = cue.ok_or(WebhookError::Malformed)?;
+                let events = press.map(|press| press.events(request.now));
+                (events.unwrap_or_default(), Some(cue))
             }
             What::After => {
                 let (events, cue) = after(&fields, &query, request.now)?;
@@ -86,8 +93,10 @@ impl WebhookDecoder for Twilio {
             }
             return WebhookBody::default();
         }
-        let begins =
-            matches!(cue, Cue::Start(None | Some(AnsweredBy::Human | AnsweredBy::Unknown)));
+        let begins = matches!(
+            cue,
+            Cue::Start { by: None | Some(AnsweredBy::Human | AnsweredBy::Unknown), .. }
+        );
         let response = if begins && call.transcribed {
             stage.transcribing(at, response, voice::language(call))
         } else {
@@ -140,14 +149,15 @@ impl Twilio {
     }
 
     /// The fallback: what failed is asked for again soon, with the key that was pressed. A failure
-    /// of ours must not cost anybody the call, least of all an opt-out.
+    /// of ours must not cost anybody the call, least of all an opt-out; and nobody has to leave a
+    /// message twice.
     fn again(&self, at: Address, fields: &Fields) -> Response {
         let failed = fields.text("ErrorUrl").and_then(|url| self.hooks().below(url));
         let key = failed.filter(|(path, _)| {
             path.parse::<Hook>().is_ok_and(|hook| hook.what == What::Key && hook.at == at)
         });
         let query = key.map(|(_, query)| Fields::parse(query.as_bytes()));
-        let press = query.filter(|query| Press::read(fields, query).is_some());
+        let press = query.filter(|query| is_message(query) || Press::read(fields, query).is_some());
         Stage::hold(match press {
             Some(query) => self.same_press(at, fields, &query),
             None => self.hooks().url(at, What::Voice),
@@ -158,7 +168,7 @@ impl Twilio {
     fn same_press(&self, at: Address, fields: &Fields, query: &Fields) -> String {
         let mut url = self.hooks().url(at, What::Key);
         let digits = fields.text("Digits").or_else(|| query.text("digits"));
-        let known = ["step", "presses", "opt_out"].map(|name| (name, query.text(name)));
+        let known = ["step", "presses", "opt_out", "of"].map(|name| (name, query.text(name)));
         let mut encoded = form_urlencoded::Serializer::new(String::new());
         for (name, value) in known.into_iter().chain([("digits", digits)]) {
             if let Some(value) = value {
@@ -208,8 +218,31 @@ fn answered(fields: &Fields, at: Address, now: DateTime<Utc>) -> Vec<CallEvent> 
     events
 }
 
-fn start(fields: &Fields) -> Cue {
-    Cue::Start(events::verdict(fields))
+fn start(fields: &Fields, at: Address) -> Cue {
+    Cue::Start { by: events::verdict(fields), ours: ours(at, fields) }
+}
+
+/// The number of ours in a call, if it is one we dialled.
+fn ours(at: Address, fields: &Fields) -> Option<PhoneNumber> {
+    match at {
+        Address::Ours(_) => fields.text("From").and_then(|from| from.parse().ok()),
+        Address::Inbound => None,
+    }
+}
+
+/// Whether the URL of a key was given for a message, which may end without any.
+fn is_message(query: &Fields) -> bool {
+    query.text("of") == Some(MESSAGE)
+}
+
+/// A message was recorded; Twilio says `hangup` where a key would stand.
+fn message(press: Option<&Press>, query: &Fields) -> Option<Cue> {
+    let step = query.number("step")?.try_into().ok()?;
+    Some(Cue::Message {
+        key: press.map(|press| press.key),
+        step,
+        presses: query.number("presses")?,
+    })
 }
 
 const fn is_machine(by: AnsweredBy) -> bool {
@@ -245,10 +278,7 @@ impl Press {
     }
 
     fn cue(&self, at: Address, fields: &Fields) -> Cue {
-        let ours = match at {
-            Address::Ours(_) => fields.text("From").and_then(|from| from.parse().ok()),
-            Address::Inbound => None,
-        };
+        let ours = ours(at, fields);
         Cue::Pressed { key: self.key, step: self.step, presses: self.presses, ours }
     }
 }

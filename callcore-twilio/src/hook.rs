@@ -9,6 +9,9 @@ use url::Url;
 /// The word under which Twilio's webhooks come in: `/webhooks/twilio/...`.
 pub(crate) const PROVIDER: &str = "twilio";
 
+/// What the URL of a key is told of under, if it was not one that was waited for.
+pub(crate) const MESSAGE: &str = "message";
+
 /// What a URL is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hook {
@@ -39,7 +42,7 @@ pub(crate) enum What {
     Status,
     /// What answered, heard while the call goes on.
     Detection,
-    /// A key was pressed.
+    /// A key was pressed, or a message was left.
     Key,
     /// A transfer or an agent ended.
     After,
@@ -152,6 +155,18 @@ impl Hooks {
         format!("{}?{}", self.url(at, What::Key), query.finish())
     }
 
+    /// Where a message goes that was recorded in a step. A key may end it, so that it goes where keys
+    /// do.
+    pub(crate) fn message(
+        &self,
+        at: Address,
+        step: usize,
+        presses: u32,
+        opt_out: Option<char>,
+    ) -> String {
+        format!("{}&of={MESSAGE}", self.key(at, step, presses, opt_out))
+    }
+
     /// Where a call goes on after something ended.
     pub(crate) fn after(&self, at: Address, ended: &str) -> String {
         format!("{}?of={ended}", self.url(at, What::After))
@@ -193,6 +208,10 @@ mod tests {
         assert_eq!(
             hooks.key(Address::Inbound, 2, 1, Some('#')),
             "https://c.example/webhooks/twilio/inbound/key?step=2&presses=1&opt_out=%23"
+        );
+        assert_eq!(
+            hooks.message(Address::Inbound, 2, 1, None),
+            "https://c.example/webhooks/twilio/inbound/key?step=2&presses=1&of=message"
         );
     }
 }

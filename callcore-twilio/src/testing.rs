@@ -112,6 +112,19 @@ pub enum Fate {
     Silent,
 }
 
+/// What somebody does who may leave a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beep {
+    /// They speak and fall silent.
+    Speaks,
+    /// They speak and press a key.
+    Presses(char),
+    /// They speak and hang up.
+    HangsUp,
+    /// They say nothing.
+    IsSilent,
+}
+
 /// A call that the fake took.
 #[derive(Debug, Clone)]
 pub struct Dialled {
@@ -163,6 +176,7 @@ struct State {
     calls: Vec<Dialled>,
     fates: BTreeMap<String, Fate>,
     usual: Fate,
+    beep: Beep,
     troubles: Vec<Trouble>,
     always: Trouble,
     /// So many questions about calls are answered as if they were not known yet.
@@ -191,6 +205,7 @@ impl FakeTwilio {
             calls: Vec::new(),
             fates: BTreeMap::new(),
             usual: Fate::Person { presses: None },
+            beep: Beep::Speaks,
             troubles: Vec::new(),
             always: Trouble::None,
             blind: 0,
@@ -225,6 +240,11 @@ impl FakeTwilio {
     /// How calls end to numbers of which nothing else is said.
     pub fn usual_fate(&self, fate: Fate) {
         self.lock().usual = fate;
+    }
+
+    /// What people do who may leave a message.
+    pub fn after_the_beep(&self, beep: Beep) {
+        self.lock().beep = beep;
     }
 
     /// What the next request to dial meets; those after it meet what [`always`](Self::always) says.

@@ -113,11 +113,12 @@ pub struct Gather {
     pub timeout_seconds: u32,
 }
 
-/// Records what the caller says.
+/// Records what the caller says after a beep, until silence, a key or a hang-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The absolute URL that is told and answers with what follows. Twilio's own default is the
-    /// current document, again and again.
+    /// The absolute URL that is told, with the key that ended it, and answers with what follows.
+    /// Twilio's own default is the current document, again and again. If nothing was said, the next
+    /// verb follows instead.
     pub action: String,
     /// The absolute URL that is told once the recording can be fetched.
     pub status_url: String,
@@ -283,6 +284,7 @@ impl Xml {
                 ("action", &record.action),
                 ("method", "POST"),
                 ("maxLength", &max),
+                ("playBeep", "true"),
                 ("recordingStatusCallback", &record.status_url),
                 ("recordingStatusCallbackMethod", "POST"),
             ],
@@ -424,6 +426,21 @@ mod tests {
         let xml = rendered([Verb::Gather(gather), Verb::Hangup]);
         assert!(xml.contains("numDigits=\"1\" finishOnKey=\"\"><Say"), "{xml}");
         assert!(xml.ends_with("<Pause length=\"2\"/></Gather><Hangup/></Response>"), "{xml}");
+        let record = Record {
+            action: "https://c.example/k?a=1&b=2".to_owned(),
+            status_url: "https://c.example/r".to_owned(),
+            max_seconds: 90,
+        };
+        let xml = rendered([Verb::Record(record)]);
+        assert!(
+            xml.contains(
+                "<Record action=\"https://c.example/k?a=1&amp;b=2\" method=\"POST\" \
+                 maxLength=\"90\" playBeep=\"true\" \
+                 recordingStatusCallback=\"https://c.example/r\" \
+                 recordingStatusCallbackMethod=\"POST\"/>"
+            ),
+            "{xml}"
+        );
     }
 
     #[test]

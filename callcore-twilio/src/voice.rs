@@ -11,7 +11,7 @@ use callcore::script::{DEFAULT_LANGUAGE, Key, KeyAction, Rendered};
 
 use crate::hook::{Address, Hooks, What};
 use crate::twiml::{
-    Connect, ConnectKind, Dial, Gather, Play, Prompt, Response, Say, Transcribe, Verb,
+    Connect, ConnectKind, Dial, Gather, Play, Prompt, Record, Response, Say, Transcribe, Verb,
 };
 
 /// How long a key may still be pressed after the last step, in seconds.
@@ -25,6 +25,8 @@ const MAX_SAY: usize = 2_900;
 /// What a transfer's end is told under, and an agent's.
 pub(crate) const TRANSFER: &str = "transfer";
 pub(crate) const AGENT: &str = "agent";
+/// What stands in a cue where no key was pressed.
+const NO_KEY: char = '-';
 /// The name of the parameter in which an agent gets the token for its call's result.
 pub const RESULT_TOKEN: &str = "callcore_result_token";
 /// The name of the parameter in which an agent gets the call's id.
@@ -33,8 +35,13 @@ pub const CALL_ID: &str = "callcore_call_id";
 /// Where in a call a document is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cue {
-    /// It was answered; detection may have spoken.
-    Start(Option<AnsweredBy>),
+    /// It was answered.
+    Start {
+        /// What detection said, if it spoke.
+        by: Option<AnsweredBy>,
+        /// The number of ours in the call, if it is one we dialled.
+        ours: Option<PhoneNumber>,
+    },
     /// A key was pressed while a step was heard; so many were pressed before.
     Pressed {
         key: Key,
@@ -43,6 +50,8 @@ pub(crate) enum Cue {
         /// The number of ours in the call, if it is one we dialled.
         ours: Option<PhoneNumber>,
     },
+    /// A message was recorded in a step, and maybe ended with a key.
+    Message { key: Option<Key>, step: usize, presses: u32 },
     /// A transfer ended; whether somebody was reached.
     Transferred(bool),
     /// An agent ended.
@@ -54,11 +63,17 @@ pub(crate) enum Cue {
 impl fmt::Display for Cue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start(None) => f.write_str("start"),
-            Self::Start(Some(by)) => write!(f, "start {}", by.as_str()),
+            Self::Start { by, ours } => {
+                f.write_str("start")?;
+                by.map_or(Ok(()), |by| write!(f, " {}", by.as_str()))?;
+                ours.map_or(Ok(()), |ours| write!(f, " {ours}"))
+            }
             Self::Pressed { key, step, presses, ours } => {
                 write!(f, "pressed {} {step} {presses}", key.digit())?;
                 ours.map_or(Ok(()), |ours| write!(f, " {ours}"))
+            }
+            Self::Message { key, step, presses } => {
+                write!(f, "message {} {step} {presses}", key.map_or(NO_KEY, Key::digit))
             }
             Self::Transferred(reached) => write!(f, "transferred {reached}"),
             Self::AgentDone => f.write_str("agent_done"),
@@ -73,14 +88,31 @@ impl FromStr for Cue {
     fn from_str(text: &str) -> Result<Self, ()> {
         let words: Vec<&str> = text.split(' ').collect();
         match words[..] {
-            ["start"] => Ok(Self::Start(None)),
-            ["start", by] => verdict(by).map(|by| Self::Start(Some(by))),
+            ["start", ref said @ ..] => {
+                let (mut by, mut ours) = (None, None);
+                for word in said {
+                    match word.parse() {
+                        Ok(number) => ours = Some(number),
+                        Err(_) => by = Some(verdict(word)?),
+                    }
+                }
+                Ok(Self::Start { by, ours })
+            }
             ["pressed", key, step, presses, ref ours @ ..] => {
                 let key = Key::try_from(key.to_owned()).map_err(drop)?;
                 let step = step.parse().map_err(drop)?;
                 let presses = presses.parse().map_err(drop)?;
                 let ours = ours.first().and_then(|ours| ours.parse().ok());
                 Ok(Self::Pressed { key, step, presses, ours })
+            }
+            ["message", key, step, presses] => {
+                let no_key = key.chars().eq([NO_KEY]);
+                let key = if no_key { None } else { Some(Key::try_from(key.to_owned())) };
+                Ok(Self::Message {
+                    key: key.transpose().map_err(drop)?,
+                    step: step.parse().map_err(drop)?,
+                    presses: presses.parse().map_err(drop)?,
+                })
             }
             ["transferred", reached] => Ok(Self::Transferred(reached.parse().map_err(drop)?)),
             ["agent_done"] => Ok(Self::AgentDone),
@@ -93,6 +125,17 @@ impl FromStr for Cue {
 fn verdict(word: &str) -> Result<AnsweredBy, ()> {
     let all = [AnsweredBy::Unknown, AnsweredBy::Fax, AnsweredBy::Machine, AnsweredBy::Human];
     all.into_iter().find(|by| by.as_str() == word).ok_or(())
+}
+
+/// Where in its script a call goes on.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The first step.
+    from: usize,
+    /// How many keys were pressed so far.
+    presses: u32,
+    /// The number of ours in the call, if it is one we dialled.
+    ours: Option<PhoneNumber>,
 }
 
 /// What documents are written with.
@@ -109,21 +152,38 @@ pub(crate) struct Stage<'a> {
 impl Stage<'_> {
     /// What a call does at a cue.
     pub(crate) fn document(self, cue: Cue, call: &Performance, at: Address) -> Response {
-        if call.opted_out && !matches!(cue, Cue::Pressed { .. }) {
+        if call.opted_out && !matches!(cue, Cue::Pressed { .. } | Cue::Message { key: Some(_), .. })
+        {
             return Response::new([Verb::Hangup]);
         }
         match cue {
-            Cue::Start(Some(AnsweredBy::Machine)) => self.machine(call),
-            Cue::Start(Some(AnsweredBy::Fax)) => Response::new([Verb::Hangup]),
-            Cue::Start(_) => self.script(call, at, 0, 0),
+            Cue::Start { by: Some(AnsweredBy::Machine), .. } => self.machine(call),
+            Cue::Start { by: Some(AnsweredBy::Fax), .. } => Response::new([Verb::Hangup]),
+            Cue::Start { ours, .. } => self.script(call, at, Place { from: 0, presses: 0, ours }),
             Cue::Pressed { key, step, presses, ours } => match call.keys.get(&key) {
                 Some(KeyAction::OptOut) => opted_out(call),
                 Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, ours)]),
                 // The label is on the client; what was not heard yet follows.
                 Some(KeyAction::Tag(_)) if step >= call.steps.len() => goodbye(call),
-                Some(KeyAction::Tag(_)) => self.script(call, at, step + 1, presses + 1),
+                Some(KeyAction::Tag(_)) => {
+                    // Before an agent, a transfer or a message only the announcement was heard.
+                    let from = step + usize::from(is_heard(&call.steps[step]));
+                    self.script(call, at, Place { from, presses: presses + 1, ours })
+                }
                 // A key that does nothing: the step again.
-                None => self.script(call, at, step.min(call.steps.len()), presses + 1),
+                None => {
+                    let from = step.min(call.steps.len());
+                    self.script(call, at, Place { from, presses: presses + 1, ours })
+                }
+            },
+            Cue::Message { key, step, presses } => match key.and_then(|key| call.keys.get(&key)) {
+                Some(KeyAction::OptOut) => opted_out(call),
+                Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, None)]),
+                // Whatever ended the message, what stands after it is heard.
+                Some(KeyAction::Tag(_)) | None => {
+                    let presses = presses + u32::from(key.is_some());
+                    self.script(call, at, Place { from: step + 1, presses, ours: None })
+                }
             },
             Cue::Transferred(true) | Cue::AgentDone => Response::new([Verb::Hangup]),
             Cue::Transferred(false) => {
@@ -135,7 +195,8 @@ impl Stage<'_> {
 
     /// The script from a step on. Where keys do something, each step is heard while they are waited
     /// for, so that whoever presses one is heard at any time and the rest goes on afterwards.
-    fn script(self, call: &Performance, at: Address, from: usize, presses: u32) -> Response {
+    fn script(self, call: &Performance, at: Address, place: Place) -> Response {
+        let Place { from, presses, ours } = place;
         let mut verbs = Vec::new();
         if call.steps.is_empty() && call.direction == Direction::Inbound {
             verbs.push(Verb::Say(Say::new(
@@ -151,14 +212,32 @@ impl Stage<'_> {
                 timeout_seconds,
             })
         };
+        // It was heard before a message that was left.
+        let is_left = call.steps.iter().take(from).any(|it| matches!(it, Rendered::Record(_)));
+        let mut announcement = self.announcement(call).filter(|_| !is_left);
         for (index, step) in call.steps.iter().enumerate().skip(from) {
+            if !is_heard(step) {
+                verbs.extend(announcement.take().map(|say| gather(index, vec![say], 1)));
+            }
             let prompts = match step {
                 Rendered::Say { .. } | Rendered::Play(_) => self.heard(call, step),
+                // Nothing is heard after an agent, nor after a transfer.
                 Rendered::Connect { url, params } => {
-                    verbs.extend(self.announcement(call).map(|say| gather(index, vec![say], 1)));
                     verbs.push(self.agent(call, at, url, params));
-                    // Nothing is heard after an agent.
                     return Response::new(verbs);
+                }
+                Rendered::Transfer(to) => {
+                    verbs.push(self.transfer(at, *to, ours));
+                    return Response::new(verbs);
+                }
+                // What stands after it is in this document too: whoever says nothing hears it here.
+                Rendered::Record(record) => {
+                    verbs.push(Verb::Record(Record {
+                        action: self.hooks.message(at, index, presses, opt_out),
+                        status_url: self.hooks.url(at, What::Recording),
+                        max_seconds: record.max_seconds,
+                    }));
+                    continue;
                 }
             };
             if call.keys.is_empty() {
@@ -169,7 +248,7 @@ impl Stage<'_> {
         }
         if !call.keys.is_empty() {
             let last = call.steps.len();
-            let prompts = self.announcement(call).into_iter().collect();
+            let prompts = announcement.into_iter().collect();
             verbs.push(gather(last, prompts, LAST_CHANCE));
         }
         verbs.push(Verb::Hangup);
@@ -185,7 +264,7 @@ impl Stage<'_> {
             Rendered::Say { text, .. } => names(text, key),
             // What an audio says is not known; whoever recorded it knows the key.
             Rendered::Play(_) => true,
-            Rendered::Connect { .. } => false,
+            _ => false,
         };
         if !language.starts_with("en") || call.steps.iter().any(named) {
             return None;
@@ -210,7 +289,7 @@ impl Stage<'_> {
                 let url = call.audio.get(audio).map(|token| self.hooks.media(token));
                 url.map(|url| Prompt::Play(Play { url })).into_iter().collect()
             }
-            Rendered::Connect { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -259,6 +338,11 @@ impl Stage<'_> {
     }
 }
 
+/// Whether a step is only heard: nothing else begins with it.
+const fn is_heard(step: &Rendered) -> bool {
+    matches!(step, Rendered::Say { .. } | Rendered::Play(_))
+}
+
 fn opted_out(call: &Performance) -> Response {
     last_words("You will not be called again. Goodbye.", call)
 }
@@ -275,7 +359,7 @@ fn last_words(words: &str, call: &Performance) -> Response {
 pub(crate) fn language(call: &Performance) -> &str {
     let spoken = call.steps.iter().find_map(|step| match step {
         Rendered::Say { language, .. } => Some(&**language),
-        Rendered::Play(_) | Rendered::Connect { .. } => None,
+        _ => None,
     });
     spoken.unwrap_or(DEFAULT_LANGUAGE)
 }

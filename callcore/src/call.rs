@@ -309,6 +309,12 @@ impl Call {
         matches!(self.intent, Intent::Test)
     }
 
+    /// Whether a caller left something that was recorded.
+    #[must_use]
+    pub fn has_message(&self) -> bool {
+        self.direction == Direction::Inbound && self.progress.recording.is_some()
+    }
+
     /// A call that came in, of nobody known yet; a withheld caller ID is none.
     #[must_use]
     pub fn inbound(id: CallId, phone: Option<PhoneNumber>, at: DateTime<Utc>) -> Self {

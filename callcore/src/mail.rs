@@ -92,7 +92,9 @@ fn who(about: &About) -> String {
 fn link(notice: &Notice, links: &Links) -> String {
     match notice.kind {
         NoticeKind::CampaignFinished(id) => links.campaign(id),
-        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => links.call(id),
+        NoticeKind::InboundCall(id) | NoticeKind::MessageLeft(id) | NoticeKind::CallGivenUp(id) => {
+            links.call(id)
+        }
         _ => links.page("/dashboard"),
     }
 }

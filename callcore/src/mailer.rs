@@ -252,7 +252,9 @@ impl Mailer {
                 let name = view.map(|view| view.campaign.settings.name.clone());
                 About { name, phone: None }
             }
-            NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => {
+            NoticeKind::InboundCall(id)
+            | NoticeKind::MessageLeft(id)
+            | NoticeKind::CallGivenUp(id) => {
                 let view = self.store.call(id).await?;
                 view.map_or_else(About::default, |view| About {
                     name: view.client_name,

@@ -62,6 +62,24 @@ pub enum Step {
     Play(AudioId),
     /// The call is handed to a voice agent; always the last step.
     Connect(Connect),
+    /// The call is handed to a person at this number; always the last step.
+    Transfer(PhoneNumber),
+    /// The caller leaves a message after a beep; only where somebody calls in.
+    Record(Record),
+}
+
+/// A message that the caller leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Record {
+    /// How long it may be.
+    pub max_seconds: u32,
+}
+
+impl Record {
+    /// How long a message may be where nothing is said of it, in seconds.
+    pub const USUAL_SECONDS: u32 = 120;
+    /// How long a message may be at most, in seconds.
+    pub const MOST_SECONDS: u32 = 600;
 }
 
 /// A voice agent that talks to the person.
@@ -83,6 +101,8 @@ impl Serialize for Step {
             }
             Self::Play(audio) => map.serialize_entry("play", audio)?,
             Self::Connect(connect) => map.serialize_entry("connect", connect)?,
+            Self::Transfer(number) => map.serialize_entry("transfer", number)?,
+            Self::Record(record) => map.serialize_entry("record", record)?,
         }
         map.end()
     }
@@ -107,6 +127,10 @@ pub enum Rendered {
         /// What it is told about the call.
         params: BTreeMap<String, String>,
     },
+    /// The call is handed to a person at this number.
+    Transfer(PhoneNumber),
+    /// The caller leaves a message after a beep.
+    Record(Record),
 }
 
 impl Rendered {
@@ -115,17 +139,23 @@ impl Rendered {
     pub const fn audio(&self) -> Option<AudioId> {
         match self {
             Self::Play(audio) => Some(*audio),
-            Self::Say { .. } | Self::Connect { .. } => None,
+            _ => None,
         }
     }
 }
 
 impl Step {
+    /// Whether the caller leaves a message in it.
+    #[must_use]
+    pub const fn is_record(&self) -> bool {
+        matches!(self, Self::Record(_))
+    }
+
     /// The templates in it.
     fn templates(&self) -> impl Iterator<Item = &Template> {
         let (say, params) = match self {
             Self::Say { say, .. } => (Some(say), None),
-            Self::Play(_) => (None, None),
+            Self::Play(_) | Self::Transfer(_) | Self::Record(_) => (None, None),
             Self::Connect(connect) => (None, Some(connect.params.values())),
         };
         say.into_iter().chain(params.into_iter().flatten())
@@ -142,6 +172,8 @@ impl Step {
                 let params = params.iter().map(|(name, value)| (name.clone(), fill(value)));
                 Rendered::Connect { url: url.clone(), params: params.collect() }
             }
+            Self::Transfer(number) => Rendered::Transfer(*number),
+            Self::Record(record) => Rendered::Record(*record),
         }
     }
 }
@@ -170,7 +202,7 @@ impl Script {
     pub fn language(&self) -> Option<&str> {
         self.steps.iter().find_map(|step| match step {
             Step::Say { language, .. } => Some(&**language),
-            Step::Play(_) | Step::Connect(_) => None,
+            _ => None,
         })
     }
 
@@ -186,7 +218,7 @@ impl Script {
     pub fn spoken(&self, field: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let spoken = self.rendered(field).into_iter().filter_map(|step| match step {
             Rendered::Say { text, .. } => Some(text),
-            Rendered::Play(_) | Rendered::Connect { .. } => None,
+            _ => None,
         });
         spoken.collect()
     }
@@ -214,8 +246,14 @@ impl Script {
     pub fn audio(&self) -> impl Iterator<Item = (usize, AudioId)> {
         self.steps.iter().enumerate().filter_map(|(index, step)| match step {
             Step::Play(audio) => Some((index, *audio)),
-            Step::Say { .. } | Step::Connect(_) => None,
+            _ => None,
         })
+    }
+
+    /// Whether the caller can leave a message.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.steps.iter().any(Step::is_record)
     }
 
     /// What a key press does, if anything.
@@ -324,6 +362,13 @@ mod tests {
         assert_eq!(serde_json::to_string(&script).unwrap(), text);
         assert_eq!(script.key('9'), Some(&KeyAction::OptOut));
         assert!(serde_json::from_str::<Script>(r#"{"keys":{"A":"opt_out"}}"#).is_err());
+        let text = concat!(
+            r#"{"steps":[{"say":"After the beep.","language":"en-US"},"#,
+            r#"{"record":{"max_seconds":90}},{"transfer":"+12125550100"}],"keys":{}}"#,
+        );
+        let script: Script = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&script).unwrap(), text);
+        assert!(script.records());
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod telephony;
 
 pub use audio::recording;
 pub use carrier::{Dial, SimCarrier};
-pub use dial::{AgentPost, SimAgent, SimDial, SimInbound};
+pub use dial::{AgentPost, SimAgent, SimDial, SimInbound, SimRecord};
 pub use model::{Endings, Fate, Mischief, SimModel, Spread};
 pub use telephony::SimTelephony;
 

@@ -16,8 +16,14 @@ use crate::time::Zone;
 const CAMPAIGNS: usize = 50;
 
 /// The kinds of notices that have a line of their own in a summary.
-const TOLD_APART: [&str; 5] =
-    ["campaign_finished", "inbound_call", "call_given_up", "mail_failing", "mail_runs_short"];
+const TOLD_APART: [&str; 6] = [
+    "campaign_finished",
+    "inbound_call",
+    "message_left",
+    "call_given_up",
+    "mail_failing",
+    "mail_runs_short",
+];
 
 /// A day so far.
 #[derive(Debug, Clone, PartialEq, Eq)]

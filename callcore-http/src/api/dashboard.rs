@@ -168,7 +168,9 @@ impl Need<'_> {
                 NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
                     format!("/campaigns/{id}")
                 }
-                NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => {
+                NoticeKind::InboundCall(id)
+                | NoticeKind::MessageLeft(id)
+                | NoticeKind::CallGivenUp(id) => {
                     format!("/calls/{id}")
                 }
                 NoticeKind::SpendReached(_) => "/calls/upcoming".to_owned(),

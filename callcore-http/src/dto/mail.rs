@@ -69,7 +69,9 @@ pub(crate) fn notice(notice: &Notice) -> Value {
         NoticeKind::CampaignFinished(id) | NoticeKind::BreakerTripped(id) => {
             ("campaign_id", id.to_string())
         }
-        NoticeKind::InboundCall(id) | NoticeKind::CallGivenUp(id) => ("call_id", id.to_string()),
+        NoticeKind::InboundCall(id) | NoticeKind::MessageLeft(id) | NoticeKind::CallGivenUp(id) => {
+            ("call_id", id.to_string())
+        }
         NoticeKind::SpendReached(day)
         | NoticeKind::MailFailing(day)
         | NoticeKind::MailRunsShort(day) => ("day", day.0.to_string()),

@@ -71,6 +71,8 @@ pub(crate) fn rendered(step: &Rendered) -> Value {
         Rendered::Say { text, language } => json!({"say": text, "language": language}),
         Rendered::Play(audio) => json!({"play": audio}),
         Rendered::Connect { url, params } => json!({"connect": {"url": url, "params": params}}),
+        Rendered::Transfer(number) => json!({"transfer": number}),
+        Rendered::Record(record) => json!({"record": record}),
     }
 }
 

@@ -151,6 +151,10 @@ async fn told(state: &ApiState, notice: &Notice) -> Result<String, StoreError> {
             let name = client_name(state, id).await?;
             format!("{} called back", name.unwrap_or_else(|| "Somebody".to_owned()))
         }
+        NoticeKind::MessageLeft(id) => {
+            let name = client_name(state, id).await?;
+            format!("{} left a message", name.unwrap_or_else(|| "Somebody".to_owned()))
+        }
         NoticeKind::CallGivenUp(id) => {
             let name = client_name(state, id).await?;
             let name = name.unwrap_or_else(|| "somebody".to_owned());

@@ -13,7 +13,7 @@ use callcore::rules::IsoDuration;
 use callcore::rules::cool_downs::CoolDownDocument;
 use callcore::rules::hours::WeekDocument;
 use callcore::rules::retry::RetryStep;
-use callcore::script::{KeyAction, Message, Script, Step};
+use callcore::script::{KeyAction, Message, Record, Script, Step};
 
 /// A word and the tone a page gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -348,7 +348,14 @@ fn heard_step(step: &Step) -> String {
         Step::Say { say, .. } => say.source().to_owned(),
         Step::Play(audio) => format!("plays the audio {audio}"),
         Step::Connect(connect) => format!("connects to the agent at {}", connect.url),
+        Step::Transfer(number) => format!("hands the call to {number}"),
+        Step::Record(record) => format!("records {}", message(*record)),
     }
+}
+
+/// A message that a caller leaves.
+pub(super) fn message(record: Record) -> String {
+    format!("a message of at most {}", counted(record.max_seconds, "second"))
 }
 
 fn hours(settings: &Settings) -> String {

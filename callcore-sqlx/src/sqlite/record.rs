@@ -267,6 +267,9 @@ impl Work<'_> {
         if given_up {
             self.notify(now, NoticeKind::CallGivenUp(id));
         }
+        if script.records() && self.calls.get(&id).is_some_and(|row| row.call.has_message()) {
+            self.notify(now, NoticeKind::MessageLeft(id));
+        }
         if let Some(client) = client {
             self.follow_up(client, now);
         }

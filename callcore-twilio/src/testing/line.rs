@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Client;
 
-use super::{FakeTwilio, Fate};
+use super::{Beep, FakeTwilio, Fate};
 use crate::signature::{Signed, Signer};
 
 /// How many documents one call may play: a script that never ends is a defect of it.
@@ -58,13 +58,7 @@ pub(super) async fn live(fake: &FakeTwilio, sid: &str) {
             if call.field("Record").is_some()
                 && let Some(url) = url("RecordingStatusCallback")
             {
-                let recording = sid.replacen("CA", "RE", 1);
-                let fields = vec![
-                    ("RecordingSid", recording),
-                    ("RecordingStatus", "completed".to_owned()),
-                    ("RecordingUrl", "http://127.0.0.1:1/elsewhere".to_owned()),
-                ];
-                line.post(&url, fields).await;
+                line.recorded(&url).await;
             }
             line.end(status, "completed", None).await;
         }
@@ -148,11 +142,25 @@ impl<'a> Line<'a> {
     /// A signed request, once again if the connection failed, as Twilio does. The body, if the
     /// answer is good.
     async fn post(&self, url: &str, mut fields: Fields) -> Option<String> {
-        fields.push(("CallSid", self.sid.clone()));
-        fields.push(("AccountSid", FakeTwilio::ACCOUNT.to_owned()));
         fields.push(("To", self.to.clone()));
         fields.push(("From", self.from.clone()));
         fields.push(("Direction", self.direction.to_owned()));
+        self.send(url, fields).await
+    }
+
+    /// Tells of a recording that can be fetched: Twilio says no more of its call than the ids.
+    async fn recorded(&self, url: &str) {
+        let fields = vec![
+            ("RecordingSid", self.sid.replacen("CA", "RE", 1)),
+            ("RecordingStatus", "completed".to_owned()),
+            ("RecordingUrl", "http://127.0.0.1:1/elsewhere".to_owned()),
+        ];
+        self.send(url, fields).await;
+    }
+
+    async fn send(&self, url: &str, mut fields: Fields) -> Option<String> {
+        fields.push(("CallSid", self.sid.clone()));
+        fields.push(("AccountSid", FakeTwilio::ACCOUNT.to_owned()));
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&fields).finish();
         let content_type = "application/x-www-form-urlencoded";
         let signer = Signer::new([self.fake.token().into()]);
@@ -224,9 +232,30 @@ impl<'a> Line<'a> {
                         return Some((action?, vec![("Digits", key.to_string())]));
                     }
                 }
+                "Record" => {
+                    let longest = verb.attribute("maxLength").unwrap_or_default();
+                    heard.push(format!("record {longest}"));
+                    let beep = self.fake.lock().beep;
+                    let digits = match beep {
+                        // Without any sound Twilio goes on with what follows.
+                        Beep::IsSilent => continue,
+                        Beep::Speaks => Vec::new(),
+                        Beep::Presses(key) => vec![("Digits", key.to_string())],
+                        Beep::HangsUp => vec![("Digits", "hangup".to_owned())],
+                    };
+                    if let Some(url) = verb.attribute("recordingStatusCallback") {
+                        self.recorded(url).await;
+                    }
+                    if beep == Beep::HangsUp {
+                        self.post(&action?, digits).await;
+                        return None;
+                    }
+                    return Some((action?, digits));
+                }
                 "Dial" => {
+                    let caller = verb.attribute("callerId").map(|from| format!(" from {from}"));
                     let to = verb.first_element_child().map(text).unwrap_or_default();
-                    heard.push(format!("dial {to}"));
+                    heard.push(format!("dial {to}{}", caller.unwrap_or_default()));
                     return Some((action?, vec![("DialCallStatus", "completed".to_owned())]));
                 }
                 "Connect" => {

@@ -142,8 +142,9 @@ impl Behind for Server {
         };
         let is_away = {
             let mut away = self.0.away.lock().unwrap();
-            let left = &mut away[usize::from(request.path.ends_with("/key"))];
-            let is_away = *left > 0 && !reply.reports.is_empty();
+            let is_key = request.path.ends_with("/key");
+            let left = &mut away[usize::from(is_key)];
+            let is_away = *left > 0 && (is_key || !reply.reports.is_empty());
             *left = left.saturating_sub(u32::from(is_away));
             is_away
         };

@@ -7,11 +7,11 @@ use callcore::campaign::VoicemailPolicy;
 use callcore::id::CallId;
 use callcore::phone::PhoneNumber;
 use callcore::port::{Telephony, WebhookDecoder};
-use callcore::script::{KeyAction, Rendered};
+use callcore::script::{KeyAction, Record, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
 use crate::line::{TwilioLine, performance};
-use callcore_twilio::testing::FakeTwilio;
+use callcore_twilio::testing::{Beep, FakeTwilio};
 
 const CALLER: &str = "+12125550155";
 
@@ -69,6 +69,103 @@ async fn keys_label_go_on_hand_over_and_do_nothing() {
     assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
     assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
     assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn a_script_hands_over_after_it_said_how_to_opt_out() {
+    let line = TwilioLine::new().await;
+    let sales: PhoneNumber = "+12125550166".parse().unwrap();
+    let announced = "To stop these calls, press nine at any time.";
+    line.server.play(|it| it.steps.push(Rendered::Transfer(sales)));
+    assert_eq!(rings(&line, CALLER, None).await, ["Hello.", announced, "dial +12125550166"]);
+    assert!(kinds(&line).contains(&EventKind::Transferred));
+    let heard = rings(&line, CALLER, Some('9')).await;
+    assert_eq!(heard, ["Hello.", "You will not be called again. Goodbye."]);
+    // In a call that we placed the other side sees the number of ours that it came from.
+    let mut call = performance();
+    call.steps = vec![Rendered::Transfer(sales)];
+    for cue in ["start +12125550100", "start human +12125550100", "start unknown +12125550100"] {
+        let document = line.twilio.perform(cue, Some(&call)).await.text;
+        assert!(document.contains(announced), "{document}");
+        let dial = " callerId=\"+12125550100\"><Number>+12125550166</Number></Dial></Response>";
+        assert!(document.ends_with(dial), "{document}");
+    }
+    let machine = line.twilio.perform("start machine +12125550100", Some(&call)).await.text;
+    assert!(!machine.contains("Dial"), "{machine}");
+}
+
+#[tokio::test]
+async fn a_key_that_labels_loses_neither_agent_nor_transfer_nor_message() {
+    let record = Rendered::Record(Record { max_seconds: 60 });
+    let agent = Rendered::Connect { url: "wss://agent.example".to_owned(), params: [].into() };
+    let transfer = Rendered::Transfer("+12125550166".parse().unwrap());
+    for (step, last) in [
+        (record, "record 60"),
+        (agent, "agent wss://agent.example"),
+        (transfer, "dial +12125550166"),
+    ] {
+        let line = TwilioLine::new().await;
+        line.server.play(|it| {
+            it.steps = vec![step];
+            it.keys.insert('1'.try_into().unwrap(), KeyAction::Tag("yes".to_owned()));
+        });
+        let heard = rings(&line, CALLER, Some('1')).await;
+        assert!(heard.iter().any(|it| it == last), "{last}: {heard:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_leaves_a_message_and_what_follows_is_heard_however_it_ends() {
+    let recorded = |kind: &EventKind| matches!(kind, EventKind::Recorded { .. });
+    for (beep, is_left, goes_on) in [
+        (Beep::Speaks, true, true),
+        (Beep::Presses('#'), true, true),
+        (Beep::HangsUp, true, false),
+        (Beep::IsSilent, false, true),
+    ] {
+        let line = TwilioLine::new().await;
+        line.fake.after_the_beep(beep);
+        line.server.play(|it| {
+            it.keys.clear();
+            it.steps.push(Rendered::Record(Record { max_seconds: 60 }));
+            it.steps.push(say("Thank you.", "en-US"));
+        });
+        let mut wanted = vec!["Hello.", "record 60"];
+        wanted.extend(goes_on.then_some("Thank you."));
+        assert_eq!(rings(&line, CALLER, None).await, wanted, "{beep:?}");
+        let kinds = kinds(&line);
+        assert_eq!(kinds.iter().filter(|kind| recorded(kind)).count(), usize::from(is_left));
+        let keys = kinds.iter().filter(|kind| matches!(kind, EventKind::Key { .. })).count();
+        assert_eq!(keys, usize::from(matches!(beep, Beep::Presses(_))), "{beep:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_opt_out_ends_a_message_and_holds_also_while_the_store_is_away() {
+    for away in [0, 2] {
+        let line = TwilioLine::new().await;
+        line.fake.after_the_beep(Beep::Presses('9'));
+        line.server.play(|it| it.steps.push(Rendered::Record(Record { max_seconds: 60 })));
+        line.server.away(0, away);
+        let heard = rings(&line, CALLER, None).await;
+        let announced = "To stop these calls, press nine at any time.";
+        let confirmed = "You will not be called again. Goodbye.";
+        assert_eq!(heard, ["Hello.", announced, "record 60", confirmed]);
+        assert_eq!(kinds(&line).iter().filter(|kind| **kind == EventKind::OptOut).count(), 1);
+        assert_eq!(line.server.held().is_empty(), away == 0);
+    }
+}
+
+#[tokio::test]
+async fn nobody_leaves_a_message_twice_because_the_store_was_away() {
+    let line = TwilioLine::new().await;
+    line.server.play(|it| {
+        it.keys.clear();
+        it.steps.push(Rendered::Record(Record { max_seconds: 60 }));
+        it.steps.push(say("Thank you.", "en-US"));
+    });
+    line.server.away(0, 2);
+    assert_eq!(rings(&line, CALLER, None).await, ["Hello.", "record 60", "Thank you."]);
 }
 
 #[tokio::test]

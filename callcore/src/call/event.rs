@@ -115,7 +115,7 @@ pub enum EventKind {
     },
     /// Nobody could say what became of it for so long that it counts as failed.
     GivenUp,
-    /// The call was handed to the number of the script's transfer key.
+    /// The call was handed to a number of the script.
     Transferred,
     /// Somebody said something, told by its instant: where it stands in the conversation follows
     /// from when the call was answered, whichever of the two is heard of first.

@@ -283,6 +283,11 @@ impl Settings {
             }
         }
         let script = fields.script("script").unwrap_or_default();
+        for (step, _) in script.steps.iter().enumerate().filter(|(_, it)| it.is_record()) {
+            let field = format!("script.steps[{step}].record");
+            let words = "belongs into the inbound script: only who calls in leaves a message";
+            fields.refuse_field(&field, "only_inbound", words);
+        }
         let inbound = fields.script("inbound");
         let caller_ids: Vec<PhoneNumber> = fields.or_default("caller_ids");
         if caller_ids.len() > MAX_CALLER_IDS {
@@ -516,6 +521,19 @@ mod tests {
             "voicemail": {"policy": "leave_message", "message": "Call us."},
         }))
         .unwrap();
+        assert_eq!(Settings::from_json(&settings.to_json()), Ok(settings));
+    }
+
+    #[test]
+    fn only_whoever_calls_in_leaves_a_message() {
+        let steps = json!({"steps": [{"say": "After the beep, please."}, {"record": {}}]});
+        let with = |script: &str| {
+            let mut document = json!({"name": "x", "hours": {"mon": [["09:00", "10:00"]]}});
+            document[script] = steps.clone();
+            document
+        };
+        assert_eq!(fields(&with("script")), ["script.steps[1].record"]);
+        let settings = Settings::from_json(&with("inbound")).unwrap();
         assert_eq!(Settings::from_json(&settings.to_json()), Ok(settings));
     }
 

@@ -58,6 +58,7 @@ pub(crate) fn told(word: &str, many: u64) -> String {
     let (one, several) = match word {
         "campaign_finished" => ("A campaign is finished", "campaigns are finished"),
         "inbound_call" => ("A call came in", "calls came in"),
+        "message_left" => ("A caller left a message", "callers left a message"),
         "call_given_up" => ("The fate of a call stayed unknown", "calls whose fate stayed unknown"),
         "mail_failing" => ("Mails do not go out", "days on which mails did not go out"),
         "mail_runs_short" => {
@@ -103,5 +104,6 @@ mod tests {
     fn a_kind_without_words_of_its_own_is_told_all_the_same() {
         assert_eq!(told("campaign_paused", 2), "Campaign paused: 2");
         assert_eq!(told("inbound_call", 2), "2 calls came in");
+        assert_eq!(told("message_left", 1), "A caller left a message");
     }
 }

@@ -426,6 +426,9 @@ impl State {
         if self.calls[&id].call.end_reason() == Some("unknown") {
             self.notify(now, NoticeKind::CallGivenUp(id));
         }
+        if script.records() && self.calls[&id].call.has_message() {
+            self.notify(now, NoticeKind::MessageLeft(id));
+        }
         if let Some(client) = client {
             self.follow_up(client, now);
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Connect, DEFAULT_LANGUAGE, Key, KeyAction, Script, Step, Template};
+use super::{Connect, DEFAULT_LANGUAGE, Key, KeyAction, Record, Script, Step, Template};
 use crate::campaign::FieldError;
+use crate::phone::PhoneNumber;
 use crate::text::{self, MAX_TAG};
 
 /// The most steps of a script.
@@ -54,22 +55,49 @@ impl Reader {
         for (index, document) in list.iter().enumerate() {
             let path = format!("{path}[{index}]");
             let step = self.step(document, &path);
-            if matches!(step, Some(Step::Connect(_))) && index + 1 < list.len() {
-                let words = "must be the last step: what follows an agent is never heard";
-                self.refuse(join(&path, "connect"), "not_last", words);
+            let is_last = index + 1 == list.len();
+            match step {
+                Some(Step::Connect(_)) if !is_last => {
+                    let words = "must be the last step: what follows an agent is never heard";
+                    self.refuse(join(&path, "connect"), "not_last", words);
+                }
+                Some(Step::Transfer(_)) if !is_last => {
+                    let words = "must be the last step: what follows a transfer is never heard";
+                    self.refuse(join(&path, "transfer"), "not_last", words);
+                }
+                Some(Step::Record(_)) => self.place_of_record(&list[..index], &path),
+                _ => {}
             }
             steps.extend(step);
         }
         steps
     }
 
+    /// What comes before a message that is recorded: something that says so, and no other one.
+    fn place_of_record(&mut self, before: &[Value], path: &str) {
+        let has = |kinds: &[&str]| {
+            before.iter().any(|step| kinds.iter().any(|kind| step.get(*kind).is_some()))
+        };
+        if !has(&["say", "play"]) {
+            let words = "must come after a text or an audio: nobody is recorded without being told";
+            self.refuse(join(path, "record"), "not_told", words);
+        }
+        if has(&["record"]) {
+            self.refuse(join(path, "record"), "too_many", "at most one message is recorded");
+        }
+    }
+
     fn step(&mut self, document: &Value, path: &str) -> Option<Step> {
         let mut fields = self.object(document, path)?;
-        let kinds = ["say", "play", "connect"];
+        let kinds = ["say", "play", "connect", "transfer", "record"];
         let mut named = kinds.into_iter().filter(|kind| fields.contains_key(*kind));
         let (kind, more) = (named.next(), named.next());
         let (Some(kind), None) = (kind, more) else {
-            self.refuse(path, "invalid", "must have one of say, play and connect");
+            self.refuse(
+                path,
+                "invalid",
+                "must have one of say, play, connect, transfer and record",
+            );
             return None;
         };
         let value = fields.shift_remove(kind).unwrap_or_default();
@@ -81,7 +109,9 @@ impl Reader {
                 Some(Step::Say { say: say?, language: language? })
             }
             "play" => self.audio(&value, &at),
-            _ => self.connect(&value, &at).map(Step::Connect),
+            "connect" => self.connect(&value, &at).map(Step::Connect),
+            "transfer" => self.number(&value, &at).map(Step::Transfer),
+            _ => self.record(&value, &at).map(Step::Record),
         };
         self.nothing_left(&fields, path);
         step
@@ -122,6 +152,31 @@ impl Reader {
         let params = params.map(|params| self.params(&params, &path_of_params));
         self.nothing_left(&fields, path);
         Some(Connect { url: url?, params: params.unwrap_or_default() })
+    }
+
+    fn record(&mut self, value: &Value, path: &str) -> Option<Record> {
+        let mut fields = self.object(value, path)?;
+        let seconds = fields.shift_remove("max_seconds").filter(|seconds| !seconds.is_null());
+        self.nothing_left(&fields, path);
+        let Some(seconds) = seconds else {
+            return Some(Record { max_seconds: Record::USUAL_SECONDS });
+        };
+        let seconds = seconds.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+        let allowed = 1..=Record::MOST_SECONDS;
+        let max_seconds = seconds.filter(|seconds| allowed.contains(seconds));
+        if max_seconds.is_none() {
+            let words = format!("must be from 1 to {}", Record::MOST_SECONDS);
+            self.refuse(join(path, "max_seconds"), "out_of_range", words);
+        }
+        max_seconds.map(|max_seconds| Record { max_seconds })
+    }
+
+    fn number(&mut self, value: &Value, path: &str) -> Option<PhoneNumber> {
+        let number = value.as_str().and_then(|number| number.parse().ok());
+        if number.is_none() {
+            self.refuse(path, "invalid_phone", "must be a phone number in E.164: + and digits");
+        }
+        number
     }
 
     fn url(&mut self, value: Option<Value>, path: &str) -> Option<String> {
@@ -188,13 +243,8 @@ impl Reader {
         let only = value.as_object().filter(|fields| fields.len() == 1);
         match only.and_then(|fields| fields.iter().next()).map(|(name, value)| (&**name, value)) {
             Some(("tag", Value::String(tag))) => self.tag(tag.trim(), &join(path, "tag")),
-            Some(("transfer", Value::String(number))) => {
-                let number = number.parse().ok();
-                if number.is_none() {
-                    let words = "must be a phone number in E.164: + and digits";
-                    self.refuse(join(path, "transfer"), "invalid_phone", words);
-                }
-                number.map(KeyAction::Transfer)
+            Some(("transfer", number @ Value::String(_))) => {
+                self.number(number, &join(path, "transfer")).map(KeyAction::Transfer)
             }
             _ => {
                 let words = "must be {\"tag\": \"...\"}, {\"transfer\": \"+...\"} or \"opt_out\"";
@@ -316,6 +366,55 @@ mod tests {
             "params": {"a b": "x", "ok": "{{", "n": 1}}}]});
         let fields: Vec<_> = errors(&params).into_iter().map(|(field, _)| field).collect();
         assert_eq!(fields.len(), 3, "{fields:?}");
+    }
+
+    #[test]
+    fn a_transfer_comes_last_and_goes_to_a_number() {
+        let transfer = json!({"transfer": "+12125550100"});
+        assert!(script(&json!({"steps": [{"say": "Hi."}, transfer]}), "").is_ok());
+        assert!(script(&json!({"steps": [transfer]}), "").is_ok());
+        let first = json!({"steps": [transfer, {"say": "Hi."}]});
+        assert_eq!(errors(&first), [("script.steps[0].transfer".into(), "not_last".into())]);
+        for number in [json!("911"), json!(12_125_550_100_u64), json!({}), json!(null)] {
+            let errors = errors(&json!({"steps": [{"transfer": number}]}));
+            assert_eq!(errors, [("script.steps[0].transfer".into(), "invalid_phone".into())]);
+        }
+        let both = json!({"steps": [{"transfer": "+12125550100", "record": {}}]});
+        assert_eq!(errors(&both), [("script.steps[0]".into(), "invalid".into())]);
+    }
+
+    #[test]
+    fn a_message_is_recorded_once_and_of_nobody_who_was_not_told() {
+        let record = |record: Value| json!({"steps": [{"say": "Hi."}, {"record": record}]});
+        for (document, seconds) in [
+            (json!({}), 120),
+            (json!({"max_seconds": null}), 120),
+            (json!({"max_seconds": 1}), 1),
+            (json!({"max_seconds": 600}), 600),
+        ] {
+            let script = script(&record(document), "").unwrap();
+            assert_eq!(script.steps[1], Step::Record(Record { max_seconds: seconds }));
+        }
+        for seconds in [json!(0), json!(601), json!(-1), json!(1.5), json!("60")] {
+            let errors = errors(&record(json!({"max_seconds": seconds})));
+            let field = "script.steps[1].record.max_seconds".to_owned();
+            assert_eq!(errors, [(field, "out_of_range".into())], "{seconds}");
+        }
+        let errors_of = |steps: Value| errors(&json!({"steps": steps}));
+        assert_eq!(
+            errors_of(json!([{"record": {"seconds": 5}}, {"say": "Hi."}])),
+            [
+                ("script.steps[0].record.seconds".into(), "unknown_field".into()),
+                ("script.steps[0].record".into(), "not_told".into())
+            ]
+        );
+        assert_eq!(
+            errors_of(json!([{"say": "Hi."}, {"record": {}}, {"say": "Ho."}, {"record": {}}])),
+            [("script.steps[3].record".into(), "too_many".into())]
+        );
+        // A text that is wrong is a text: its own trouble is named, and no other.
+        let broken = errors_of(json!([{"say": "{{"}, {"record": {}}]));
+        assert_eq!(broken, [("script.steps[0].say".into(), "bad_template".into())]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::campaign::{Settings, VoicemailPolicy};
 use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
 use crate::id::{AudioId, CallId};
 use crate::phone::PhoneNumber;
-use crate::script::{Key, KeyAction, Message, Rendered, Script, Template};
+use crate::script::{Key, KeyAction, Message, Record, Rendered, Script, Template};
 
 /// What the carrier is asked to dial, and what it plays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct SimDial {
     /// The voice agent that talks to the person after that.
     #[serde(default)]
     pub agent: Option<SimAgent>,
+    /// The number that the person is handed to after that.
+    #[serde(default)]
+    pub transfer: Option<PhoneNumber>,
     /// What whoever calls back hears and may press.
     #[serde(default)]
     pub inbound: Option<SimInbound>,
@@ -71,6 +74,21 @@ pub struct SimInbound {
     pub lines: Vec<String>,
     /// What keys do.
     pub keys: BTreeMap<Key, KeyAction>,
+    /// The message that the caller may leave.
+    #[serde(default)]
+    pub record: Option<SimRecord>,
+    /// The number that the caller is handed to after all that.
+    #[serde(default)]
+    pub transfer: Option<PhoneNumber>,
+}
+
+/// A message that somebody who calls in may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimRecord {
+    /// How many of the lines are said before it.
+    pub after_lines: usize,
+    /// How long it may be.
+    pub max_seconds: u32,
 }
 
 /// What a voice agent sends once its call is over.
@@ -109,6 +127,7 @@ impl SimDial {
             lines: Vec::new(),
             keys: BTreeMap::new(),
             agent: None,
+            transfer: None,
             inbound: None,
             voicemail_message: None,
             recorded: true,
@@ -140,17 +159,18 @@ impl SimDial {
         let settings = playing.settings;
         let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
         let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
-        let (lines, agent) = playing.script(&settings.script);
+        let Played { lines, agent, transfer, .. } = playing.script(&settings.script);
         let inbound = settings.inbound.as_ref().map(|script| {
-            let (mut lines, agent) = playing.script(script);
+            let Played { mut lines, agent, record, transfer } = playing.script(script);
             // Nobody hands out a token for a call that nobody dialled: the agent only talks.
             lines.extend(agent.map(|_| "You are talking to our agent.".to_owned()));
-            SimInbound { lines, keys: script.keys.clone() }
+            SimInbound { lines, keys: script.keys.clone(), record, transfer }
         });
         Self {
             lines,
             keys: settings.script.keys.clone(),
             agent,
+            transfer,
             inbound,
             voicemail_message: message.and_then(|message| playing.line(message)),
             recorded: settings.recording.channels().is_some(),
@@ -158,6 +178,15 @@ impl SimDial {
             ..self
         }
     }
+}
+
+/// What a script comes to.
+#[derive(Default)]
+struct Played {
+    lines: Vec<String>,
+    agent: Option<SimAgent>,
+    record: Option<SimRecord>,
+    transfer: Option<PhoneNumber>,
 }
 
 impl Playing<'_> {
@@ -173,18 +202,23 @@ impl Playing<'_> {
         }
     }
 
-    fn script(&self, script: &Script) -> (Vec<String>, Option<SimAgent>) {
-        let (mut lines, mut agent) = (Vec::new(), None);
+    fn script(&self, script: &Script) -> Played {
+        let mut played = Played::default();
         for step in script.heard() {
             match step.rendered(self.fill) {
-                Rendered::Say { text, .. } => lines.push(text),
-                Rendered::Play(audio) => lines.extend(self.played(audio)),
+                Rendered::Say { text, .. } => played.lines.push(text),
+                Rendered::Play(audio) => played.lines.extend(self.played(audio)),
                 Rendered::Connect { url, params } => {
                     let token = self.token.map(str::to_owned);
-                    agent = Some(SimAgent { url, params, token });
+                    played.agent = Some(SimAgent { url, params, token });
+                }
+                Rendered::Transfer(number) => played.transfer = Some(number),
+                Rendered::Record(Record { max_seconds }) => {
+                    let after_lines = played.lines.len();
+                    played.record = Some(SimRecord { after_lines, max_seconds });
                 }
             }
         }
-        (lines, agent)
+        played
     }
 }

@@ -37,6 +37,8 @@ pub struct SimModel {
     pub call_back: u32,
     /// How long after the missed call.
     pub call_back_seconds: Spread,
+    /// How often whoever calls in leaves a message, if the script asks for one; the others hang up.
+    pub leave_message: u32,
     /// What goes wrong between an event and its delivery.
     pub mischief: Mischief,
     /// Numbers whose dials end as written, by attempt; the last one stands for all that follow.
@@ -146,6 +148,7 @@ impl Default for SimModel {
             transfer: 150,
             call_back: 60,
             call_back_seconds: Spread::new(120, 5_400),
+            leave_message: 800,
             mischief: Mischief::default(),
             scripted: BTreeMap::new(),
         }

@@ -40,6 +40,11 @@ const CALL_BACKS: [&str; 3] = [
     "Hello, somebody rang me earlier?",
     "I'm returning your call.",
 ];
+const MESSAGES: [&str; 3] = [
+    "Please call me again, I am at home in the evening.",
+    "It's about the call I missed. You can reach me on this number all day.",
+    "Hello, I would like to talk to somebody about it. Thank you, goodbye.",
+];
 
 /// The chances of what came later than the first scripts are rolled apart: calls without it stay
 /// what they were under a seed.
@@ -80,9 +85,13 @@ impl Plan {
         let after = dice.spread(model.call_back_seconds);
         let call_back = if rings_back {
             let at = at + seconds(ended.saturating_add(after));
-            let mut told =
-                call_back(dial, at, &mut dice, pressed_by_caller(model, dial, &mut extras));
-            told.retain(|report| is_kept(dial, &report.event.kind));
+            let caller = Caller::of(model, dial, &mut extras);
+            let mut told = call_back(dial, at, &mut dice, caller);
+            // A message is recorded whether calls are or not.
+            let is_message = |kind: &EventKind| matches!(kind, EventKind::Recorded { .. });
+            told.retain(|Report { event: CallEvent { kind, .. }, .. }| {
+                is_message(kind) || is_kept(dial, kind)
+            });
             told
         } else {
             Vec::new()
@@ -194,7 +203,15 @@ impl Life<'_> {
             self.say(answered, index, offset, Speaker::Agent, line);
             offset += spoken_seconds(line);
         }
+        self.hand_over(answered, offset);
         offset
+    }
+
+    /// The script ends with a transfer.
+    fn hand_over(&mut self, answered: u32, offset: u32) {
+        if self.dial.transfer.is_some() {
+            self.tell(answered.saturating_add(offset), EventKind::Transferred);
+        }
     }
 
     fn with_person(&mut self, answered: u32) -> u32 {
@@ -225,6 +242,11 @@ impl Life<'_> {
                 self.say(answered, 2 + 2 * turn, offset, Speaker::Client, answer);
                 offset += spoken_seconds(answer);
             }
+        }
+        let tags_or_nothing = matches!(pressed, None | Some((_, Pressed::Tag)));
+        if self.dial.transfer.is_some() && tags_or_nothing {
+            self.hand_over(answered, offset);
+            stays = stays.max(offset + 1);
         }
         if self.dial.agent.is_some() && !matches!(pressed, Some((_, Pressed::Transfer))) {
             let talk = agent::conversation(&mut self.extras, self.model.opt_out, offset);
@@ -300,24 +322,40 @@ impl Life<'_> {
     }
 }
 
-/// The key somebody presses who calls back, if the campaign has a script for callers.
-fn pressed_by_caller(model: &SimModel, dial: &SimDial, extras: &mut Dice) -> Option<char> {
-    let (opts_out, tags) = (extras.hit(model.opt_out), extras.hit(model.key_press));
-    let keys = &dial.inbound.as_ref()?.keys;
-    let mut wanted = keys.iter().filter(|(_, action)| match action {
-        KeyAction::OptOut => opts_out,
-        KeyAction::Tag(_) => tags && !opts_out,
-        KeyAction::Transfer(_) => false,
-    });
-    wanted.next().map(|(key, _)| key.digit())
+/// What somebody does who calls back.
+struct Caller {
+    /// The key they press, if the campaign has a script for callers.
+    pressed: Option<char>,
+    /// Whether that key opts out.
+    opts_out: bool,
+    /// The message they leave, if they are asked for one: its words, and for how long.
+    message: Option<(&'static str, u32)>,
 }
 
-fn call_back(
-    dial: &SimDial,
-    at: DateTime<Utc>,
-    dice: &mut Dice,
-    pressed: Option<char>,
-) -> Vec<Report> {
+impl Caller {
+    fn of(model: &SimModel, dial: &SimDial, extras: &mut Dice) -> Self {
+        let (opts_out, tags) = (extras.hit(model.opt_out), extras.hit(model.key_press));
+        let Some(inbound) = &dial.inbound else {
+            return Self { pressed: None, opts_out: false, message: None };
+        };
+        let mut wanted = inbound.keys.iter().filter(|(_, action)| match action {
+            KeyAction::OptOut => opts_out,
+            KeyAction::Tag(_) => tags && !opts_out,
+            KeyAction::Transfer(_) => false,
+        });
+        let pressed = wanted.next().map(|(key, _)| key.digit());
+        let opts_out = opts_out && pressed.is_some();
+        let message = inbound.record.and_then(|record| {
+            let leaves = extras.hit(model.leave_message);
+            let words = extras.pick(&MESSAGES).copied().unwrap_or_default();
+            let seconds = spoken_seconds(words).min(record.max_seconds);
+            leaves.then_some((words, seconds))
+        });
+        Self { pressed, opts_out, message }
+    }
+}
+
+fn call_back(dial: &SimDial, at: DateTime<Utc>, dice: &mut Dice, caller: Caller) -> Vec<Report> {
     let new_id = CallId::new(at, &SeededEntropy::new(dice.roll()));
     let carrier_call_id = format!("sim-in-{}", new_id.uuid().simple());
     let ring = InboundRing { carrier_call_id, from: Some(dial.to), new_id };
@@ -325,7 +363,7 @@ fn call_back(
     let asks = dice.pick(&CALL_BACKS).copied().unwrap_or_default();
     let thanks = dice.pick(&ANSWERS).copied().unwrap_or_default();
     let told = match &dial.inbound {
-        Some(inbound) => script_for_caller(inbound, talk, asks, pressed),
+        Some(inbound) => script_for_caller(inbound, new_id, talk, asks, &caller),
         None => talk_with_caller(talk, asks, thanks),
     };
     told.into_iter()
@@ -336,27 +374,71 @@ fn call_back(
         .collect()
 }
 
+/// What is told of a call that rings in, up to a second of it.
+struct Told {
+    events: Vec<(u32, EventKind)>,
+    /// Seconds since it was answered.
+    offset: u32,
+    /// Lines so far.
+    lines: u32,
+}
+
+impl Told {
+    /// When a call that rings in is answered.
+    const ANSWERED: u32 = 2;
+
+    fn tell(&mut self, kind: EventKind) {
+        self.events.push((Self::ANSWERED + self.offset, kind));
+    }
+
+    fn say(&mut self, speaker: Speaker, text: &str) {
+        self.tell(line(self.lines, speaker, self.offset, text));
+        self.lines += 1;
+        self.offset += spoken_seconds(text);
+    }
+
+    fn end(mut self, talk_seconds: u32) -> Vec<(u32, EventKind)> {
+        self.offset = talk_seconds;
+        self.tell(EventKind::Ended { ending: Ending::Completed, talk_seconds });
+        self.events
+    }
+}
+
 /// Somebody calls back and hears the campaign's script for callers.
 fn script_for_caller(
     inbound: &SimInbound,
+    call: CallId,
     talk: u32,
     asks: &str,
-    pressed: Option<char>,
+    caller: &Caller,
 ) -> Vec<(u32, EventKind)> {
-    let mut told = vec![
-        (0, EventKind::Ringing),
-        (2, EventKind::Answered),
-        (2, line(0, Speaker::Client, 0, asks)),
-    ];
-    let mut offset = spoken_seconds(asks);
-    for (index, text) in (1..).zip(&inbound.lines) {
-        told.push((2 + offset, line(index, Speaker::Agent, offset, text)));
-        offset += spoken_seconds(text);
+    let events = vec![(0, EventKind::Ringing), (Told::ANSWERED, EventKind::Answered)];
+    let mut told = Told { events, offset: 0, lines: 0 };
+    told.say(Speaker::Client, asks);
+    let all = inbound.lines.len();
+    let beep = inbound.record.map_or(all, |record| record.after_lines.min(all));
+    let (before, after) = inbound.lines.split_at(beep);
+    before.iter().for_each(|text| told.say(Speaker::Agent, text));
+    if inbound.record.is_some() {
+        let Some((words, seconds)) = caller.message else {
+            // Whoever wants to leave none hangs up at the beep.
+            let talk_seconds = told.offset + 1;
+            return told.end(talk_seconds);
+        };
+        let begun = told.offset;
+        told.say(Speaker::Client, words);
+        told.offset = begun + seconds;
+        told.tell(EventKind::Recorded { reference: super::audio::reference(call, seconds) });
     }
-    told.extend(pressed.map(|digit| (2 + offset, EventKind::Key { digit, press: 0 })));
-    let talk_seconds = talk.max(offset + 1);
-    told.push((2 + talk_seconds, EventKind::Ended { ending: Ending::Completed, talk_seconds }));
-    told
+    after.iter().for_each(|text| told.say(Speaker::Agent, text));
+    if let Some(digit) = caller.pressed {
+        told.tell(EventKind::Key { digit, press: 0 });
+    }
+    if inbound.transfer.is_some() && !caller.opts_out {
+        told.tell(EventKind::Transferred);
+    }
+    let talk_seconds = talk.max(told.offset + 1);
+    told.end(talk_seconds)
 }
 
 /// Somebody calls back a campaign that has no script for callers.

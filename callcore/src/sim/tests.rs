@@ -236,6 +236,62 @@ fn some_who_missed_a_call_ring_back() {
 }
 
 #[test]
+fn a_script_that_ends_in_a_transfer_hands_people_over_who_stay_on_the_line() {
+    let model = SimModel { verdict_wrong: 0, ..SimModel::default() };
+    let mut dials = dials(300);
+    let handed_over = |dials: &[SimDial]| -> Vec<Progress> {
+        let calls = progress(&run(3, model.clone(), dials));
+        calls.into_iter().filter(|call| call.end_reason.as_deref() == Some("transferred")).collect()
+    };
+    assert_eq!(handed_over(&dials), [], "no key of this script hands anybody over");
+    for dial in &mut dials {
+        dial.transfer = Some(number(99));
+    }
+    let calls = handed_over(&dials);
+    assert!(calls.len() > 90, "{} of about 130", calls.len());
+    for call in calls {
+        let last = script().spoken(|_| None).pop().unwrap();
+        assert!(call.transcript.iter().any(|line| line.text == last), "it is heard before");
+        assert_eq!(call.opted_out_at, None);
+    }
+}
+
+#[test]
+fn whoever_calls_back_leaves_a_message_where_they_are_asked_for_one() {
+    let model = SimModel { call_back: 1_000, mischief: Mischief::NONE, ..SimModel::default() }
+        .with_fates(number(0), &[Fate::NoAnswer]);
+    let mut dial = dials(1).remove(0);
+    dial.recorded = false;
+    dial.inbound = Some(SimInbound {
+        lines: vec!["After the beep, please.".to_owned(), "Thank you.".to_owned()],
+        keys: BTreeMap::new(),
+        record: Some(SimRecord { after_lines: 1, max_seconds: 2 }),
+        transfer: Some(number(99)),
+    });
+    let call_back = |leave_message| {
+        let told = run(1, SimModel { leave_message, ..model.clone() }, std::slice::from_ref(&dial));
+        let inbound = told.into_iter().filter(|told| matches!(told.call, CallRef::Inbound(_)));
+        let events: BTreeSet<CallEvent> = inbound.map(|told| told.event).collect();
+        Progress::of(&events, &Script::default())
+    };
+    let texts = |call: &Progress| -> Vec<String> {
+        call.transcript.iter().map(|line| line.text.clone()).collect()
+    };
+    let left = call_back(1_000);
+    let [_, asked, message, thanks] = &texts(&left)[..] else { panic!("{:?}", left.transcript) };
+    assert_eq!((&**asked, &**thanks), ("After the beep, please.", "Thank you."));
+    assert!(!message.is_empty());
+    let offsets: Vec<u32> = left.transcript.iter().map(|line| line.offset_seconds).collect();
+    assert_eq!(offsets[3] - offsets[2], 2, "no message is longer than it may be");
+    let reference = left.recording.as_deref().unwrap();
+    assert!(SimCarrier::new(1, model.clone()).recording(reference).is_some());
+    assert_eq!(left.end_reason.as_deref(), Some("transferred"));
+    let none = call_back(0);
+    assert_eq!((none.recording.as_deref(), none.end_reason.as_deref()), (None, Some("completed")));
+    assert_eq!(texts(&none)[1..], ["After the beep, please."], "they hang up at the beep");
+}
+
+#[test]
 fn a_call_id_placed_twice_rings_twice_and_the_log_shows_it() {
     let mut carrier = SimCarrier::new(1, SimModel::default());
     let dial = dials(1).remove(0);

@@ -315,6 +315,7 @@ macro_rules! store_conformance {
                 i1_a_withheld_number_is_nobodys
                 i2_what_a_caller_presses_means_what_the_inbound_script_says
                 i2_a_campaign_without_a_script_for_callers_hears_no_keys
+                i3_a_message_that_a_caller_left_is_told_of_once
             }
             access {
                 a1_a_link_is_redeemed_once

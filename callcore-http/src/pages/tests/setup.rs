@@ -295,7 +295,10 @@ async fn survives(world: &World, message: Value) {
             {"say": "Hello {{name|there}}.", "language": "es-MX"}, {"play": audio},
             {"connect": {"url": "wss://agent.example", "params": {"who": "{{name}}", "what": "a\nb"}}},
         ], "keys": {"1": {"tag": "confirmed"}, "0": {"transfer": "+12125550100"}, "#": "opt_out"}},
-        "inbound": {"steps": [{"say": "Thank you.", "language": "en-US"}], "keys": {"9": "opt_out"}},
+        "inbound": {"steps": [
+            {"say": "Thank you.", "language": "en-US"}, {"record": {"max_seconds": 90}},
+            {"transfer": "+12125550100"},
+        ], "keys": {"9": "opt_out"}},
     }).as_object().unwrap() {
         document[field] = value.clone();
     }
@@ -418,6 +421,10 @@ async fn what_is_wrong_with_settings_stands_at_its_field_and_nothing_typed_is_lo
         ("step_0_url", "http://agent.example"),
         ("step_1_kind", "say"),
         ("step_1_say", "Hi {{ \"<there>\""),
+        ("step_2_kind", "record"),
+        ("step_2_seconds", "6oo"),
+        ("step_3_kind", "transfer"),
+        ("step_3_number", "nobody"),
         ("key_0", "1"),
         ("key_0_action", "transfer"),
         ("key_0_value", "nobody"),
@@ -428,6 +435,9 @@ async fn what_is_wrong_with_settings_stands_at_its_field_and_nothing_typed_is_lo
     for words in [
         "begins with wss://",
         "is never closed",
+        "Must be from 1 to 600.",
+        "value=\"6oo\"",
+        "value=\"nobody\" placeholder=",
         "Must be a phone number",
         "Hi {{ &#34;&#60;there&#62;&#34;",
     ] {
@@ -478,19 +488,24 @@ async fn windows_are_copied_and_steps_moved_without_a_script_and_without_saving(
         ("step_1_kind", "say"),
         ("step_1_say", "Second."),
     ];
-    let edited = async |act: &'static str| {
+    let edited_in = async |which: &'static str, act: &'static str| {
         let mut fields = steps.to_vec();
         fields.push(("do", act));
-        let answer = script(&admin, (&id, "script"), &fields).await;
+        let answer = script(&admin, (&id, which), &fields).await;
         assert_eq!(answer.status, StatusCode::OK, "{act}: {}", answer.text());
         answer.text()
     };
+    let edited = async |act| edited_in("script", act).await;
     let moved = edited("up_1").await;
     assert!(moved.find("Second.").unwrap() < moved.find("First.").unwrap());
     assert!(!edited("remove_0").await.contains("First."));
     let three = edited("add_connect").await;
     assert!(three.contains("3. Hand over to a voice agent"), "{three}");
     assert!(edited("add_play").await.contains("choose an audio"));
+    let three = edited("add_transfer").await;
+    assert!(three.contains("3. Hand over to a number") && !three.contains("add_record"), "{three}");
+    let three = edited_in("call-backs", "add_record").await;
+    assert!(three.contains("3. Record a message") && three.contains("value=\"120\""), "{three}");
     assert_eq!(settings(&world, &id).await, before);
 }
 
@@ -531,6 +546,42 @@ async fn an_audio_is_uploaded_into_the_script_and_what_was_typed_stays() {
     let mut without = parts.to_vec();
     without.push(("file", b""));
     assert!(admin.send(&path, &without).await.text().contains("Choose a WAV or MP3 file first."));
+}
+
+#[tokio::test]
+async fn a_caller_leaves_a_message_and_is_handed_over_as_the_form_says() {
+    let world = World::new();
+    let id = world.loaded(1).await;
+    let admin = Person::new(&world, Role::Admin).await;
+    let steps = [
+        ("step_0_kind", "say"),
+        ("step_0_say", "After the beep, please."),
+        ("step_1_kind", "record"),
+        ("step_1_seconds", "45"),
+        ("step_2_kind", "transfer"),
+        ("step_2_number", "(212) 555-0100"),
+    ];
+    let mut shown = steps.to_vec();
+    shown.push(("do", "preview"));
+    let page = script(&admin, (&id, "call-backs"), &shown).await.text();
+    for words in [
+        "records</dt><dd><bdi>a message of at most 45 seconds<",
+        "hands over to</dt><dd><bdi>+12125550100<",
+        "value=\"(212) 555-0100\"",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let saved = script(&admin, (&id, "call-backs"), &steps).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.text());
+    let wanted = json!([{"record": {"max_seconds": 45}}, {"transfer": "+12125550100"}]);
+    let (_, now) = settings(&world, &id).await;
+    assert_eq!(now["inbound"]["steps"].as_array().unwrap()[1..], *wanted.as_array().unwrap());
+    let refused = script(&admin, (&id, "script"), &steps).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = refused.text();
+    assert!(page.contains("Belongs into the inbound script"), "{page}");
+    let page = script(&admin, (&id, "call-backs"), &steps[2..]).await.text();
+    assert!(page.contains("nobody is recorded without being told"), "{page}");
 }
 
 #[tokio::test]

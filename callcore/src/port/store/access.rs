@@ -415,6 +415,8 @@ notice_kinds! {
     CampaignFinished(CampaignId) "campaign_finished";
     /// Somebody called.
     InboundCall(CallId) "inbound_call";
+    /// Somebody who called left a message.
+    MessageLeft(CallId) "message_left";
     /// A dial's fate stayed unknown for so long that it counts as failed.
     CallGivenUp(CallId) "call_given_up";
     /// A campaign paused itself because its dials failed; told anew each time.

@@ -6,7 +6,7 @@ use crate::call::{CallRef, Ending, EventKind, InboundRing, Report};
 use crate::campaign::Transition;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
-use crate::port::Store;
+use crate::port::{NoticeKind, Store};
 use crate::testing::fixtures::{Scene, ended, settings};
 
 fn ring(scene: &Scene<'_>, name: &str, from: Option<PhoneNumber>) -> InboundRing {
@@ -107,5 +107,35 @@ pub async fn i2_a_campaign_without_a_script_for_callers_hears_no_keys(store: &dy
     rings(&scene, &ring, [EventKind::Answered, key, ended(Ending::Completed, 20)]).await;
     assert!(!scene.client(seed.client).await.on_dnc);
     assert_eq!(scene.dial_due().await, [seed.call]);
+    scene.check().await;
+}
+
+pub async fn i3_a_message_that_a_caller_left_is_told_of_once(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let recorded = |name: &str| EventKind::Recorded { reference: name.to_owned() };
+    let steps = json!([{"say": "After the beep, please."}, {"record": {}}]);
+    let (_, seed) = scene.running_one(json!({"inbound": {"steps": steps}})).await;
+    let (_, other) = scene.running_one(json!({"inbound": {"steps": [{"say": "Hi."}]}})).await;
+    let first = ring(&scene, "m", Some(seed.phone));
+    let id = rings(&scene, &first, [EventKind::Answered]).await;
+    let left = NoticeKind::MessageLeft(id);
+    let told = async |kind| {
+        let notices = store.notices(50).await.expect("notices");
+        notices.iter().filter(|notice| notice.kind == kind).count()
+    };
+    assert_eq!(told(left).await, 0);
+    rings(&scene, &first, [recorded("RE1"), ended(Ending::Completed, 9)]).await;
+    assert_eq!(told(left).await, 1);
+    rings(&scene, &first, [recorded("RE1"), recorded("RE2")]).await;
+    assert_eq!(told(left).await, 1);
+    assert_eq!(scene.call(id).await.call.progress.recording.as_deref(), Some("RE1"));
+    // Nobody was asked for one, nor is a recording of a call that we placed a message.
+    let second = ring(&scene, "o", Some(other.phone));
+    let id = rings(&scene, &second, [EventKind::Answered, recorded("RE3")]).await;
+    scene.dial_due().await;
+    scene.hear(seed.call, [recorded("RE4")]).await;
+    for call in [id, seed.call] {
+        assert_eq!(told(NoticeKind::MessageLeft(call)).await, 0);
+    }
     scene.check().await;
 }

@@ -206,6 +206,63 @@ async fn test_calls_count_nowhere(api: &Api, id: &str, done: &Value) {
     assert_eq!(listed.told(), (422, "on_dnc"));
 }
 
+#[tokio::test]
+async fn callers_leave_messages_and_people_are_handed_over_at_the_end_of_a_script() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &settings());
+    let api = server.api();
+    let mut campaign = any_hour("Messages", 200);
+    let inbound = json!({
+        "notice": "Recorded.",
+        "steps": [{"say": "After the beep, please."}, {"record": {"max_seconds": 30}}, {"say": "Thanks."}],
+    });
+    campaign["script"] = inbound.clone();
+    let refused = api.ask("POST", "/api/campaigns", &campaign).await;
+    assert_eq!((refused.status.as_u16(), refused.fields()), (422, vec!["script.steps[1].record"]));
+    campaign["script"] = json!({
+        "notice": "Recorded.",
+        "steps": [{"say": "Hello {{name}}."}, {"transfer": "+12125550100"}],
+        "keys": {"9": "opt_out"},
+    });
+    campaign["inbound"] = inbound.clone();
+    // A message is kept whether calls are recorded or not.
+    (campaign["recording"], campaign["transcription"]) = (json!(false), json!(true));
+    let (id, _) = started(&api, &campaign, people(&[212, 303, 415, 617])).await;
+    let kept = api.get(&format!("/api/campaigns/{id}")).await["settings"].clone();
+    let max = &kept["inbound"]["steps"][1]["record"]["max_seconds"];
+    let to = &kept["script"]["steps"][1]["transfer"];
+    assert_eq!((max, to), (&json!(30), &json!("+12125550100")), "{kept}");
+    let client = api.get(&format!("/api/campaigns/{id}/clients?limit=1")).await["items"][0].clone();
+    let preview =
+        format!("/api/campaigns/{id}/preview?client_id={}", client["id"].as_str().unwrap());
+    let heard = api.get(&preview).await["client"]["steps"].clone();
+    assert_eq!(heard[2], json!({"transfer": "+12125550100"}), "{heard}");
+    finished(&api, &id).await;
+    let filter = format!("campaign={id}&outcome=answered&direction=outbound");
+    let answered = history(&api, &filter).await.into_iter();
+    let handed_over = answered.filter(|it| it["end_reason"] == "transferred");
+    assert!(handed_over.count() > 20, "whoever stays is handed over");
+
+    let told = eventually("a message", async || {
+        let inbox = api.get("/api/notices?limit=200").await;
+        inbox["items"].as_array()?.iter().find(|it| it["kind"] == "message_left").cloned()
+    })
+    .await;
+    let path = format!("/api/calls/{}", told["call_id"].as_str().unwrap());
+    let call = api.get(&path).await;
+    assert_eq!((&call["direction"], &call["has_recording"]), (&json!("inbound"), &json!(true)));
+    let asked = said(&call).iter().position(|line| *line == "After the beep, please.").unwrap();
+    assert_eq!(said(&call)[asked + 2..], ["Thanks."], "{call}");
+    let recording = format!("{path}/recording");
+    let part = answer(api.request("GET", &recording).header("range", "bytes=8-11")).await;
+    assert_eq!((part.status.as_u16(), &*part.text), (206, "WAVE"));
+    let person =
+        format!("/api/clients/{}/personal-data?reason=asked", call["client_id"].as_str().unwrap());
+    let erased = answer(api.request("DELETE", &person)).await;
+    assert!(erased.status.is_success(), "{}", erased.text);
+    assert_eq!(answer(api.request("GET", &recording)).await.status, 404);
+}
+
 fn with_agent(name: &str) -> Value {
     let mut campaign = any_hour(name, 200);
     campaign["script"] = json!({

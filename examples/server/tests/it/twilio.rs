@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use callcore_twilio::testing::{FakeTwilio, Fate, Trouble};
+use callcore_twilio::testing::{Beep, FakeTwilio, Fate, Trouble};
 use serde_json::{Value, json};
 
 use crate::harness::{Api, PATIENCE, Server, TOKEN, answer, command, run};
@@ -143,6 +143,54 @@ async fn a_list_is_called_through_twilio_and_every_fate_is_told() {
         (call["phone"] == "+12125550105" && call["client_id"].is_string()).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_caller_leaves_a_message_at_twilio_and_a_person_is_handed_over() {
+    const SALES: &str = "+12125550199";
+    let fake = FakeTwilio::start().await.unwrap();
+    let (directory, address) = (tempfile::tempdir().unwrap(), free_address());
+    let settings = Settings::new(&fake, &address);
+    let server = settings.start(directory.path(), &address);
+    let api = server.api();
+    let mut campaign = any_hour("Handed over", 50);
+    (campaign["recording"], campaign["transcription"]) = (json!(false), json!(false));
+    campaign["script"] = json!({
+        "steps": [{"say": "Hello."}, {"transfer": SALES}], "keys": {"9": "opt_out"}
+    });
+    campaign["inbound"] = json!({
+        "steps": [{"say": "After the beep, please."}, {"record": {}}, {"say": "Thanks."}],
+        "keys": {"9": "opt_out"},
+    });
+    running(&api, &campaign, 1).await;
+    let call = until("the call ends", async || {
+        let calls = history(&api).await.into_values();
+        calls.into_iter().find(|call| call["end_reason"] == "transferred")
+    })
+    .await;
+    assert_eq!(call["outcome"], "answered");
+    let announced = "To stop these calls, press nine at any time.";
+    let dialled = format!("dial {SALES} from {FROM}");
+    assert_eq!(fake.dials()[0].heard, ["Hello.", announced, &dialled]);
+
+    let public = format!("http://{address}");
+    let caller = "+12125550101";
+    let heard = fake.ring_in(&public, caller, FROM, None).await;
+    assert_eq!(heard, ["After the beep, please.", announced, "record 120", "Thanks."]);
+    let left = until("the message is there", async || {
+        let calls = api.get("/api/calls/history?direction=inbound").await;
+        let call = calls["items"].as_array().unwrap().first().cloned()?;
+        (call["has_recording"] == true).then_some(call)
+    })
+    .await;
+    let recording = format!("/api/calls/{}/recording", left["id"].as_str().unwrap());
+    let part = answer(api.request("GET", &recording).header("range", "bytes=8-11")).await;
+    assert_eq!((part.status.as_u16(), &*part.text), (206, "WAVE"));
+    fake.after_the_beep(Beep::Presses('9'));
+    let heard = fake.ring_in(&public, caller, FROM, None).await;
+    assert_eq!(heard.last().unwrap(), "You will not be called again. Goodbye.");
+    let listed = api.get("/api/dnc").await;
+    assert_eq!(listed["items"][0]["phone"], caller);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use callcore::script::{Rendered, Script};
 
 use super::super::super::frame::Trouble;
 use super::super::super::rows::shown;
+use super::super::super::words::message;
 use crate::api::campaigns::preview::{Hearing, hearing};
 use crate::state::ApiState;
 
@@ -52,13 +53,15 @@ async fn lines(state: &ApiState, heard: Hearing) -> Result<Vec<(&'static str, St
                     params.iter().map(|(name, value)| format!("{name} = {value}")).collect();
                 ("hands over to", format!("{url} {}", params.join(", ")))
             }
+            Rendered::Transfer(number) => ("hands over to", number.to_string()),
+            Rendered::Record(record) => ("records", message(record)),
         });
     }
     if let Some(message) = heard.voicemail_message {
         let heard = match message {
             Rendered::Say { text, .. } => text,
             Rendered::Play(audio) => audio_name(state, audio).await?,
-            Rendered::Connect { url, .. } => url,
+            _ => String::new(),
         };
         lines.push(("on a voicemail", heard));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use callcore::campaign::{FieldError, Settings};
 use callcore::phone::PhoneNumber;
-use callcore::script::{DEFAULT_LANGUAGE, KeyAction, Step as Heard};
+use callcore::script::{DEFAULT_LANGUAGE, KeyAction, Record, Step as Heard};
 use serde_json::{Map, Value, json};
 
 use super::super::super::form::{Choice, Form};
@@ -13,6 +13,9 @@ use super::Which;
 
 /// How many steps, and parameters of one, a form may have; and how many keys there are.
 const MOST: usize = 24;
+
+/// What a step can be.
+const KINDS: [&str; 5] = ["say", "play", "connect", "transfer", "record"];
 
 /// A step, as somebody wrote it.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,8 @@ pub(super) struct StepRow {
     pub(super) audios: Vec<Choice>,
     pub(super) url: String,
     pub(super) params: Vec<[String; 2]>,
+    pub(super) number: String,
+    pub(super) seconds: String,
     /// Where the settings name its troubles.
     pub(super) path: String,
     /// Its place, from 0.
@@ -54,7 +59,8 @@ pub(super) struct Written {
 impl StepRow {
     pub(super) fn kind(kind: &str) -> Self {
         let language = DEFAULT_LANGUAGE.to_owned();
-        Self { kind: kind.to_owned(), language, ..Self::default() }
+        let seconds = Record::USUAL_SECONDS.to_string();
+        Self { kind: kind.to_owned(), language, seconds, ..Self::default() }
     }
 
     pub(super) fn of(step: &Heard) -> Self {
@@ -74,6 +80,12 @@ impl StepRow {
                     .collect(),
                 ..Self::kind("connect")
             },
+            Heard::Transfer(number) => {
+                Self { number: number.to_string(), ..Self::kind("transfer") }
+            }
+            Heard::Record(record) => {
+                Self { seconds: record.max_seconds.to_string(), ..Self::kind("record") }
+            }
         }
     }
 
@@ -81,7 +93,7 @@ impl StepRow {
         // Browsers send line breaks their own way.
         let text = |name: &str| form.text(&format!("step_{index}_{name}")).replace("\r\n", "\n");
         let kind = text("kind");
-        if !["say", "play", "connect"].contains(&&*kind) {
+        if !KINDS.contains(&&*kind) {
             return None;
         }
         let param =
@@ -94,17 +106,28 @@ impl StepRow {
             play: text("play"),
             url: text("url"),
             params: params.collect(),
+            number: text("number"),
+            seconds: text("seconds"),
             ..Self::kind(&kind)
         })
     }
 
-    pub(super) fn json(&self) -> Value {
+    pub(super) fn json(&self, settings: &Settings) -> Value {
         match &*self.kind {
             "say" => {
                 let language = Some(&self.language).filter(|language| !language.is_empty());
                 json!({"say": self.say, "language": language})
             }
             "play" => json!({"play": self.play}),
+            "transfer" => json!({"transfer": e164(&self.number, settings)}),
+            "record" => {
+                // What is no number is refused as it was written.
+                let seconds = match &*self.seconds {
+                    "" => Value::Null,
+                    text => text.parse::<u32>().map_or_else(|_| json!(text), |it| json!(it)),
+                };
+                json!({"record": {"max_seconds": seconds}})
+            }
             _ => {
                 let params: Map<String, Value> =
                     self.params.iter().map(|[name, value]| (name.clone(), json!(value))).collect();
@@ -154,14 +177,15 @@ impl KeyRow {
         match &*self.action {
             "opt_out" => json!("opt_out"),
             "tag" => json!({"tag": self.value}),
-            _ => {
-                // However people write numbers, settings keep them in E.164.
-                let number = PhoneNumber::parse(&self.value, &settings.default_region);
-                let number = number.map_or_else(|_| self.value.clone(), |it| it.to_string());
-                json!({"transfer": number})
-            }
+            _ => json!({"transfer": e164(&self.value, settings)}),
         }
     }
+}
+
+/// However people write numbers, settings keep them in E.164.
+fn e164(number: &str, settings: &Settings) -> String {
+    let parsed = PhoneNumber::parse(number, &settings.default_region);
+    parsed.map_or_else(|_| number.to_owned(), |it| it.to_string())
 }
 
 impl Written {
@@ -199,7 +223,7 @@ impl Written {
         path: &str,
         errors: &mut Vec<FieldError>,
     ) -> Value {
-        let steps: Vec<Value> = self.steps.iter().map(StepRow::json).collect();
+        let steps: Vec<Value> = self.steps.iter().map(|step| step.json(settings)).collect();
         for (index, step) in self.steps.iter().enumerate() {
             if step.kind == "play" && step.play.is_empty() {
                 let field = format!("{path}.steps[{index}].play");
