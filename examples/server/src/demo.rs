@@ -92,7 +92,10 @@ fn settings() -> Value {
             "notice": "This call is recorded.",
             "steps": [
                 {"say": "Thank you for calling the Harbor Street practice back."},
-                {"say": "Press 1 to confirm your appointment, or 9 if you do not want such calls."}
+                {"say": "Press 1 to confirm your appointment, or 9 if you do not want such calls."},
+                {"say": "To leave us a message, speak after the beep."},
+                {"record": {}},
+                {"say": "Thank you, we will listen to it today. Goodbye."}
             ],
             "keys": {"1": {"tag": "confirmed"}, "9": "opt_out"}
         }
