@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use callcore::port::Fault;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// What came of a request to create a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +33,19 @@ pub(crate) struct Refusal {
 
 /// Reads an answer: its status, how long it asks to wait, and its body.
 pub(crate) fn read(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Answer {
-    let document: Option<Document> = serde_json::from_slice(body).ok();
-    let code = document.as_ref().and_then(|document| document.code);
+    // One broken character somewhere in an answer is no reason to lose what else it says.
+    let words = String::from_utf8_lossy(body);
+    let document: Map<String, Value> = serde_json::from_str(&words).unwrap_or_default();
+    let code = document.get("code").and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
+    let sid = document.get("sid").and_then(Value::as_str).filter(|sid| is_call(sid));
+    if let Some(sid) = sid {
+        // What names a call is no refusal, whatever its status says.
+        let took = (200..=299).contains(&status);
+        return if took { Answer::Placed(sid.to_owned()) } else { Answer::Unclear };
+    }
     match status {
-        200..=299 => match document.and_then(|document| document.sid).filter(|sid| is_call(sid)) {
-            Some(sid) => Answer::Placed(sid),
-            // Truncated, or not from Twilio: the call may well ring.
-            None => Answer::Unclear,
-        },
+        // Truncated, or not from Twilio: the call may well ring.
+        200..=299 => Answer::Unclear,
         // 20429: never processed and always safe to send again.
         429 => Answer::Later(retry_after),
         // The request was cut short, or may yet be carried out.
@@ -76,14 +81,6 @@ fn fault(status: u16, code: Option<u32>) -> Fault {
 pub(crate) fn is_call(sid: &str) -> bool {
     sid.strip_prefix("CA")
         .is_some_and(|rest| rest.len() == 32 && rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    sid: Option<String>,
-    #[serde(default)]
-    code: Option<u32>,
 }
 
 #[cfg(test)]

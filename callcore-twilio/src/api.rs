@@ -90,19 +90,12 @@ impl Api {
     /// Asks for a call, once.
     pub(crate) async fn create_call(&self, form: &[(&str, String)]) -> Answer {
         let Ok(request) = self.request(Method::POST, "Calls.json") else { return Answer::Unclear };
-        let response = match request.form_body(form).send().await {
-            Ok(response) => response,
+        match request.form_body(form).send().await {
+            Ok(response) => created(response).await,
             // Names that don't resolve, connections that are refused, TLS that fails: nothing of the
             // request was written.
-            Err(error) if error.is_connect() || error.is_builder() => return Answer::Later(None),
-            Err(_) => return Answer::Unclear,
-        };
-        let status = response.status().as_u16();
-        let wait = retry_after(&response);
-        match body(response).await {
-            Ok(bytes) => answer::read(status, wait, &bytes),
-            // The status came, the body did not: what a refusal says of itself holds all the same.
-            Err(_) => answer::read(status, wait, &[]),
+            Err(error) if error.is_connect() || error.is_builder() => Answer::Later(None),
+            Err(_) => Answer::Unclear,
         }
     }
 
@@ -309,6 +302,17 @@ struct LoggedEvent {
 struct LoggedRequest {
     #[serde(default)]
     url: Option<String>,
+}
+
+/// What came of a request to create a call.
+pub(crate) async fn created(response: Response) -> Answer {
+    let status = response.status().as_u16();
+    let wait = retry_after(&response);
+    match body(response).await {
+        Ok(bytes) => answer::read(status, wait, &bytes),
+        // The status came, the body did not: what a refusal says of itself holds all the same.
+        Err(_) => answer::read(status, wait, &[]),
+    }
 }
 
 async fn read<T: DeserializeOwned>(sent: Result<Response, reqwest::Error>) -> Result<T, ApiError> {

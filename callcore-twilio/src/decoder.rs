@@ -199,9 +199,11 @@ fn call_ref(
     }
 }
 
-/// Who rings in; nobody if the number is withheld or none: such a caller is never called back.
+/// Who rings in; nobody if the number is withheld or none: such a caller is never called back. What
+/// has letters may read as the number of somebody else.
 fn caller(from: &str) -> Option<PhoneNumber> {
-    if SPELT.contains(&from) { None } else { from.parse().ok() }
+    let is_number = from.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    if !is_number || SPELT.contains(&from) { None } else { from.parse().ok() }
 }
 
 /// The call is answered: by whoever we rang, or by us.

@@ -107,6 +107,11 @@ impl Twilio {
         }
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
     /// Gives a call that goes on another document. One that is over by then heard enough.
     pub(crate) async fn go_on_with(&self, call: &Performance, response: &Response) {
         let Some(sid) = call.carrier_call_id.as_deref().filter(|sid| is_call(sid)) else { return };
@@ -156,7 +161,7 @@ impl Twilio {
         form
     }
 
-    fn placement(&self, call: CallId, answer: Answer) -> Placement {
+    pub(crate) fn placement(&self, call: CallId, answer: Answer) -> Placement {
         match answer {
             Answer::Placed(carrier_call_id) => {
                 self.0.pace.took();

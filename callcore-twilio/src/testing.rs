@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+pub mod fuzzing;
 mod line;
 mod server;
 

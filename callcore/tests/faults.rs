@@ -55,6 +55,8 @@ fn every_invariant_holds_whatever_fails() {
     // Somebody opts out, and the store is away in that moment: that is rare.
     let held = all.held_opt_outs;
     assert!(held * 20 >= seeds, "only {held} opt-outs held in {seeds} seeds");
+    let back = all.held_back;
+    assert!(back * 4 >= seeds, "only {back} dials held back in {seeds} seeds");
 }
 
 #[test]

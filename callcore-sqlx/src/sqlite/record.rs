@@ -180,14 +180,14 @@ impl Work<'_> {
         report: &Report,
         rings: &mut BTreeMap<String, CallId>,
     ) -> Result<Recorded, Fail> {
-        let id = match &report.call {
-            CallRef::Ours(id) => *id,
+        let (id, caller) = match &report.call {
+            CallRef::Ours(id) => (*id, None),
             CallRef::Inbound(ring) => match rings.get(&ring.carrier_call_id) {
-                Some(id) => *id,
+                Some(id) => (*id, ring.from),
                 None => {
                     self.add_inbound(now, ring, report.event.at).await?;
                     rings.insert(ring.carrier_call_id.clone(), ring.new_id);
-                    ring.new_id
+                    (ring.new_id, ring.from)
                 }
             },
         };
@@ -203,7 +203,7 @@ impl Work<'_> {
         if !self.add_event(id, &report.event, &script)? {
             return Ok(Recorded::Known { call: id });
         }
-        self.add_up(id, now, &script).await?;
+        self.add_up(id, caller, now, &script).await?;
         let ended = self.calls.get(&id).is_some_and(|row| row.call.ended_at().is_some());
         Ok(Recorded::New { call: id, ended: ended && !was_ended })
     }
@@ -226,10 +226,12 @@ impl Work<'_> {
         Ok(is_news)
     }
 
-    /// Makes a call's row what its events say, with everything that follows.
+    /// Makes a call's row what its events say, with everything that follows. Whoever called in and
+    /// was erased since is known by the report alone.
     async fn add_up(
         &mut self,
         id: CallId,
+        caller: Option<PhoneNumber>,
         now: DateTime<Utc>,
         script: &Script,
     ) -> Result<(), Fail> {
@@ -237,7 +239,7 @@ impl Work<'_> {
         let progress = Progress::of(&row.events, script);
         let first = row.events.first().map(|event| event.at);
         let dialled = row.erased.and_then(|erased| erased.dialled);
-        let (client, phone) = (row.call.client, row.call.phone.or(dialled));
+        let (client, phone) = (row.call.client, row.call.phone.or(dialled).or(caller));
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));

@@ -374,9 +374,9 @@ impl State {
     }
 
     pub(super) fn record(&mut self, now: DateTime<Utc>, report: &Report) -> Recorded {
-        let id = match &report.call {
-            CallRef::Ours(id) => *id,
-            CallRef::Inbound(ring) => self.inbound_call(now, ring, report.event.at),
+        let (id, caller) = match &report.call {
+            CallRef::Ours(id) => (*id, None),
+            CallRef::Inbound(ring) => (self.inbound_call(now, ring, report.event.at), ring.from),
         };
         let Some(row) = self.calls.get(&id) else { return Recorded::NoSuchCall };
         if row.call.direction == Direction::Outbound && row.call.begun_at.is_none() {
@@ -390,20 +390,21 @@ impl State {
         if let Some(row) = self.calls.get_mut(&id) {
             row.events.extend(news);
         }
-        self.add_up(id, now);
+        self.add_up(id, caller, now);
         let ended = self.calls[&id].call.ended_at().is_some();
         Recorded::New { call: id, ended: ended && !was_ended }
     }
 
-    /// Makes a call's row what its events say, with everything that follows.
-    fn add_up(&mut self, id: CallId, now: DateTime<Utc>) {
+    /// Makes a call's row what its events say, with everything that follows. Whoever called in and
+    /// was erased since is known by the report alone.
+    fn add_up(&mut self, id: CallId, caller: Option<PhoneNumber>, now: DateTime<Utc>) {
         let script = self.script_of(id);
         let row = &self.calls[&id];
         let progress = Progress::of(&row.events, &script);
         let first = row.events.first().map(|event| event.at);
         let was_unknown = row.call.end_reason() == Some("unknown");
         let dialled = self.erased_calls.get(&id).and_then(|erased| erased.dialled);
-        let phone = row.call.phone.or(dialled.map(|(phone, _)| phone));
+        let phone = row.call.phone.or(dialled.map(|(phone, _)| phone)).or(caller);
         let client = row.call.client;
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;

@@ -2,8 +2,9 @@
 //! [`MemoryStore`](crate::memory::MemoryStore), one thread, one seed.
 //!
 //! Commits fail before or after they take effect, dispatchers die at any await, the carrier takes
-//! calls and loses the answer, and people put numbers on the DNC list, pause campaigns and change
-//! settings between one step of a dispatcher and the next, over weeks in which the clocks change.
+//! calls and loses the answer, opt-outs are heard while they can't be stored, and people put numbers
+//! on the DNC list, pause campaigns and change settings between one step of a dispatcher and the
+//! next, over weeks in which the clocks change.
 //! A judge that shares no rule with the code it judges sees only what was committed, what the
 //! carrier was asked, and which events came in; at the end everything is recounted.
 //!
@@ -22,6 +23,7 @@ mod people;
 mod spec;
 mod stage;
 mod store;
+mod storm;
 mod world;
 
 use std::fmt;
@@ -98,6 +100,8 @@ pub struct Stats {
     pub tripped: u64,
     /// Opt-outs that were held because the store failed.
     pub held_opt_outs: u64,
+    /// Dials that were not made because an opt-out of their number waited to be stored.
+    pub held_back: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
     /// Results that voice agents reported, repeats included.
@@ -115,6 +119,7 @@ impl AddAssign<&Self> for Stats {
         self.refused_begins += run.refused_begins;
         self.taken_back += run.taken_back;
         self.held_opt_outs += run.held_opt_outs;
+        self.held_back += run.held_back;
         self.dials += run.dials;
         self.unclear += run.unclear;
         self.events += run.events;

@@ -272,6 +272,7 @@ macro_rules! store_conformance {
                 e2_a_call_taken_back_after_an_erasure_ends
                 e3_words_that_come_late_are_dropped_and_the_end_is_kept
                 e3_whoever_opts_out_after_being_erased_is_on_the_list
+                e3_whoever_called_in_and_opts_out_after_being_erased_is_on_the_list
                 e1_dials_to_an_erased_number_count_on
                 e4_erasing_again_changes_nothing
                 e5_a_recording_is_to_be_deleted_until_the_carrier_confirms

@@ -51,6 +51,8 @@ impl World {
             self.recount_campaign(view, &rows)?;
             self.audit_campaign(view, &rows)?;
         }
+        let never_stored = self.stage.lock().judge.never_stored();
+        same("opt-outs that were heard and never stored", &0, &never_stored)?;
         self.audit_calls()?;
         self.audit_tests(&rows)?;
         self.tell_again()?;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::dice::Dice;
-use super::stage::Stage;
+use super::stage::{Inner, Stage};
 use crate::call::{
     AgentResult, AnsweredBy, CallEvent, CallRef, Ending, EventKind, InboundRing, Report, Speaker,
     Utterance, When,
@@ -94,7 +94,8 @@ impl UnreliableCarrier {
         stage.judge.dialled(call);
         let trouble = stage.troubles.carrier;
         let carrier_call_id = format!("line-{name}");
-        let mut events = life(&mut stage.dice, now);
+        let Inner { dice, weather, .. } = &mut *stage;
+        let mut events = life(dice, weather, now);
         let placed = EventKind::Placed { carrier_call_id: carrier_call_id.clone() };
         events.push(CallEvent { at: now, kind: placed });
         let slow = TimeDelta::minutes(stage.dice.between(0, 90));
@@ -215,7 +216,7 @@ impl Telephony for UnreliableCarrier {
 }
 
 /// What will happen on the line of a call that is dialled now.
-fn life(dice: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
+fn life(dice: &mut Dice, weather: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
     let mut at = dialled;
     let mut events = Vec::new();
     let mut push = |wait: i64, kind: EventKind| {
@@ -256,6 +257,10 @@ fn life(dice: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
         if dice.chance(150) {
             push(dice.between(1, 20), EventKind::Key { digit: '0', press: 9 });
             push(dice.between(0, 2), EventKind::Transferred);
+        }
+        // Detection that runs beside the call may speak last, and wrongly.
+        if weather.chance(100) {
+            push(weather.between(1, 9), EventKind::Detected { by: AnsweredBy::Machine });
         }
     }
     let talk_seconds = dice.between(1, 700);

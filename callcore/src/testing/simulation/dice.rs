@@ -13,6 +13,11 @@ impl Dice {
         Self(splitmix(seed))
     }
 
+    /// Rolls of their own for something else: what is added there leaves the rest of a seed as it was.
+    pub(super) const fn apart(&self) -> Self {
+        Self(splitmix(!self.0))
+    }
+
     pub(super) const fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(1);
         splitmix(self.0)

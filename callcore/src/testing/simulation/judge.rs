@@ -451,6 +451,16 @@ impl Judge {
         self.held.insert(phone);
     }
 
+    /// Whether an opt-out of a number waits to be stored.
+    pub(super) fn is_held(&self, phone: PhoneNumber) -> bool {
+        self.held.contains(&phone)
+    }
+
+    /// How many numbers' opt-outs were heard and are stored nowhere.
+    pub(super) fn never_stored(&self) -> usize {
+        self.held.len()
+    }
+
     /// A begun call waits again.
     pub(super) fn taken_back(&mut self, id: CallId, epoch: u64) {
         let name = self.name(id);
@@ -491,6 +501,7 @@ impl Judge {
         let refused =
             matches!(&event.kind, EventKind::NotPlaced { reason, .. } if reason == SUSPENDED);
         let spent = refused && call.intent == Intent::Plan;
+        let is_rung = matches!(event.kind, EventKind::NotPlaced { .. }) && call.dials > 0;
         let before = opted_out_at(&call.events);
         let had_failed = call.end().is_some_and(|end| end.outcome == Outcome::Failed);
         call.events.insert(event.clone());
@@ -501,6 +512,9 @@ impl Judge {
         if opted_out_at(&call.events) != before {
             let phone = call.phone;
             self.listed(phone, DncScope::Global);
+        }
+        if is_rung {
+            self.accuse(format!("call {name} counts as not placed although it was dialled"));
         }
         if spent {
             self.accuse(format!("call {name} failed for what is wrong with the account"));

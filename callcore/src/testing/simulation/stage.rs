@@ -28,6 +28,10 @@ pub(super) struct Inner {
     pub(super) judge: Judge,
     pub(super) stats: Stats,
     pub(super) troubles: Troubles,
+    /// The chances of rare storms.
+    pub(super) weather: Dice,
+    /// Until when the store takes no opt-out, whatever else it takes.
+    pub(super) refuses_opt_outs_until: Option<DateTime<Utc>>,
     trace: VecDeque<String>,
     verbose: bool,
 }
@@ -46,6 +50,8 @@ impl Stage {
             clock: Arc::new(ManualClock::new(start)),
             wall: Arc::new(ManualClock::new(start)),
             inner: Mutex::new(Inner {
+                weather: dice.apart(),
+                refuses_opt_outs_until: None,
                 dice,
                 judge: Judge::default(),
                 stats: Stats::default(),
@@ -71,6 +77,12 @@ impl Stage {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the store takes no opt-out now.
+    pub(super) fn refuses_opt_outs(&self) -> bool {
+        let now = self.now();
+        self.lock().refuses_opt_outs_until.is_some_and(|until| now < until)
     }
 
     pub(super) fn trace(&self, line: fmt::Arguments<'_>) {

@@ -113,10 +113,13 @@ impl FaultyStore {
     async fn took_back(&self, calls: &[TakeBack]) -> Result<(), StoreError> {
         for back in calls {
             let view = self.inner.call(back.call).await?;
-            let waits = view.is_none_or(|view| view.call.begun_at.is_none());
+            let waits = view.as_ref().is_none_or(|view| view.call.begun_at.is_none());
             let mut stage = self.stage.lock();
             let name = stage.judge.name(back.call);
             let now = self.stage.now();
+            let phone = view.as_ref().and_then(|view| view.call.phone);
+            stage.stats.held_back +=
+                u64::from(phone.is_some_and(|phone| stage.judge.is_held(phone)));
             stage.trace(now, format_args!("call {name} is given back (waits again: {waits})"));
             if waits {
                 stage.stats.taken_back += 1;
@@ -224,6 +227,11 @@ impl Dispatch for FaultyStore {
     }
 
     async fn record(&self, by: By<'_>, reports: &[Report]) -> Result<Vec<Recorded>, StoreError> {
+        let wish = reports.iter().any(|report| opts_out(&report.event.kind));
+        if wish && self.stage.refuses_opt_outs() {
+            self.stage.pause().await;
+            return Err(StoreError::new(StoreErrorKind::Unavailable, "record"));
+        }
         self.commit("record", async {
             let answers = self.inner.record(by, reports).await?;
             for id in self.recorded(reports, &answers) {

@@ -91,6 +91,8 @@ pub(super) enum Item {
     Outage(bool),
     /// Somebody starts a campaign.
     Start(CampaignId),
+    /// Somebody wants a number to be called now.
+    Wish(PhoneNumber),
     /// Somebody resumes a campaign, should it be paused.
     Resume(CampaignId),
     SwitchOn(ClientId),
@@ -289,6 +291,11 @@ impl World {
                 let person = opts_out(&report.event.kind).then(|| self.phone_of(&report.call));
                 // Rare moments that matter: the store is away just then.
                 let away = person.is_some() && !self.calm && self.dice(|dice| dice.chance(700));
+                if let Some(person) = person
+                    && !self.calm
+                {
+                    self.storm(person);
+                }
                 let future = Box::pin(async move {
                     let by = By::new(&Actor::System, now);
                     let phone = person.flatten();
@@ -322,6 +329,7 @@ impl World {
                 self.carrier.set_away(away && !self.calm);
             }
             Item::Start(id) => self.transition(id, Transition::Start, "start"),
+            Item::Wish(phone) => self.wish(phone),
             Item::Resume(id) => self.transition(id, Transition::Resume, "resume"),
             Item::SwitchOn(id) => self.change_client(id, true),
             Item::ResumeAll => self.resume_all(),
@@ -418,8 +426,15 @@ impl World {
                 let wait = self.dice(|dice| dice.between(60, 1800)) * if live { 1 } else { 10 };
                 let dispatcher = &mut self.dispatchers[index];
                 dispatcher.sweeping = false;
-                let more = swept.is_err();
-                dispatcher.next_sweep = now + TimeDelta::seconds(if more { 5 } else { wait });
+                let wait = match swept {
+                    Ok(_) => wait,
+                    // A storm lasts: it is not asked about every few seconds.
+                    Err(_) if self.stage.refuses_opt_outs() => {
+                        self.stage.lock().weather.between(60, 600)
+                    }
+                    Err(_) => 5,
+                };
+                self.dispatchers[index].next_sweep = now + TimeDelta::seconds(wait);
             }
             (Who::Post(report, tries), Done::Posted(false)) if tries < 5 => {
                 let wait = self.dice(|dice| dice.between(1, 300));
@@ -491,6 +506,7 @@ impl World {
         {
             let mut stage = self.stage.lock();
             stage.troubles = Troubles::default();
+            stage.refuses_opt_outs_until = None;
             stage.trace(now, format_args!("all trouble ends"));
         }
         let campaigns: Vec<CampaignId> =

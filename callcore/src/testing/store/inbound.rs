@@ -9,12 +9,12 @@ use crate::phone::PhoneNumber;
 use crate::port::{NoticeKind, Store};
 use crate::testing::fixtures::{Scene, ended, settings};
 
-fn ring(scene: &Scene<'_>, name: &str, from: Option<PhoneNumber>) -> InboundRing {
+pub(super) fn ring(scene: &Scene<'_>, name: &str, from: Option<PhoneNumber>) -> InboundRing {
     let carrier_call_id = name.to_owned();
     InboundRing { carrier_call_id, from, new_id: CallId::new(scene.now(), scene.entropy()) }
 }
 
-async fn rings(
+pub(super) async fn rings(
     scene: &Scene<'_>,
     ring: &InboundRing,
     kinds: impl IntoIterator<Item = EventKind>,

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::inbound::{ring, rings};
 use crate::actor::Actor;
 use crate::call::{
     AnsweredBy, CallEvent, CallRef, CallStatus, Ending, EventKind, InboundRing, Outcome, Report,
@@ -362,6 +363,24 @@ pub async fn e3_whoever_opts_out_after_being_erased_is_on_the_list(store: &dyn S
     assert_eq!(listed, wanted);
     assert_eq!(scene.status(seeds[0].client).await, ClientStatus::OptedOut);
     assert_eq!(scene.call(seeds[0].call).await.call.outcome(), Some(Outcome::OptedOut));
+    scene.check().await;
+}
+
+pub async fn e3_whoever_called_in_and_opts_out_after_being_erased_is_on_the_list(
+    store: &dyn Store,
+) {
+    let scene = Scene::new(store);
+    let inbound = json!({"inbound": {"keys": {"8": "opt_out"}}});
+    let (_, seed) = scene.running_one(inbound).await;
+    let ring = ring(&scene, "late", Some(seed.phone));
+    let id = rings(&scene, &ring, [EventKind::Answered, ended(Ending::Completed, 9)]).await;
+    erase(&scene, seed.client).await;
+    // It was pressed before, and held back while the store was away.
+    rings(&scene, &ring, [EventKind::Key { digit: '8', press: 0 }]).await;
+    let query = DncQuery { limit: 10, ..DncQuery::default() };
+    let listed = store.dnc(&query).await.expect("read").items;
+    assert_eq!(listed.iter().map(|entry| entry.phone).collect::<Vec<_>>(), [seed.phone]);
+    assert_eq!(scene.call(id).await.call.outcome(), Some(Outcome::OptedOut));
     scene.check().await;
 }
 
