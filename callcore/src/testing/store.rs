@@ -315,6 +315,9 @@ macro_rules! store_conformance {
                 i1_a_withheld_number_is_nobodys
                 i2_what_a_caller_presses_means_what_the_inbound_script_says
                 i2_a_campaign_without_a_script_for_callers_hears_no_keys
+                i4_whoever_calls_in_is_not_dialled_until_that_call_ended
+                i4_a_call_of_somebody_else_or_one_that_is_over_puts_nothing_off
+                i4_a_call_that_came_in_is_none_that_a_dnc_entry_hangs_up
             }
             access {
                 a1_a_link_is_redeemed_once
