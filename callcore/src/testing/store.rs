@@ -200,6 +200,7 @@ macro_rules! store_conformance {
                 l3_a_claimed_live_or_ended_call_is_left_alone
                 l3_a_draft_is_not_called_now_and_a_stopped_campaign_not_at_all
                 l3_a_skipped_call_stands_in_the_history_and_ends_its_client
+                l3_who_was_reached_stays_so_when_a_re_call_is_skipped
                 l3_a_skipped_call_may_be_followed_by_the_next_attempt
                 l4_retry_makes_a_new_call_by_a_persons_wish
                 l4_retry_refuses_while_a_call_is_to_come_or_live
