@@ -46,7 +46,7 @@ pub(super) struct Visit {
     pub(super) zone: Zone,
     /// The instant of the visit, on the campaign clock.
     pub(super) now: DateTime<Utc>,
-    flash: Option<String>,
+    flash: Option<Said>,
     back: Option<String>,
 }
 
@@ -117,8 +117,8 @@ impl Visit {
             zone: self.zone.name().to_owned(),
             banner: state.banner().map(str::to_owned),
             clock: self.when(self.now),
-            flash: self.flash.clone(),
-            trouble: None,
+            flash: self.flash.as_ref().filter(|said| said.done).map(|said| said.words.clone()),
+            trouble: self.flash.as_ref().filter(|said| !said.done).map(|said| said.words.clone()),
             live: false,
             at: None,
             css,
@@ -126,6 +126,13 @@ impl Visit {
             icon,
         }
     }
+}
+
+/// What the page before has to say on this one: what was done, or why nothing was.
+#[derive(Debug, Clone)]
+struct Said {
+    words: String,
+    done: bool,
 }
 
 /// What stands around every page's own content.
@@ -198,34 +205,43 @@ impl Shell {
     }
 }
 
-/// Something that went wrong; the frame shows it as a page.
+/// Something that went wrong; the frame shows it as a page, or on the page it is told on.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble(Box<Problem>);
+pub(super) struct Trouble {
+    problem: Box<Problem>,
+    told_on: Option<String>,
+}
 
 impl<E: Into<Problem>> From<E> for Trouble {
     fn from(error: E) -> Self {
-        Self(Box::new(error.into()))
+        Self { problem: Box::new(error.into()), told_on: None }
     }
 }
 
 impl Trouble {
     /// The trouble as a sentence.
     pub(super) fn sentence(&self) -> String {
-        sentence(&self.0)
+        sentence(&self.problem)
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        self.0.status()
+        self.problem.status()
     }
 
     pub(super) fn retry_after(&self) -> Option<u64> {
-        self.0.retry_after()
+        self.problem.retry_after()
+    }
+
+    /// The same, told on a page of ours that the browser is sent back to.
+    pub(super) fn told_on(mut self, path: impl Into<String>) -> Self {
+        self.told_on = Some(path.into());
+        self
     }
 }
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let mut response = self.0.status().into_response();
+        let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -304,7 +320,10 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     let page = async {
         let mut response = next.run(Request::from_parts(parts, body)).await;
         if let Some(trouble) = trouble_in(&mut response) {
-            response = trouble_page(&state, &visit, &trouble);
+            response = match &trouble.told_on {
+                Some(path) => sent(path, &trouble.sentence(), false),
+                None => trouble_page(&state, &visit, &trouble),
+            };
         }
         response
     };
@@ -387,9 +406,15 @@ fn viewer_zone(jar: &CookieJar) -> Option<Zone> {
     value.replace("%2F", "/").replace("%2f", "/").parse().ok()
 }
 
-fn read_flash(cookie: &Cookie<'_>) -> Option<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(cookie.value()).ok()?;
-    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+/// What the flash of something that was not done begins with.
+const NOT_DONE: char = '!';
+
+fn read_flash(cookie: &Cookie<'_>) -> Option<Said> {
+    let value = cookie.value();
+    let words = value.strip_prefix(NOT_DONE);
+    let bytes = URL_SAFE_NO_PAD.decode(words.unwrap_or(value)).ok()?;
+    let said = Said { words: String::from_utf8(bytes).ok()?, done: words.is_none() };
+    (!said.words.is_empty()).then_some(said)
 }
 
 fn flash_cookie(value: String, ends: bool) -> Cookie<'static> {
@@ -412,8 +437,17 @@ pub(super) fn set_cookie(response: &mut Response, cookie: Cookie<'_>) {
 
 /// Sends the browser to a page that says what was done.
 pub(super) fn done(to: &str, said: impl AsRef<str>) -> Response {
+    sent(to, said.as_ref(), true)
+}
+
+/// Sends the browser to a page that says something: what was done, or why nothing was.
+fn sent(to: &str, words: &str, done: bool) -> Response {
     let mut response = Redirect::to(to).into_response();
-    set_cookie(&mut response, flash_cookie(URL_SAFE_NO_PAD.encode(said.as_ref()), false));
+    let mut value = URL_SAFE_NO_PAD.encode(words);
+    if !done {
+        value.insert(0, NOT_DONE);
+    }
+    set_cookie(&mut response, flash_cookie(value, false));
     response
 }
 
