@@ -221,6 +221,7 @@ macro_rules! store_conformance {
             }
             changes {
                 p1_a_change_changes_what_is_given_and_notes_are_only_added
+                p1_two_who_change_tags_at_once_lose_none
                 p1_clients_of_one_number_stay_two
                 p2_switching_off_cancels_what_is_scheduled
                 p2_nothing_follows_a_live_call_of_a_client_switched_off
