@@ -353,6 +353,8 @@ macro_rules! store_conformance {
                 a7_the_last_enabled_admin_stays
                 a8_a_token_lets_in_until_it_ends_or_is_revoked
                 a8_a_token_may_no_more_than_its_owner_may_now
+                a11_another_password_ends_every_session_and_link_but_the_one_it_was_asked_from
+                a11_a_password_that_is_another_one_by_now_is_not_replaced
             }
             watch {
                 a3_audit_rows_are_found_by_who_what_and_when
