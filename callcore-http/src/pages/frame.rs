@@ -22,7 +22,7 @@ use super::assets::Assets;
 use super::locale::Locale;
 use super::when::When;
 use super::words;
-use crate::auth::{Principal, authenticate};
+use crate::auth::{Principal, authenticate, session_secret};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -31,6 +31,9 @@ const ZONE_COOKIE: &str = "callcore_zone";
 
 /// The cookie that carries what was done over to the page that says so.
 const FLASH_COOKIE: &str = "callcore_flash";
+
+/// What the address of the door says to somebody whose form was not taken: it has no value.
+pub(super) const UNSENT: &str = "unsent";
 
 /// The header of the script's own requests for what changed.
 const LIVE_HEADER: &str = "x-callcore-live";
@@ -310,7 +313,9 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     let (mut parts, body) = request.into_parts();
     let principal = match authenticate(&state, &parts).await {
         Ok(principal) => principal,
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return to_the_door(&parts),
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            return super::door::turned_away(&state, parts, body).await;
+        }
         Err(problem) => return super::door::closed(&state, &problem.into()),
     };
     let visit = Visit::new(&state, &parts.headers, principal.clone());
@@ -372,20 +377,28 @@ fn trouble_in(response: &mut Response) -> Option<Trouble> {
     })
 }
 
-fn to_the_door(parts: &Parts) -> Response {
-    let wanted = match parts.method {
-        axum::http::Method::GET => parts.uri.path_and_query().map(ToString::to_string),
+pub(super) fn to_the_door(parts: &Parts) -> Response {
+    let reads = parts.method == axum::http::Method::GET;
+    let wanted = match reads {
+        true => parts.uri.path_and_query().map(ToString::to_string),
         // A form can't be sent again from the door: it leads back to where the form was.
-        _ => back_of(&parts.headers),
+        false => back_of(&parts.headers),
     };
-    match wanted.filter(|path| path != "/" && !path.starts_with("/sign-in")) {
-        Some(path) => Redirect::to(&format!("/sign-in?next={}", encoded(&path))).into_response(),
-        None => Redirect::to("/sign-in").into_response(),
+    let wanted = wanted.filter(|path| path != "/" && !path.starts_with("/sign-in"));
+    let next = wanted.map(|path| format!("next={}", encoded(&path)));
+    // Whose session ended while they wrote has to hear that it was in vain.
+    let left = parts.uri.path().ends_with("/sign-out");
+    let unsent = !reads && !left && session_secret(&parts.headers).is_some();
+    let unsent = unsent.then(|| UNSENT.to_owned());
+    let query: Vec<String> = next.into_iter().chain(unsent).collect();
+    match query.is_empty() {
+        true => Redirect::to("/sign-in").into_response(),
+        false => Redirect::to(&format!("/sign-in?{}", query.join("&"))).into_response(),
     }
 }
 
 /// The page somebody came from, if it is one of ours: only its path is believed.
-fn back_of(headers: &HeaderMap) -> Option<String> {
+pub(super) fn back_of(headers: &HeaderMap) -> Option<String> {
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
     let (_, rest) = referer.split_once("://")?;
     let (host, path) = rest.split_at(rest.find('/')?);
