@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod imports;
 pub(crate) mod invitations;
 pub(crate) mod mails;
+pub(crate) mod me;
 pub(crate) mod notices;
 pub(crate) mod settings;
 pub(crate) mod tokens;
@@ -127,6 +128,7 @@ routes! {
     post "/api/users" Admin users::invite::handle;
     get "/api/users/{id}" Admin users::read::handle;
     patch "/api/users/{id}" Admin users::change::handle;
+    post "/api/me/password" Viewer me::password::handle;
     post "/api/invitations/accept" None invitations::accept::handle;
 
     get "/api/tokens" Admin tokens::list::handle;

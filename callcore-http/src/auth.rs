@@ -176,7 +176,7 @@ pub(crate) fn session_secret(headers: &HeaderMap) -> Option<String> {
 }
 
 /// The CSRF token of a session: it follows from the session's secret, and does not tell it.
-fn csrf_of(secret: &str) -> String {
+pub(crate) fn csrf_of(secret: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(b"callcore csrf ");
     hash.update(secret.as_bytes());

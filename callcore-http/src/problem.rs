@@ -235,6 +235,7 @@ impl From<Refused> for Problem {
             Refused::NameTaken => (StatusCode::CONFLICT, "name_taken"),
             Refused::LastAdmin => (StatusCode::CONFLICT, "last_admin"),
             Refused::UserDisabled => (StatusCode::CONFLICT, "user_disabled"),
+            Refused::WrongPassword => (StatusCode::UNPROCESSABLE_ENTITY, "wrong_password"),
         };
         let problem = Self::new(status, code, refused.to_string());
         match refused {

@@ -87,14 +87,15 @@ impl Change {
         tag.parse().map_err(|_| Problem::field("If-Match", "invalid", "must be a settings_version"))
     }
 
-    /// A document with the fields in the body laid over its own.
+    /// A document with the body laid over it, which is a JSON Merge Patch (RFC 7386): objects are
+    /// merged at every depth, lists and values are taken whole, and `null` takes a field out, which
+    /// gives it its default.
     pub(crate) fn over(&self, mut document: Value) -> Result<Value, Problem> {
-        let (Value::Object(fields), Value::Object(change)) = (&mut document, self.json()?) else {
+        let change = self.json()?;
+        if !change.is_object() {
             return Err(Problem::field("", "invalid", "must be an object"));
-        };
-        for (field, value) in change {
-            fields.insert(field, value);
         }
+        merge(&mut document, change);
         Ok(document)
     }
 
@@ -128,6 +129,25 @@ impl Change {
             })
             .collect();
         if nul.is_empty() { Ok(json) } else { Err(Problem::fields(nul)) }
+    }
+}
+
+/// Lays a JSON Merge Patch over a document. It goes no deeper than what was read: 128 levels.
+fn merge(document: &mut Value, change: Value) {
+    let Value::Object(change) = change else {
+        *document = change;
+        return;
+    };
+    if !document.is_object() {
+        *document = Value::Object(Map::new());
+    }
+    let Value::Object(fields) = document else { return };
+    for (field, value) in change {
+        if value.is_null() {
+            fields.shift_remove(&field);
+        } else {
+            merge(fields.entry(field).or_insert(Value::Null), value);
+        }
     }
 }
 
@@ -280,5 +300,42 @@ impl Fields {
             self.errors.push(FieldError::new(field, "unknown_field", "is not known here"));
         }
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::fields(self.errors)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_does_what_the_examples_of_its_rfc_say() {
+        // Appendix A of RFC 7386.
+        for (original, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+            (
+                json!({"a": {"b": "c"}}),
+                json!({"a": {"b": "d", "c": null}}),
+                json!({"a": {"b": "d"}}),
+            ),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+            (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+            (json!({"a": "foo"}), json!(null), json!(null)),
+            (json!({"a": "foo"}), json!("bar"), json!("bar")),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            let mut document = original.clone();
+            merge(&mut document, patch.clone());
+            assert_eq!(document, result, "{original} {patch}");
+        }
     }
 }

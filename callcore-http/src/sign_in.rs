@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use callcore::actor::Actor;
 use callcore::id::UserId;
-use callcore::port::{ActError, By, Invitation, Refused, StoreError, User};
+use callcore::port::{ActError, By, Invitation, NewPassword, Refused, StoreError, User};
 use callcore::time::Entropy;
 use chrono::TimeDelta;
 
@@ -108,6 +108,73 @@ pub async fn with_password(
         }
         _ => Ok(None),
     }
+}
+
+/// Somebody who is signed in and knows their password, which they may change.
+#[derive(Debug)]
+pub(crate) struct Confirmed {
+    pub(crate) user: User,
+    /// The hash of the password.
+    pub(crate) hash: String,
+}
+
+/// Why somebody who is signed in may not change their password.
+#[derive(Debug)]
+pub(crate) enum Unconfirmed {
+    /// They have none: an application or a token let them in, or they only came by link.
+    NoPassword,
+    /// They don't know it.
+    Wrong,
+    Problem(Problem),
+}
+
+impl<E: Into<Problem>> From<E> for Unconfirmed {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+/// Whether somebody who is signed in has a password: whoever else could change one.
+///
+/// # Errors
+///
+/// The store failed.
+pub(crate) async fn has_password(state: &ApiState, actor: &Actor) -> Result<bool, StoreError> {
+    let Actor::User(name) = actor else { return Ok(false) };
+    Ok(state.store().user(name).await?.is_some_and(|user| user.password_hash.is_some()))
+}
+
+/// Asks somebody who is signed in for their password. Guesses count as those at the door do: a
+/// session that was stolen must not tell what the password is.
+pub(crate) async fn confirm(
+    state: &ApiState,
+    actor: &Actor,
+    password: String,
+    source: Option<&Source>,
+) -> Result<Confirmed, Unconfirmed> {
+    let Actor::User(name) = actor else { return Err(Unconfirmed::NoPassword) };
+    let user = state.store().user(name).await?.filter(|user| !user.disabled);
+    let Some(user) = user else { return Err(Unconfirmed::NoPassword) };
+    let Some(hash) = user.password_hash.clone() else { return Err(Unconfirmed::NoPassword) };
+    state.throttle().admit(name, source, state.wall_now()).map_err(too_many_guesses)?;
+    if !check_password(state, password, Some(hash.clone())).await? {
+        return Err(Unconfirmed::Wrong);
+    }
+    state.throttle().forgive(name, source);
+    Ok(Confirmed { user, hash })
+}
+
+/// What becomes of a password that was confirmed and checked: the session of the request stays,
+/// every other one ends.
+pub(crate) async fn replacement(
+    state: &ApiState,
+    headers: &HeaderMap,
+    confirmed: &Confirmed,
+    password: String,
+) -> Result<NewPassword, Problem> {
+    let keep = session_secret(headers).map(|secret| digest(&secret));
+    let hash = hash_in_turn(state, password).await?;
+    Ok(NewPassword { known: confirmed.hash.clone(), hash, keep })
 }
 
 fn too_many_guesses(wait: TimeDelta) -> Problem {

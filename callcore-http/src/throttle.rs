@@ -33,10 +33,6 @@ const REMEMBERED: usize = 10_000;
 pub struct Source(pub String);
 
 impl Source {
-    #[cfg_attr(
-        not(feature = "pages"),
-        expect(dead_code, reason = "only pages have a door at which passwords are guessed")
-    )]
     pub(crate) fn of(extensions: &Extensions) -> Option<Self> {
         if let Some(source) = extensions.get::<Self>() {
             return Some(source.clone());

@@ -4,7 +4,7 @@
 //! claimed again when its lease ends, and goes out under the same key as the same mail.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 
@@ -38,6 +38,8 @@ const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 /// Routes know a key for a day: later than this a mail that may have been sent could be sent twice.
 const KEY_HOLDS: TimeDelta = TimeDelta::hours(23);
+/// For so many days gone by a summary that was missed is made up for.
+const LOOKS_BACK: usize = 2;
 /// A summary that could not be sent for so long is of no use.
 const SUMMARY_KEEPS: TimeDelta = TimeDelta::hours(24);
 /// After so many attempts in vain people are told on the pages.
@@ -89,6 +91,9 @@ pub struct Mailer {
     wall: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     settings: MailSettings,
+    /// The day on which it was last asked whether an earlier day's summary was missed: days gone by
+    /// don't change.
+    looked_back: Mutex<Option<NaiveDate>>,
 }
 
 impl fmt::Debug for Mailer {
@@ -109,7 +114,8 @@ impl Mailer {
         entropy: Arc<dyn Entropy>,
         settings: MailSettings,
     ) -> Self {
-        Self { store, notifier, clock, wall, entropy, settings }
+        let looked_back = Mutex::default();
+        Self { store, notifier, clock, wall, entropy, settings, looked_back }
     }
 
     /// The settings in force: the account's own, where it has any, before the server's.
@@ -152,7 +158,8 @@ impl Mailer {
         goes_on: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Pass, StoreError> {
         let settings = self.in_force().await?;
-        let queued = u32::from(self.summarise(&settings).await?);
+        let missed = u32::from(self.make_up(&settings).await?);
+        let queued = missed + u32::from(self.summarise(&settings).await?);
         let mut pass = Pass { queued, ..Pass::default() };
         for group in self.store.unmailed(self.clock.now() - GATHER, NAMED).await? {
             pass.queued += u32::from(self.tell(group, &settings).await?);
@@ -188,7 +195,8 @@ impl Mailer {
         if is_out || !is_due {
             key = format!("{key}/{}", self.wall.now().format("%Y-%m-%dT%H:%M"));
         }
-        let (mail, _) = self.queue_summary(by, key, &settings).await?;
+        let written = self.summary(by.now, by.now, &settings).await?.write(&settings.links);
+        let (mail, _) = self.queue_summary(by, key, written, &settings).await?;
         Ok((date, mail))
     }
 
@@ -200,20 +208,64 @@ impl Mailer {
         if !is_due(now, at, zone) || self.store.mail(&key).await?.is_some() {
             return Ok(false);
         }
-        let queued = self.queue_summary(By::new(&Actor::System, now), key, settings).await;
+        let written = self.summary(now, now, settings).await?.write(&settings.links);
+        let by = By::new(&Actor::System, now);
+        let queued = self.queue_summary(by, key, written, settings).await;
         Ok(queued.map_err(store_error)?.1)
+    }
+
+    /// Queues the summary of the last day on which something happened, if nobody was there to do so
+    /// between its hour and midnight.
+    async fn make_up(&self, settings: &MailSettings) -> Result<bool, StoreError> {
+        if settings.summary_at.is_none() {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let (today, begins, _) = day_of(now, &settings.zone);
+        if *self.looked_back.lock().unwrap_or_else(PoisonError::into_inner) == Some(today) {
+            return Ok(false);
+        }
+        let mut queued = false;
+        let mut ends = begins;
+        for _ in 0..LOOKS_BACK {
+            let within = ends - TimeDelta::seconds(1);
+            let key = summary_key(settings.zone.date(within));
+            if self.store.mail(&key).await?.is_some() {
+                break;
+            }
+            let summary = self.summary(within, ends, settings).await?;
+            if !summary.day.is_empty() {
+                let by = By::new(&Actor::System, now);
+                let written = summary.write(&settings.links);
+                let done = self.queue_summary(by, key, written, settings).await;
+                queued = done.map_err(store_error)?.1;
+                break;
+            }
+            ends = day_of(within, &settings.zone).1;
+        }
+        *self.looked_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(today);
+        Ok(queued)
+    }
+
+    /// What the day of an instant brought until another.
+    async fn summary(
+        &self,
+        within: DateTime<Utc>,
+        until: DateTime<Utc>,
+        settings: &MailSettings,
+    ) -> Result<Summary, StoreError> {
+        let zone = settings.zone.clone();
+        let (date, from, to) = day_of(within, &zone);
+        Ok(Summary { date, until, zone, day: self.store.day(from, to).await? })
     }
 
     async fn queue_summary(
         &self,
         by: By<'_>,
         key: String,
+        written: Written,
         settings: &MailSettings,
     ) -> Result<(QueuedMail, bool), ActError> {
-        let zone = settings.zone.clone();
-        let (date, from, to) = day_of(by.now, &zone);
-        let day = self.store.day(from, to).await?;
-        let written = Summary { date, until: by.now, zone, day }.write(&settings.links);
         let queued =
             self.store.queue_mail(by, self.mail(key, DAILY_SUMMARY, written, settings)).await?;
         // A mail without notices is either queued now or was before.

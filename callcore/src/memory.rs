@@ -98,6 +98,8 @@ struct State {
     dials: BTreeMap<PhoneNumber, BTreeSet<(DateTime<Utc>, CallId)>>,
     live: BTreeSet<CallId>,
     live_numbers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
+    /// Live calls that came in: nobody is dialled who is on the line.
+    callers: BTreeMap<PhoneNumber, BTreeSet<CallId>>,
     ended: BTreeSet<(DateTime<Utc>, CallId)>,
     dnc: BTreeMap<(PhoneNumber, DncScope), DncEntry>,
     audio: BTreeMap<AudioId, (Audio, Vec<u8>)>,
@@ -207,6 +209,7 @@ impl State {
             dials: BTreeMap::new(),
             live: BTreeSet::new(),
             live_numbers: BTreeMap::new(),
+            callers: BTreeMap::new(),
             ended: BTreeSet::new(),
             dnc: BTreeMap::new(),
             audio: BTreeMap::new(),
@@ -337,7 +340,8 @@ impl State {
     }
 
     fn number_live(&self, phone: PhoneNumber) -> bool {
-        self.live_numbers.get(&phone).is_some_and(|calls| !calls.is_empty())
+        let live = [self.live_numbers.get(&phone), self.callers.get(&phone)];
+        live.into_iter().flatten().any(|calls| !calls.is_empty())
     }
 
     fn number_dials(&self, phone: PhoneNumber) -> Vec<DateTime<Utc>> {
@@ -489,9 +493,8 @@ impl State {
             }
         }
         if live != now_live {
-            // Somebody who calls in takes no slot, and may be called back.
-            let numbers =
-                phone.filter(|_| outbound).map(|p| self.live_numbers.entry(p).or_default());
+            let numbers = if outbound { &mut self.live_numbers } else { &mut self.callers };
+            let numbers = phone.map(|phone| numbers.entry(phone).or_default());
             for set in [Some(&mut self.live), numbers].into_iter().flatten() {
                 if now_live {
                     set.insert(id)
@@ -499,6 +502,7 @@ impl State {
                     set.remove(&id)
                 };
             }
+            // Somebody who calls in takes no slot.
             let campaign = campaign.filter(|_| outbound).and_then(|id| self.campaigns.get_mut(&id));
             if let (Some(row), Some(at)) = (campaign, begun_at) {
                 if now_live {

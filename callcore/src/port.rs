@@ -19,11 +19,11 @@ pub use store::{
     ClientChange, ClientDetail, ClientQuery, ClientView, Clients, Cursor, Day, Dispatch, Dnc,
     DncAdded, DncBatch, DncImport, DncQuery, Effect, Erased, ExportRow, Gauges, Idempotency,
     Import, ImportStatus, Imports, Invitation, KnownClients, MailFate, MailSettlement, MailState,
-    MailedNotice, Media, NewAudio, NewCall, NewCampaign, NewClient, NewMail, NewTestCall, NewToken,
-    Notice, NoticeDay, NoticeGroup, NoticeKind, Numbers, OpenCall, Outbox, Page, Privacy,
-    QueuedMail, Recorded, Refusals, Rejects, Reply, Retained, SavedReply, Session, SkipThen,
-    SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token, Undone, User,
-    UserChange, UserView, Waiting, name_order,
+    MailedNotice, Media, NewAudio, NewCall, NewCampaign, NewClient, NewMail, NewPassword,
+    NewTestCall, NewToken, Notice, NoticeDay, NoticeGroup, NoticeKind, Numbers, OpenCall, Outbox,
+    Page, Privacy, QueuedMail, Recorded, Refusals, Rejects, Reply, Retained, SavedReply, Session,
+    SkipThen, SortKey, StoppedAll, Store, Tagged, TakeBack, TakenNotices, TallyRow, Token, Undone,
+    User, UserChange, UserView, Waiting, name_order,
 };
 pub use telephony::{Audio, Fault, Found, Placement, Telephony, TelephonyError};
 pub use webhook::{

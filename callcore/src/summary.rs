@@ -68,8 +68,11 @@ impl Summary {
             percent(totals.success_rate()),
         );
         let mut page = Page::new(&subject);
-        let until = format!("until {} ({})", clock(self.until, &self.zone), self.zone);
-        page.heading("Daily summary", &format!("{}, {until}", date(self.date)));
+        let until = match self.until >= day_of(self.zone.start_of(self.date), &self.zone).2 {
+            true => "the whole day".to_owned(),
+            false => format!("until {}", clock(self.until, &self.zone)),
+        };
+        page.heading("Daily summary", &format!("{}, {until} ({})", date(self.date), self.zone));
         page.figures(&figures(&totals));
         self.notable(&mut page, &totals, links);
         outcomes(&mut page, &totals);

@@ -24,12 +24,12 @@ pub(crate) async fn existing(state: &ApiState, id: ClientId) -> Result<ClientVie
     state.store().client(id).await?.ok_or_else(Problem::not_found)
 }
 
-/// Tags under `tags`; two of the same text are one.
-pub(crate) fn tags(fields: &mut Fields) -> Option<BTreeSet<String>> {
-    let texts: Vec<String> = fields.optional("tags")?;
+/// Tags under a name; two of the same text are one.
+pub(crate) fn tags(fields: &mut Fields, name: &str) -> Option<BTreeSet<String>> {
+    let texts: Vec<String> = fields.optional(name)?;
     let mut tags = BTreeSet::new();
     for (index, text) in texts.iter().enumerate() {
-        let field = format!("tags.{index}");
+        let field = format!("{name}.{index}");
         match fields.text(&field, line(text, MAX_TAG)) {
             Some(tag) => {
                 tags.insert(tag);
@@ -39,7 +39,7 @@ pub(crate) fn tags(fields: &mut Fields) -> Option<BTreeSet<String>> {
         }
     }
     if tags.len() > MAX_TAGS {
-        fields.refuse("tags", "too_many", format!("at most {MAX_TAGS}"));
+        fields.refuse(name, "too_many", format!("at most {MAX_TAGS}"));
     }
     Some(tags)
 }

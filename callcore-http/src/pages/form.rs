@@ -121,6 +121,11 @@ impl Form {
         Ok((form, file.filter(chosen)))
     }
 
+    /// Every field, in the order it was sent.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// Whether a field was sent at all.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)

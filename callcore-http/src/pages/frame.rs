@@ -22,7 +22,7 @@ use super::assets::Assets;
 use super::locale::Locale;
 use super::when::When;
 use super::words;
-use crate::auth::{Principal, authenticate};
+use crate::auth::{Principal, authenticate, session_secret};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
@@ -31,6 +31,9 @@ const ZONE_COOKIE: &str = "callcore_zone";
 
 /// The cookie that carries what was done over to the page that says so.
 const FLASH_COOKIE: &str = "callcore_flash";
+
+/// What the address of the door says to somebody whose form was not taken: it has no value.
+pub(super) const UNSENT: &str = "unsent";
 
 /// The header of the script's own requests for what changed.
 const LIVE_HEADER: &str = "x-callcore-live";
@@ -46,7 +49,7 @@ pub(super) struct Visit {
     pub(super) zone: Zone,
     /// The instant of the visit, on the campaign clock.
     pub(super) now: DateTime<Utc>,
-    flash: Option<String>,
+    flash: Option<Said>,
     back: Option<String>,
 }
 
@@ -117,8 +120,8 @@ impl Visit {
             zone: self.zone.name().to_owned(),
             banner: state.banner().map(str::to_owned),
             clock: self.when(self.now),
-            flash: self.flash.clone(),
-            trouble: None,
+            flash: self.flash.as_ref().filter(|said| said.done).map(|said| said.words.clone()),
+            trouble: self.flash.as_ref().filter(|said| !said.done).map(|said| said.words.clone()),
             live: false,
             at: None,
             css,
@@ -126,6 +129,13 @@ impl Visit {
             icon,
         }
     }
+}
+
+/// What the page before has to say on this one: what was done, or why nothing was.
+#[derive(Debug, Clone)]
+struct Said {
+    words: String,
+    done: bool,
 }
 
 /// What stands around every page's own content.
@@ -198,34 +208,43 @@ impl Shell {
     }
 }
 
-/// Something that went wrong; the frame shows it as a page.
+/// Something that went wrong; the frame shows it as a page, or on the page it is told on.
 #[derive(Debug, Clone)]
-pub(super) struct Trouble(Box<Problem>);
+pub(super) struct Trouble {
+    problem: Box<Problem>,
+    told_on: Option<String>,
+}
 
 impl<E: Into<Problem>> From<E> for Trouble {
     fn from(error: E) -> Self {
-        Self(Box::new(error.into()))
+        Self { problem: Box::new(error.into()), told_on: None }
     }
 }
 
 impl Trouble {
     /// The trouble as a sentence.
     pub(super) fn sentence(&self) -> String {
-        sentence(&self.0)
+        sentence(&self.problem)
     }
 
     pub(super) fn status(&self) -> StatusCode {
-        self.0.status()
+        self.problem.status()
     }
 
     pub(super) fn retry_after(&self) -> Option<u64> {
-        self.0.retry_after()
+        self.problem.retry_after()
+    }
+
+    /// The same, told on a page of ours that the browser is sent back to.
+    pub(super) fn told_on(mut self, path: impl Into<String>) -> Self {
+        self.told_on = Some(path.into());
+        self
     }
 }
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let mut response = self.0.status().into_response();
+        let mut response = self.status().into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -294,7 +313,9 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     let (mut parts, body) = request.into_parts();
     let principal = match authenticate(&state, &parts).await {
         Ok(principal) => principal,
-        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => return to_the_door(&parts),
+        Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => {
+            return super::door::turned_away(&state, parts, body).await;
+        }
         Err(problem) => return super::door::closed(&state, &problem.into()),
     };
     let visit = Visit::new(&state, &parts.headers, principal.clone());
@@ -304,7 +325,10 @@ pub(super) async fn frame(State(state): State<ApiState>, request: Request, next:
     let page = async {
         let mut response = next.run(Request::from_parts(parts, body)).await;
         if let Some(trouble) = trouble_in(&mut response) {
-            response = trouble_page(&state, &visit, &trouble);
+            response = match &trouble.told_on {
+                Some(path) => sent(path, &trouble.sentence(), false),
+                None => trouble_page(&state, &visit, &trouble),
+            };
         }
         response
     };
@@ -353,20 +377,28 @@ fn trouble_in(response: &mut Response) -> Option<Trouble> {
     })
 }
 
-fn to_the_door(parts: &Parts) -> Response {
-    let wanted = match parts.method {
-        axum::http::Method::GET => parts.uri.path_and_query().map(ToString::to_string),
+pub(super) fn to_the_door(parts: &Parts) -> Response {
+    let reads = parts.method == axum::http::Method::GET;
+    let wanted = match reads {
+        true => parts.uri.path_and_query().map(ToString::to_string),
         // A form can't be sent again from the door: it leads back to where the form was.
-        _ => back_of(&parts.headers),
+        false => back_of(&parts.headers),
     };
-    match wanted.filter(|path| path != "/" && !path.starts_with("/sign-in")) {
-        Some(path) => Redirect::to(&format!("/sign-in?next={}", encoded(&path))).into_response(),
-        None => Redirect::to("/sign-in").into_response(),
+    let wanted = wanted.filter(|path| path != "/" && !path.starts_with("/sign-in"));
+    let next = wanted.map(|path| format!("next={}", encoded(&path)));
+    // Whose session ended while they wrote has to hear that it was in vain.
+    let left = parts.uri.path().ends_with("/sign-out");
+    let unsent = !reads && !left && session_secret(&parts.headers).is_some();
+    let unsent = unsent.then(|| UNSENT.to_owned());
+    let query: Vec<String> = next.into_iter().chain(unsent).collect();
+    match query.is_empty() {
+        true => Redirect::to("/sign-in").into_response(),
+        false => Redirect::to(&format!("/sign-in?{}", query.join("&"))).into_response(),
     }
 }
 
 /// The page somebody came from, if it is one of ours: only its path is believed.
-fn back_of(headers: &HeaderMap) -> Option<String> {
+pub(super) fn back_of(headers: &HeaderMap) -> Option<String> {
     let referer = headers.get(header::REFERER)?.to_str().ok()?;
     let (_, rest) = referer.split_once("://")?;
     let (host, path) = rest.split_at(rest.find('/')?);
@@ -387,9 +419,15 @@ fn viewer_zone(jar: &CookieJar) -> Option<Zone> {
     value.replace("%2F", "/").replace("%2f", "/").parse().ok()
 }
 
-fn read_flash(cookie: &Cookie<'_>) -> Option<String> {
-    let bytes = URL_SAFE_NO_PAD.decode(cookie.value()).ok()?;
-    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
+/// What the flash of something that was not done begins with.
+const NOT_DONE: char = '!';
+
+fn read_flash(cookie: &Cookie<'_>) -> Option<Said> {
+    let value = cookie.value();
+    let words = value.strip_prefix(NOT_DONE);
+    let bytes = URL_SAFE_NO_PAD.decode(words.unwrap_or(value)).ok()?;
+    let said = Said { words: String::from_utf8(bytes).ok()?, done: words.is_none() };
+    (!said.words.is_empty()).then_some(said)
 }
 
 fn flash_cookie(value: String, ends: bool) -> Cookie<'static> {
@@ -412,8 +450,17 @@ pub(super) fn set_cookie(response: &mut Response, cookie: Cookie<'_>) {
 
 /// Sends the browser to a page that says what was done.
 pub(super) fn done(to: &str, said: impl AsRef<str>) -> Response {
+    sent(to, said.as_ref(), true)
+}
+
+/// Sends the browser to a page that says something: what was done, or why nothing was.
+fn sent(to: &str, words: &str, done: bool) -> Response {
     let mut response = Redirect::to(to).into_response();
-    set_cookie(&mut response, flash_cookie(URL_SAFE_NO_PAD.encode(said.as_ref()), false));
+    let mut value = URL_SAFE_NO_PAD.encode(words);
+    if !done {
+        value.insert(0, NOT_DONE);
+    }
+    set_cookie(&mut response, flash_cookie(value, false));
     response
 }
 

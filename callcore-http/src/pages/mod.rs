@@ -20,6 +20,7 @@ mod frame;
 mod history;
 mod import;
 mod invitation;
+mod kept;
 mod list;
 mod locale;
 mod notes;

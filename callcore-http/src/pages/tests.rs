@@ -7,6 +7,7 @@ mod client;
 mod dashboard;
 mod dnc;
 mod history;
+mod kept;
 mod settings;
 mod setup;
 mod upcoming;
@@ -168,6 +169,14 @@ async fn a_stranger_is_sent_to_the_door_and_back_again() {
     let request = world.request("POST", "/dnc").anonymous().header("host", HOST);
     let request = request.header("referer", &format!("https://{HOST}/dnc?q=212"));
     assert_eq!(to(&request.send().await), "/sign-in?next=%2Fdnc%3Fq%3D212");
+    let request = world.request("POST", "/dnc").anonymous().header("host", HOST);
+    let request = request.header("cookie", "callcore_session=over");
+    let request = request.header("referer", &format!("https://{HOST}/dnc?q=212"));
+    let door = to(&request.send().await).to_owned();
+    assert_eq!(door, "/sign-in?next=%2Fdnc%3Fq%3D212&unsent");
+    let page = world.request("GET", &door).anonymous().send().await.text();
+    assert!(page.contains("what you just sent was not taken"), "{page}");
+    assert!(page.contains("name=\"next\" value=\"/dnc?q=212\""), "{page}");
     world.user("ada", Role::Admin, Some("correct horse")).await;
     let knock = async |body: &str| {
         let request = world.request("POST", "/sign-in").anonymous().header("host", HOST);

@@ -251,7 +251,7 @@ pub(super) fn field(field: &str) -> &str {
         "consent.source" => "source of the consent",
         "consent.at" => "date of the consent",
         "consent.evidence" => "proof of the consent",
-        field if field.starts_with("tags.") => "tag",
+        field if field.contains("tags.") => "tag",
         field => field,
     }
 }

@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use callcore::id::{NoticeId, TokenId, UserId};
 use callcore::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, Invitation,
-    NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User, UserChange,
-    UserView,
+    NewPassword, NewToken, Notice, NoticeKind, Page, SavedReply, Session, StoreError, Token, User,
+    UserChange, UserView,
 };
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -101,6 +101,15 @@ impl Access for SqliteStore {
     ) -> Result<UserView, ActError> {
         let accepted = self.accept(by, secret, password_hash, wall).await;
         accepted.map_err(|fail| fail.act("accept_invitation"))
+    }
+
+    async fn change_password(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        new: NewPassword,
+    ) -> Result<UserView, ActError> {
+        self.replace_password(by, id, new).await.map_err(|fail| fail.act("change_password"))
     }
 
     async fn add_link(

@@ -77,7 +77,7 @@ impl SqliteStore {
         if client.erased.is_some() {
             return Err(Refused::Erased.into());
         }
-        let (old, new) = change.put(&mut client, by);
+        let (old, new) = change.put(&mut client, by)?;
         sqlx::query(
             "update clients set active = ?2, zones = ?3, consent = ?4, tags = ?5 where id = ?1",
         )

@@ -258,14 +258,14 @@ fn open_call(row: &CallRow) -> OpenCall {
     }
 }
 
-/// Which of these numbers have a live call.
+/// Which of these numbers have a live call, in either direction.
 async fn live_numbers(
     conn: &mut SqliteConnection,
     phones: &BTreeSet<PhoneNumber>,
 ) -> Result<BTreeSet<PhoneNumber>, Fail> {
     let rows: Vec<i64> = sqlx::query_scalar(
         "select distinct phone from in_flight
-         where begun_at is not null and phone in (select value from json_each(?1))",
+         where phone in (select value from json_each(?1))",
     )
     .bind(numbers(phones))
     .fetch_all(conn)

@@ -37,8 +37,7 @@ pub(super) async fn facts(
              clients.zones, clients.active, clients.consent is not null as consent,
              clients.attempts, clients.import,
              campaigns.state, campaigns.settings_version,
-             exists (select 1 from in_flight
-                 where in_flight.phone = due.phone and begun_at is not null) as number_live,
+             exists (select 1 from in_flight where in_flight.phone = due.phone) as number_live,
              exists (select 1 from dnc
                  where dnc.phone = due.phone and dnc.campaign = x'') as dnc_global,
              exists (select 1 from dnc
@@ -72,7 +71,7 @@ pub(super) async fn would_be(
              clients.active, clients.consent is not null as consent, clients.attempts, clients.import,
              campaigns.state, campaigns.settings_version,
              exists (select 1 from in_flight
-                 where in_flight.phone = clients.phone and begun_at is not null) as number_live,
+                 where in_flight.phone = clients.phone) as number_live,
              exists (select 1 from dnc
                  where dnc.phone = clients.phone and dnc.campaign = x'') as dnc_global,
              exists (select 1 from dnc where dnc.phone = clients.phone

@@ -2,7 +2,9 @@
 
 use callcore::actor::Role;
 use callcore::id::UserId;
-use callcore::port::{By, Cursor, Effect, Invitation, Page, Refused, User, UserChange, UserView};
+use callcore::port::{
+    By, Cursor, Effect, Invitation, NewPassword, Page, Refused, User, UserChange, UserView,
+};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteRow;
@@ -170,6 +172,42 @@ impl SqliteStore {
         }
         work.audit(by, "user.accept", user.id.to_string(), None, None).await?;
         let view = UserView { user: user_of(&row)?, invited_until: None };
+        work.leave(by, &Effect::User(Box::new(view.clone()))).await?;
+        work.commit().await?;
+        Ok(view)
+    }
+
+    pub(super) async fn replace_password(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        new: NewPassword,
+    ) -> Result<UserView, Fail> {
+        let mut work = self.write().await?;
+        work.enter(by).await?;
+        let user = view(work.conn(), id).await?.ok_or(Refused::NotFound)?.user;
+        if user.disabled {
+            return Err(Refused::UserDisabled.into());
+        }
+        if user.password_hash.as_deref() != Some(&new.known) {
+            return Err(Refused::WrongPassword.into());
+        }
+        sqlx::query("update users set password_hash = ?2 where id = ?1")
+            .bind(id.uuid())
+            .bind(new.hash)
+            .execute(work.conn())
+            .await?;
+        sqlx::query("delete from sign_in_links where user = ?1")
+            .bind(id.uuid())
+            .execute(work.conn())
+            .await?;
+        sqlx::query("delete from sessions where user = ?1 and secret is not ?2")
+            .bind(id.uuid())
+            .bind(new.keep.as_ref().map(|secret| &secret[..]))
+            .execute(work.conn())
+            .await?;
+        work.audit(by, "user.password", id.to_string(), None, None).await?;
+        let view = view(work.conn(), id).await?.ok_or(Refused::NotFound)?;
         work.leave(by, &Effect::User(Box::new(view.clone()))).await?;
         work.commit().await?;
         Ok(view)

@@ -21,7 +21,7 @@ pub struct AdmitFacts {
     pub active: bool,
     /// Whether a DNC entry covers the number in this campaign.
     pub on_dnc: bool,
-    /// Whether another call to the number is live.
+    /// Whether another call to the number, or one from it, is live.
     pub number_live: bool,
     /// When the number was dialled before, oldest first.
     pub number_dials: Vec<DateTime<Utc>>,

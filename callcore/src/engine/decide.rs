@@ -18,7 +18,7 @@ use crate::rules::cool_downs::NumberEnd;
 use crate::rules::hours::NextAllowed;
 use crate::time::Zone;
 
-/// How long a call waits when another call to its number is live.
+/// How long a call waits when another call to its number, or one from it, is live.
 const NUMBER_BUSY_WAIT: TimeDelta = TimeDelta::minutes(2);
 
 /// How long a person's wish passes the campaign's hours. Whoever asks for a call looks at the clock;
@@ -58,7 +58,7 @@ pub struct Facts {
     pub consent: bool,
     /// A DNC entry that covers the number in this campaign.
     pub dnc: Option<DncScope>,
-    /// Whether another call to the number is live, in whatever campaign.
+    /// Whether another call to the number, or one from it, is live, in whatever campaign.
     pub number_live: bool,
     /// When the number was dialled before, over all campaigns, oldest first, as far back as any
     /// cap looks.
@@ -158,7 +158,7 @@ pub enum Rule {
     Zone,
     /// The client was dialled less often than `max_attempts`.
     MaxAttempts,
-    /// No other call to the number is live.
+    /// No other call to the number is live, and none from it.
     NumberFree,
     /// The caps on the number hold.
     Caps,
@@ -309,9 +309,9 @@ pub(super) fn evaluate(facts: &Facts, now: DateTime<Utc>, sink: &mut impl Sink) 
 
     sink.hear(Rule::NumberFree, !facts.number_live, || {
         if facts.number_live {
-            "another call to the number is live"
+            "another call to or from the number is live"
         } else {
-            "no other call is live"
+            "no other call to or from the number is live"
         }
         .to_owned()
     });

@@ -183,19 +183,30 @@ fn owed_after(case: &Case<'_>, dials: &[&CallBrief], last: &CallBrief) -> Option
     if case.erased || case.on_dnc || !case.active || !case.run_state.takes_clients() {
         return None;
     }
-    let zones = case.settings.zones_of(case.zones);
-    let endings: Vec<Ending> =
-        dials.iter().filter_map(|call| ending(call, case.settings)).collect();
-    let layers = [Layer { hours: &case.settings.hours, zones: &zones }];
-    let Plan::At(due_at) = case.settings.retry.plan(&endings, at, Layers(&layers)) else {
-        return None;
-    };
+    let due_at = retried_at(case, dials, at)?;
     Some(PlannedCall {
         id: last.id.successor(due_at),
         attempt: last.attempt + 1,
         retry_of: last.id,
         due_at,
     })
+}
+
+/// When the retry is due that the dials call for, whoever may be called; the last one ended at an
+/// instant.
+fn retried_at(
+    case: &Case<'_>,
+    dials: &[&CallBrief],
+    ended_at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let zones = case.settings.zones_of(case.zones);
+    let endings: Vec<Ending> =
+        dials.iter().filter_map(|call| ending(call, case.settings)).collect();
+    let layers = [Layer { hours: &case.settings.hours, zones: &zones }];
+    match case.settings.retry.plan(&endings, ended_at, Layers(&layers)) {
+        Plan::At(due_at) => Some(due_at),
+        Plan::Exhausted(_) | Plan::NotRetried | Plan::Never => None,
+    }
 }
 
 /// A call that is owed again after it was cancelled.
@@ -291,7 +302,7 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
     } else if next_call.is_some() {
         if dials.is_empty() { ClientStatus::Pending } else { ClientStatus::Scheduled }
     } else {
-        final_status(case)
+        final_status(case, dials)
     };
     Standing {
         status,
@@ -304,8 +315,9 @@ fn standing(case: &Case<'_>, dials: &[&CallBrief], next_call: Option<NextCall>) 
 }
 
 /// The state of a client with nothing to come: its latest call decides, unless it may not be
-/// called at all.
-fn final_status(case: &Case<'_>) -> ClientStatus {
+/// called at all. A call that was not dialled decides nothing if the last dial called for none: then
+/// a person had wished for it.
+fn final_status(case: &Case<'_>, dials: &[&CallBrief]) -> ClientStatus {
     let opted_out =
         |call: &CallBrief| matches!(call.stage, Stage::Dialled { outcome: Outcome::OptedOut, .. });
     if case.calls.iter().any(opted_out) {
@@ -321,7 +333,11 @@ fn final_status(case: &Case<'_>) -> ClientStatus {
     let says = |call: &CallBrief| {
         !matches!(call.stage, Stage::Retired { reason: Some(CancelReason::Inactive), .. })
     };
-    match latest_ended(case, says).map(|call| &call.stage) {
+    let stands = dials.last().copied().filter(|last| match last.stage {
+        Stage::Dialled { at, .. } => retried_at(case, dials, at).is_none(),
+        _ => false,
+    });
+    match stands.or_else(|| latest_ended(case, says)).map(|call| &call.stage) {
         Some(Stage::Dialled { unknown: true, .. }) => ClientStatus::NeedsFollowUp,
         Some(Stage::Dialled { permanent: true, .. }) => ClientStatus::Unreachable,
         Some(Stage::Dialled { outcome, .. }) => match outcome {

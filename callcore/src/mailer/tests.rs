@@ -280,6 +280,84 @@ async fn the_summary_goes_out_once_a_day_at_its_hour_over_restarts() {
     assert_eq!(restarted.route.subjects(), ["Thu 5 Mar: 0 calls, – reached"]);
 }
 
+/// A world in which somebody called at an instant, before any mail was written.
+async fn with_a_call_in(at: &MailSettings, local: &str) -> World {
+    let world = World::new(at.clone());
+    world.local(local);
+    let call = world.rings(&format!("IN-{local}")).await;
+    let kind = EventKind::Ended { ending: crate::call::Ending::Completed, talk_seconds: 9 };
+    let by = By::new(&Actor::System, world.clock.now());
+    let report = Report::ours(call, world.clock.now(), kind);
+    crate::port::Dispatch::record(&*world.store, by, &[report]).await.unwrap();
+    world
+}
+
+#[tokio::test]
+async fn a_day_whose_summary_was_missed_is_told_of_once_at_the_next_start() {
+    let at = MailSettings { summary_at: NaiveTime::from_hms_opt(18, 0, 0), ..settings() };
+    let before = with_a_call_in(&at, "2026-03-02T15:00:00").await;
+    // Down from five in the afternoon on.
+    for (start, subjects) in [
+        ("2026-03-03T09:00:00", &["Mon 2 Mar: 0 calls, – reached"][..]),
+        ("2026-03-03T19:00:00", &["Tue 3 Mar: 0 calls, – reached"]),
+        ("2026-03-04T09:00:00", &[]),
+    ] {
+        let world = World::over(before.store.clone(), at.clone());
+        world.local(start);
+        world.pass().await;
+        world.pass().await;
+        let told = world.route.subjects();
+        let told: Vec<&str> =
+            told.iter().map(String::as_str).filter(|it| it.contains(" Mar: ")).collect();
+        assert_eq!(told, subjects, "{start}");
+    }
+}
+
+#[tokio::test]
+async fn a_missed_day_is_told_of_as_a_whole() {
+    let at = MailSettings { summary_at: NaiveTime::from_hms_opt(18, 0, 0), ..settings() };
+    let before = with_a_call_in(&at, "2026-03-02T15:00:00").await;
+    let world = World::over(before.store.clone(), at);
+    world.local("2026-03-03T09:00:00");
+    world.pass().await;
+    let mails = world.route.taken();
+    let mail = mails.iter().find(|mail| mail.subject.starts_with("Mon 2 Mar")).unwrap();
+    let day = "Monday, 2 March 2026, the whole day (America/New_York)";
+    assert!(
+        mail.text.contains(day) && mail.text.contains("Calls that came in: 1"),
+        "{}",
+        mail.text
+    );
+}
+
+#[tokio::test]
+async fn of_missed_days_only_the_last_is_told_of_and_none_that_is_long_gone_or_was_empty() {
+    let at = MailSettings { summary_at: NaiveTime::from_hms_opt(18, 0, 0), ..settings() };
+    for (start, subjects) in [
+        // Nothing happened on Tuesday.
+        ("2026-03-04T09:00:00", &["Mon 2 Mar: 0 calls, – reached"][..]),
+        ("2026-03-05T09:00:00", &[]),
+    ] {
+        let before = with_a_call_in(&at, "2026-03-02T15:00:00").await;
+        let world = World::over(before.store.clone(), at.clone());
+        world.local(start);
+        world.pass().await;
+        let told = world.route.subjects();
+        let told: Vec<&str> =
+            told.iter().map(String::as_str).filter(|it| it.contains(" Mar: ")).collect();
+        assert_eq!(told, subjects, "{start}");
+    }
+    let before = with_a_call_in(&at, "2026-03-02T15:00:00").await;
+    before.local("2026-03-03T15:00:00");
+    before.rings("IN-Tuesday").await;
+    let world = World::over(before.store.clone(), at);
+    world.local("2026-03-04T09:00:00");
+    world.pass().await;
+    let told = world.route.subjects();
+    assert!(told.contains(&"Tue 3 Mar: 0 calls, – reached".to_owned()), "{told:?}");
+    assert!(!told.iter().any(|it| it.starts_with("Mon 2 Mar")), "{told:?}");
+}
+
 #[tokio::test]
 async fn an_hour_the_clock_skips_or_shows_twice_brings_one_summary() {
     let at = |hour| NaiveTime::from_hms_opt(hour, 30, 0);

@@ -11,8 +11,8 @@ use crate::campaign::RunState;
 use crate::id::{TokenId, UserId};
 use crate::port::{
     Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Effect, Gauges, ImportStatus,
-    Invitation, MailState, NewToken, Notice, Page, Refused, SavedReply, Session, StoreError, Token,
-    User, UserChange, UserView,
+    Invitation, MailState, NewPassword, NewToken, Notice, Page, Refused, SavedReply, Session,
+    StoreError, Token, User, UserChange, UserView,
 };
 
 #[async_trait]
@@ -134,6 +134,31 @@ impl Access for MemoryStore {
         state.users.insert(user.id, user.clone());
         state.write_audit(by, "user.accept", user.id, None, None);
         let view = UserView { user, invited_until: None };
+        state.leave(by, &Effect::User(Box::new(view.clone())));
+        Ok(view)
+    }
+
+    async fn change_password(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        new: NewPassword,
+    ) -> Result<UserView, ActError> {
+        let mut state = self.lock();
+        state.enter(by)?;
+        let user = state.users.get_mut(&id).ok_or(Refused::NotFound)?;
+        if user.disabled {
+            return Err(Refused::UserDisabled.into());
+        }
+        if user.password_hash.as_deref() != Some(&new.known) {
+            return Err(Refused::WrongPassword.into());
+        }
+        user.password_hash = Some(new.hash);
+        state.sessions.retain(|secret, (owner, _)| *owner != id || new.keep == Some(*secret));
+        state.links.retain(|_, (owner, _)| *owner != id);
+        state.invitations.remove(&id);
+        state.write_audit(by, "user.password", id, None, None);
+        let view = state.user_view(id).ok_or(Refused::NotFound)?;
         state.leave(by, &Effect::User(Box::new(view.clone())));
         Ok(view)
     }

@@ -27,7 +27,7 @@ impl Clients for MemoryStore {
         if row.client.erased.is_some() {
             return Err(Refused::Erased.into());
         }
-        let (old, new) = change.put(&mut row.client, by);
+        let (old, new) = change.put(&mut row.client, by)?;
         if change.active == Some(false) {
             state.cancel_of(by, id);
         }

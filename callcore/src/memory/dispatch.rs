@@ -501,6 +501,9 @@ impl State {
         let call = Call { campaign, client, settings_version, ..new };
         self.inbound.insert(ring.carrier_call_id.clone(), id);
         self.live.insert(id);
+        if let Some(from) = ring.from {
+            self.callers.entry(from).or_default().insert(id);
+        }
         if let Some(row) = client.and_then(|client| self.clients.get_mut(&client)) {
             row.calls.insert(id);
         }

@@ -143,6 +143,9 @@ pub enum Refused {
     /// No enabled admin would be left.
     #[error("the last enabled admin can't be disabled or demoted")]
     LastAdmin,
+    /// The password is another one.
+    #[error("the password is another one")]
+    WrongPassword,
     /// The user may not sign in.
     #[error("the user is disabled")]
     UserDisabled,

@@ -42,7 +42,7 @@ pub use outbox::{
     Body, CampaignDay, ClaimedMail, Day, MailFate, MailSettlement, MailState, MailedNotice,
     NewMail, NoticeGroup, Outbox, QueuedMail, TakenNotices,
 };
-pub use people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
+pub use people::{Invitation, NewPassword, NewToken, Session, Token, User, UserChange, UserView};
 pub use privacy::{Erased, Privacy, Retained};
 
 use crate::actor::Actor;

@@ -454,10 +454,12 @@ impl<'a> History<'a> {
             }
             (3, Some(client)) => {
                 let mut change = ClientChange::new(resumed);
-                match self.roll(4) {
+                match self.roll(6) {
                     0 => change.consent = Some(None),
                     1 => change.tags = Some(["tag 1".to_owned()].into()),
-                    off => change.active = Some(off == 2),
+                    2 => change.add_tags = ["tag 2".to_owned()].into(),
+                    3 => change.remove_tags = ["tag 1".to_owned()].into(),
+                    off => change.active = Some(off == 4),
                 }
                 let change =
                     self.both("change_client", |store| store.change_client(by, client, &change));

@@ -200,6 +200,7 @@ macro_rules! store_conformance {
                 l3_a_claimed_live_or_ended_call_is_left_alone
                 l3_a_draft_is_not_called_now_and_a_stopped_campaign_not_at_all
                 l3_a_skipped_call_stands_in_the_history_and_ends_its_client
+                l3_who_was_reached_stays_so_when_a_re_call_is_skipped
                 l3_a_skipped_call_may_be_followed_by_the_next_attempt
                 l4_retry_makes_a_new_call_by_a_persons_wish
                 l4_retry_refuses_while_a_call_is_to_come_or_live
@@ -220,6 +221,7 @@ macro_rules! store_conformance {
             }
             changes {
                 p1_a_change_changes_what_is_given_and_notes_are_only_added
+                p1_two_who_change_tags_at_once_lose_none
                 p1_clients_of_one_number_stay_two
                 p2_switching_off_cancels_what_is_scheduled
                 p2_nothing_follows_a_live_call_of_a_client_switched_off
@@ -317,6 +319,9 @@ macro_rules! store_conformance {
                 i2_what_a_caller_presses_means_what_the_inbound_script_says
                 i2_a_campaign_without_a_script_for_callers_hears_no_keys
                 i3_a_message_that_a_caller_left_is_told_of_once
+                i4_whoever_calls_in_is_not_dialled_until_that_call_ended
+                i4_a_call_of_somebody_else_or_one_that_is_over_puts_nothing_off
+                i4_a_call_that_came_in_is_none_that_a_dnc_entry_hangs_up
             }
             access {
                 a1_a_link_is_redeemed_once
@@ -350,6 +355,8 @@ macro_rules! store_conformance {
                 a7_the_last_enabled_admin_stays
                 a8_a_token_lets_in_until_it_ends_or_is_revoked
                 a8_a_token_may_no_more_than_its_owner_may_now
+                a11_another_password_ends_every_session_and_link_but_the_one_it_was_asked_from
+                a11_a_password_that_is_another_one_by_now_is_not_replaced
             }
             watch {
                 a3_audit_rows_are_found_by_who_what_and_when

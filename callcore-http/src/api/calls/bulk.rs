@@ -48,7 +48,7 @@ pub(crate) fn wanted(
             let status: Option<Review> = fields.required("status");
             status.map(ManyActs::Review)
         }
-        Some("tag") => match tags(&mut fields) {
+        Some("tag") => match tags(&mut fields, "tags") {
             Some(tags) if !tags.is_empty() => Some(ManyActs::Tag(tags)),
             Some(_) => None,
             None => {

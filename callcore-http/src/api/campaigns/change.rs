@@ -1,5 +1,5 @@
-//! `PATCH /api/campaigns/{id}`: puts changed settings in force, in any run state. Each field that is
-//! sent replaces the one in force as a whole; `null` gives it its default.
+//! `PATCH /api/campaigns/{id}`: puts changed settings in force, in any run state. The body is a JSON
+//! Merge Patch: what it does not name stays, at every depth, and `null` gives a field its default.
 
 use std::sync::Arc;
 
@@ -60,7 +60,7 @@ pub(crate) async fn put_in_force(
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::testing::World;
 
@@ -79,6 +79,41 @@ mod tests {
         assert_eq!(changed.headers["etag"], "\"2\"");
         assert_eq!(changed.json["settings"]["pacing"]["max_concurrent"], 3);
         assert_eq!(changed.json["settings"]["name"], "Renewals");
+    }
+
+    #[tokio::test]
+    async fn a_change_merges_into_what_stands_and_takes_lists_whole() {
+        let world = World::new();
+        let path = format!("/api/campaigns/{}", world.draft().await);
+        let patch = async |version: u32, change: Value| {
+            let request = world.request("PATCH", &path).header("if-match", &version.to_string());
+            let answer = request.json(change).send().await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            answer.json["settings"].clone()
+        };
+        let first = json!({
+            "hours": {"mon": [["09:00", "17:00"]], "sat": [["10:00", "12:00"]]},
+            "pacing": {"max_concurrent": 3, "calls_per_second": 4},
+            "retry": {"connect": ["PT1H", "PT2H"], "max_attempts": 6},
+            "script": {"steps": [{"say": "Hello."}], "keys": {"1": {"tag": "yes"}, "9": "opt_out"}},
+        });
+        patch(1, first).await;
+        let second = json!({
+            "hours": {"mon": [["10:00", "16:00"]], "sat": null},
+            "pacing": {"calls_per_second": 2},
+            "retry": {"connect": ["PT3H"]},
+            "script": {"keys": {"1": null, "2": {"tag": "no"}}},
+        });
+        let settings = patch(2, second).await;
+        assert_eq!(settings["pacing"], json!({"max_concurrent": 3, "calls_per_second": 2}));
+        assert_eq!(settings["retry"]["connect"], json!(["PT3H"]));
+        assert_eq!(settings["retry"]["max_attempts"], 6);
+        assert_eq!(settings["hours"]["mon"], json!([["10:00", "16:00"]]));
+        assert!(settings["hours"].get("sat").is_none_or(Value::is_null), "{}", settings["hours"]);
+        assert_eq!(settings["script"]["keys"], json!({"2": {"tag": "no"}, "9": "opt_out"}));
+        assert_eq!(settings["script"]["steps"].as_array().map(Vec::len), Some(1));
+        let reset = patch(3, json!({"pacing": {"max_concurrent": null}})).await;
+        assert_eq!(reset["pacing"], json!({"max_concurrent": 10, "calls_per_second": 2}));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! `PATCH /api/clients/{id}`: what people change about a client. A note is added to those there are;
 //! every other field that is sent replaces the one there is, and `null` takes a zone or consent away.
+//! `add_tags` and `remove_tags` leave the other tags as they are by then, whoever changed them.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -54,7 +55,10 @@ pub(crate) fn wanted(
     let consent: Option<Option<Map<String, Value>>> = fields.nullable("consent");
     let wanted = ClientChange {
         note: fields.lines("notes", MAX_NOTE),
-        tags: tags(&mut fields),
+        tags: tags(&mut fields, "tags"),
+        add_tags: tags(&mut fields, "add_tags").unwrap_or_default(),
+        // What comes off needs to follow no rules.
+        remove_tags: fields.optional("remove_tags").unwrap_or_default(),
         active: fields.optional("active"),
         time_zone,
         consent: consent.map(|object| {
@@ -63,6 +67,9 @@ pub(crate) fn wanted(
         }),
         resumed,
     };
+    for tag in wanted.add_tags.intersection(&wanted.remove_tags) {
+        fields.refuse("remove_tags", "invalid", format!("{tag:?} is in add_tags, too"));
+    }
     fields.finish()?;
     if wanted == ClientChange::new(resumed) {
         return Err(Problem::field("", "required", "says nothing that is to be changed"));
@@ -130,6 +137,22 @@ mod tests {
         let (one, twin) = (key().send().await, key().send().await);
         assert_eq!((one.status, &one.json), (StatusCode::OK, &twin.json));
         assert_eq!(world.get(&path).await.json["notes"].as_array().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_tag_is_added_or_taken_off_beside_those_that_others_changed() {
+        let (world, _, path) = world_with_client().await;
+        world.patch(&path, json!({"tags": ["even", "old"]})).await;
+        world.patch(&path, json!({"add_tags": [" vip "]})).await;
+        let both = world.patch(&path, json!({"add_tags": ["late"], "remove_tags": ["even"]})).await;
+        assert_eq!(both.json["tags"], json!(["late", "old", "vip"]));
+        let clash = json!({"add_tags": ["a"], "remove_tags": ["a", "b"]});
+        let clash = world.patch(&path, clash).await;
+        assert_eq!(clash.fields(), ["remove_tags"]);
+        let all: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        world.patch(&path, json!({"tags": all})).await;
+        let more = world.patch(&path, json!({"add_tags": ["one more"]})).await;
+        assert_eq!((more.status.as_u16(), more.code()), (422, "too_many_tags"));
     }
 
     #[tokio::test]

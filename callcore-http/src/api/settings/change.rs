@@ -1,5 +1,5 @@
-//! `PATCH /api/settings`: puts changed settings of the account in force. Each field that is sent
-//! replaces the one in force as a whole; `null` gives it its default.
+//! `PATCH /api/settings`: puts changed settings of the account in force. The body is a JSON Merge
+//! Patch: what it does not name stays, at every depth, and `null` gives a field its default.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(crate) async fn handle(
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::testing::World;
 
@@ -64,6 +64,28 @@ mod tests {
         assert_eq!(world.get(PATH).await.json, changed.json);
         assert!(world.audited("account.change").await);
         assert_eq!(world.wakes(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_change_within_mail_or_money_keeps_the_rest_of_it() {
+        let world = World::new();
+        let patch = async |version: &str, change: Value| {
+            let request = world.request("PATCH", PATH).header("if-match", version);
+            let answer = request.json(change).send().await;
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+            answer.json["settings"].clone()
+        };
+        let spend = json!({"amount": "25", "per_call": "0.01", "per_minute": "0.014"});
+        let mail = json!({"to": ["a@example.com", "b@example.com"], "summary_at": "18:30"});
+        patch("1", json!({"spend_per_day": spend, "mail": mail})).await;
+        let change = json!({"spend_per_day": {"amount": "30"}, "mail": {"to": ["c@example.com"]}});
+        let settings = patch("2", change).await;
+        assert_eq!(settings["spend_per_day"]["per_call"], "0.01");
+        assert_eq!(settings["spend_per_day"]["amount"], "30.00");
+        assert_eq!(settings["mail"]["to"], json!(["c@example.com"]));
+        assert_eq!(settings["mail"]["summary_at"], "18:30");
+        let settings = patch("3", json!({"spend_per_day": null})).await;
+        assert_eq!(settings["spend_per_day"], Value::Null);
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use super::super::form::Choice;
 use super::super::words::plain;
 
 /// Every action the log knows, with its words.
-const ACTIONS: [(&str, &str); 40] = [
+const ACTIONS: [(&str, &str); 41] = [
     ("campaign.create", "created a campaign"),
     ("campaign.change", "changed a campaign's settings"),
     ("campaign.start", "started a campaign"),
@@ -40,6 +40,7 @@ const ACTIONS: [(&str, &str); 40] = [
     ("user.invite", "invited somebody"),
     ("user.change", "changed a user"),
     ("user.accept", "accepted an invitation"),
+    ("user.password", "changed their password"),
     ("token.create", "made a token"),
     ("token.revoke", "revoked a token"),
     ("audio.add", "uploaded audio"),

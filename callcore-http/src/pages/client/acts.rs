@@ -64,18 +64,11 @@ pub(in crate::pages) async fn tags(
     form: Form,
 ) -> Answer {
     visit.require(Role::Operator)?;
-    let mut tags = found.view.client.tags.clone();
     let tag = form.text("tag").to_owned();
     let (document, said) = match form.given("remove") {
-        Some(gone) => {
-            tags.remove(gone);
-            (Ok(json!({"tags": tags})), format!("The tag “{gone}” is off."))
-        }
+        Some(gone) => (Ok(json!({"remove_tags": [gone]})), format!("The tag “{gone}” is off.")),
         None if tag.is_empty() => (Err(incomplete("write the tag first")), String::new()),
-        None => {
-            tags.insert(tag.clone());
-            (Ok(json!({"tags": tags})), format!("The tag “{tag}” is on."))
-        }
+        None => (Ok(json!({"add_tags": [tag]})), format!("The tag “{tag}” is on.")),
     };
     let tried = Tried { tag, ..Tried::default() };
     put(&state, &visit, &found, document, tried, &said).await

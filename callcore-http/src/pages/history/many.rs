@@ -22,7 +22,8 @@ pub(in crate::pages) async fn many(
         visit.require(Role::Operator)?;
     }
     if form.all("id").is_empty() {
-        return Err(incomplete("tick at least one call first"));
+        let back = form.back("/calls/history");
+        return Err(incomplete("tick at least one call first").told_on(back));
     }
     let tag = form.text("tag");
     let (document, said) = match act {

@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod audio;
 pub(super) mod mail;
+pub(super) mod password;
 pub(super) mod tokens;
 pub(super) mod users;
 
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<ApiState> {
             get(audio::show).post(audio::upload).layer(DefaultBodyLimit::max(AUDIO_FORM)),
         )
         .route("/settings/audio/{id}/delete", post(audio::delete))
+        .route("/settings/password", get(password::show).post(password::save))
         .route("/settings/users", get(users::show).post(users::invite))
         .route("/settings/users/{id}", get(users::one).post(users::change))
         .route("/settings/users/{id}/invite", post(users::invite_again))
@@ -48,6 +50,7 @@ fn tabs(visit: &Visit, at: &str) -> Vec<NavItem> {
         ("/settings", "Account", Role::Viewer),
         ("/settings/mail", "Mail", Role::Viewer),
         ("/settings/audio", "Audio", Role::Viewer),
+        ("/settings/password", "Your password", Role::Viewer),
         ("/settings/users", "Users", Role::Admin),
         ("/settings/tokens", "Tokens", Role::Admin),
     ];

@@ -108,14 +108,28 @@ async fn a_call_is_reviewed_from_its_row_and_ticked_ones_together() {
     let done = operator.post("/calls/history/many", &fields).await;
     assert!(operator.follow(&done).await.contains("2 calls have the tag."));
     assert_eq!(operator.read("/calls/history?tag=vip").await.matches("data-unfold").count(), 2);
-    for (fields, said) in [
-        (vec![("act", "reviewed")], "Tick at least one call first."),
-        (vec![("id", &*calls[1]), ("act", "tag")], "Write the tag first."),
-    ] {
+    let fields = [("id", &*calls[1]), ("act", "tag")];
+    let answer = operator.post("/calls/history/many", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text().contains("Write the tag first."), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn without_a_tick_the_list_itself_says_so() {
+    let (world, _) = ended(1).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    for act in ["reviewed", "tag", "export"] {
+        let fields = [("act", act), ("back", "/calls/history?q=Client")];
         let answer = operator.post("/calls/history/many", &fields).await;
-        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-        assert!(answer.text().contains(said), "{}", answer.text());
+        assert_eq!(super::to(&answer), "/calls/history?q=Client", "{act}");
+        let page = operator.follow(&answer).await;
+        let said = "role=\"alert\"><p>Tick at least one call first.</p>";
+        assert!(page.contains(said) && page.contains("Call history</h1>"), "{page}");
+        assert!(!page.contains("role=\"status\"><p>"), "nothing was done: {page}");
     }
+    let away = [("act", "reviewed"), ("back", "//evil.example")];
+    let answer = operator.post("/calls/history/many", &away).await;
+    assert_eq!(super::to(&answer), "/calls/history");
 }
 
 #[tokio::test]

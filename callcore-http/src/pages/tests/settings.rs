@@ -227,6 +227,80 @@ async fn a_token_that_can_not_be_is_told_at_its_fields() {
 }
 
 #[tokio::test]
+async fn everybody_changes_their_own_password_and_is_out_elsewhere() {
+    let world = World::new();
+    let elsewhere = Person::new(&world, Role::Viewer).await;
+    let page = elsewhere.read("/settings/password").await;
+    assert!(page.contains("You have no password here") && !page.contains("<input id=\"current\""));
+    world.user("viewer", Role::Viewer, Some("correct horse")).await;
+    let password = "correct horse".to_owned();
+    let entered = sign_in::with_password(&world.state, "viewer", password, None).await;
+    let entered = entered.unwrap().unwrap();
+    let here = Person {
+        cookie: format!("{}={}", entered.cookie.name(), entered.cookie.value()),
+        csrf: crate::auth::csrf_of(entered.cookie.value()),
+        ..Person::new(&world, Role::Operator).await
+    };
+    let page = here.read("/settings").await;
+    assert!(page.contains("href=\"/settings/password\""), "{page}");
+    let page = here.read("/settings/password").await;
+    for part in ["autocomplete=\"current-password\"", "autocomplete=\"new-password\""] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let post = async |current: &str, new: &str, again: &str| {
+        let fields = [("current", current), ("password", new), ("again", again)];
+        here.post("/settings/password", &fields).await
+    };
+    for (current, new, again, said) in [
+        ("guess", "battery staple", "battery staple", "The current password is not the one"),
+        ("correct horse", "short", "short", "at least 10 characters"),
+        ("correct horse", "battery staple", "battery stable", "are not the same"),
+    ] {
+        let answer = post(current, new, again).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        let page = answer.text();
+        assert!(page.contains(said), "{said}: {page}");
+        for secret in ["guess", "correct horse", "battery"] {
+            assert!(!page.contains(secret), "no password stands in a page: {page}");
+        }
+    }
+    let done = post("correct horse", "battery staple", "battery staple").await;
+    assert!(here.follow(&done).await.contains("Your password is changed."));
+    assert_eq!(elsewhere.open("/dashboard").await.status, StatusCode::SEE_OTHER, "it is out");
+    assert_eq!(here.open("/dashboard").await.status, StatusCode::OK, "it is not");
+    let password = "battery staple".to_owned();
+    let again = sign_in::with_password(&world.state, "viewer", password, None).await.unwrap();
+    assert!(again.is_some());
+    let foreign = here.post_with("/settings/password", "guess", &[]).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn guesses_at_the_current_password_are_counted_as_those_at_the_door() {
+    let world = World::new();
+    world.user("viewer", Role::Viewer, Some("correct horse")).await;
+    let password = "correct horse".to_owned();
+    let entered = sign_in::with_password(&world.state, "viewer", password, None).await;
+    let entered = entered.unwrap().unwrap();
+    let here = Person {
+        cookie: format!("{}={}", entered.cookie.name(), entered.cookie.value()),
+        csrf: crate::auth::csrf_of(entered.cookie.value()),
+        ..Person::new(&world, Role::Operator).await
+    };
+    let new = ("battery staple", "battery staple");
+    let post = async |current: &str| {
+        let fields = [("current", current), ("password", new.0), ("again", new.1)];
+        here.post("/settings/password", &fields).await
+    };
+    for _ in 0..10 {
+        assert_eq!(post("guess").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let rests = post("correct horse").await;
+    assert_eq!(rests.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(rests.text().contains("too many attempts"), "{}", rests.text());
+}
+
+#[tokio::test]
 async fn each_role_sees_its_settings_and_can_do_no_more() {
     let world = World::new();
     let viewer = Person::new(&world, Role::Viewer).await;

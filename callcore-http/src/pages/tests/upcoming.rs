@@ -72,11 +72,30 @@ async fn ticked_calls_are_skipped_with_a_reason_after_the_page_has_asked() {
         assert_eq!(view.call.outcome(), Some(Outcome::Skipped));
         assert_eq!(view.call.end_reason(), Some(SkipReason::AlreadyHandled.as_str()));
     }
-    let again = operator.open(&path).await;
-    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(again.text().contains("not scheduled any more"), "{}", again.text());
-    let none = operator.open("/calls/upcoming/skip").await;
-    assert!(none.text().contains("Tick at least one call first"), "{}", none.text());
+}
+
+#[tokio::test]
+async fn where_nothing_that_waits_is_ticked_the_queue_itself_says_so() {
+    let (world, calls) = queue(2).await;
+    let operator = Person::new(&world, Role::Operator).await;
+    let one = [("id", &*calls[0]), ("reason", "duplicate")];
+    operator.post("/calls/upcoming/skip", &one).await;
+    let over = format!("id={}&", calls[0]);
+    for (ticked, said) in
+        [("", "Tick at least one call first."), (&*over, "These calls are not scheduled any more.")]
+    {
+        for act in ["skip", "reschedule"] {
+            let path =
+                format!("/calls/upcoming/{act}?{ticked}back=%2Fcalls%2Fupcoming%3Fq%3DClient");
+            let answer = operator.open(&path).await;
+            assert_eq!(super::to(&answer), "/calls/upcoming?q=Client", "{path}");
+            let page = operator.follow(&answer).await;
+            let alert = format!("role=\"alert\"><p>{said}</p>");
+            assert!(page.contains(&alert) && page.contains("Client 1"), "{path}: {page}");
+        }
+    }
+    let away = operator.open("/calls/upcoming/skip?back=%2F%2Fevil.example").await;
+    assert_eq!(super::to(&away), "/calls/upcoming");
 }
 
 #[tokio::test]
@@ -91,7 +110,7 @@ async fn one_call_is_skipped_for_good_or_until_the_next_attempt() {
     let next = world.calls().await;
     assert!(next.len() == 1 && next != calls, "another call is to come: {next:?}");
     let gone = operator.post("/calls/upcoming/skip", &fields).await;
-    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(operator.follow(&gone).await.contains("not scheduled any more"));
 }
 
 #[tokio::test]

@@ -77,11 +77,13 @@ impl Picked {
         ids: &[CallId],
         back: &str,
     ) -> Result<(Self, Vec<CallView>), Trouble> {
+        let back = if is_local(back) { back } else { "/calls/upcoming" };
+        let nothing = |why: &str| incomplete(why).told_on(back);
         if ids.is_empty() {
-            return Err(incomplete("tick at least one call first"));
+            return Err(nothing("tick at least one call first"));
         }
         if ids.len() > MOST {
-            return Err(incomplete(&format!("tick at most {MOST} calls at once")));
+            return Err(nothing(&format!("tick at most {MOST} calls at once")));
         }
         let mut views = state.store().calls(ids).await?;
         views.retain(|view| view.call.status() == CallStatus::Scheduled);
@@ -90,10 +92,10 @@ impl Picked {
             ids: views.iter().map(|view| view.call.id).collect(),
             more: views.len().saturating_sub(NAMED),
             gone: ids.len() - views.len(),
-            back: if is_local(back) { back } else { "/calls/upcoming" }.to_owned(),
+            back: back.to_owned(),
         };
         if views.is_empty() {
-            return Err(incomplete("these calls are not scheduled any more"));
+            return Err(nothing("these calls are not scheduled any more"));
         }
         Ok((picked, views))
     }

@@ -211,6 +211,9 @@ fn max_attempts_ends_the_plan_but_not_a_persons_wish() {
 fn number_free_a_second_call_to_a_number_waits_two_minutes() {
     let facts = Facts { number_live: true, ..plain() };
     let wait = defer("2026-03-02T15:02:00Z", Rule::NumberFree);
+    let (_, heard) = explain(&facts, at(NOW));
+    let said = heard.iter().find(|it| it.rule == Rule::NumberFree).unwrap();
+    assert!(!said.passed && said.words == "another call to or from the number is live");
     check(facts.clone(), wait);
     check(by_person(facts), wait);
 }

@@ -153,6 +153,46 @@ fn a_retry_somebody_moved_or_asked_for_is_not_withdrawn() {
 }
 
 #[test]
+fn a_re_call_that_came_to_nothing_leaves_its_client_where_the_last_dial_did() {
+    let settings = settings(&json!({}));
+    let ended = at("2026-03-02T10:00:00Z");
+    let later = ended + TimeDelta::hours(3);
+    let dial = |outcome, permanent, unknown| {
+        first(Stage::Dialled { outcome, at: ended, permanent, unknown })
+    };
+    let re_call = |of: &CallBrief, reason| CallBrief {
+        id: of.id.successor(later),
+        attempt: of.attempt + 1,
+        retry_of: Some(of.id),
+        intent: Intent::Person,
+        stage: Stage::Retired { reason, at: later, due_at: later },
+    };
+    for (dial, status) in [
+        (dial(Outcome::Answered, false, false), ClientStatus::Reached),
+        (dial(Outcome::Failed, true, false), ClientStatus::Unreachable),
+        (dial(Outcome::Failed, false, true), ClientStatus::NeedsFollowUp),
+    ] {
+        for reason in [
+            None,
+            Some(CancelReason::CampaignStopped),
+            Some(CancelReason::HoursOver),
+            Some(CancelReason::NoConsent),
+            Some(CancelReason::OnDnc),
+        ] {
+            let calls = [dial.clone(), re_call(&dial, reason)];
+            let found = outlook(&case(&calls, &settings));
+            assert_eq!((found.standing.status, found.plan), (status, None), "{reason:?}");
+        }
+    }
+    // A retry that was owed and taken out of the queue is another thing.
+    let busy = dial(Outcome::Busy, false, false);
+    let mut skipped = re_call(&busy, None);
+    skipped.intent = Intent::Plan;
+    let found = outlook(&case(&[busy, skipped], &settings));
+    assert_eq!(found.standing.status, ClientStatus::Skipped);
+}
+
+#[test]
 fn nothing_is_planned_for_who_may_not_be_called() {
     let settings = settings(&json!({}));
     let calls = [first(dialled(Outcome::Busy, at("2026-03-02T10:00:00Z")))];

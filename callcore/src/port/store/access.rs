@@ -5,7 +5,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::people::{Invitation, NewToken, Session, Token, User, UserChange, UserView};
+use super::people::{
+    Invitation, NewPassword, NewToken, Session, Token, User, UserChange, UserView,
+};
 use super::{By, Cursor, Page, SavedReply};
 use crate::actor::Actor;
 use crate::analytics::Totals;
@@ -29,6 +31,8 @@ use crate::port::{ActError, StoreError};
 /// - **A9** `change_version` gives another number after every change that anybody may read, whoever
 ///   made it, and the same while nobody changes anything; what a number is says nothing.
 /// - **A10** `gauges` agrees with what the lists say.
+/// - **A11** `change_password` puts a password in the place of the one it was asked for, and of no
+///   other. The session it was asked from stays; every other one of the user's ends, and so do links.
 #[async_trait]
 pub trait Access: fmt::Debug + Send + Sync + 'static {
     /// A fact the database keeps about itself, such as the kind of carrier it belongs to.
@@ -120,6 +124,18 @@ pub trait Access: fmt::Debug + Send + Sync + 'static {
         secret: [u8; 32],
         password_hash: String,
         wall: DateTime<Utc>,
+    ) -> Result<UserView, ActError>;
+
+    /// Gives a user another password, which they chose: `by` is the user.
+    ///
+    /// # Errors
+    ///
+    /// There is no such user, they are disabled, or the password is another one by now.
+    async fn change_password(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        new: NewPassword,
     ) -> Result<UserView, ActError>;
 
     /// Stores a sign-in link; `expires` is on the wall clock.

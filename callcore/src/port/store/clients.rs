@@ -5,17 +5,17 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{By, CallView, ClientView, NewCall};
-use crate::client::{Client, ClientZone, Consent, Note, ZoneSource};
+use crate::client::{Client, ClientZone, Consent, MAX_TAGS, Note, ZoneSource};
 use crate::engine::Facts;
 use crate::id::{CallId, ClientId};
 use crate::phone::PhoneNumber;
-use crate::port::{ActError, StoreError};
+use crate::port::{ActError, Refused, StoreError};
 use crate::time::Zone;
 
 /// The clients' side: what people change about one, and what its rules are asked.
 ///
 /// - **P1** `change_client` changes what is given and nothing else; a note is appended, and no entry
-///   is ever changed.
+///   is ever changed. A tag that is added or taken off leaves the others as they are by then.
 /// - **P2** Switching a client off cancels what is scheduled, with rows in the history, and nothing
 ///   follows a live call. Switching it on again schedules what is still owed.
 /// - **P3** A zone a person gives takes the place of the file's; taking it away brings that back. A
@@ -33,7 +33,7 @@ pub trait Clients: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// There is no such client, or it was erased.
+    /// There is no such client, it was erased, or it has too many tags for more.
     async fn change_client(
         &self,
         by: By<'_>,
@@ -75,8 +75,12 @@ pub trait Clients: fmt::Debug + Send + Sync + 'static {
 pub struct ClientChange {
     /// Something written down.
     pub note: Option<String>,
-    /// All tags it has from now on.
+    /// All tags it has from now on, before those that are added or taken off.
     pub tags: Option<BTreeSet<String>>,
+    /// Tags it has from now on beside those there are.
+    pub add_tags: BTreeSet<String>,
+    /// Tags it has no longer.
+    pub remove_tags: BTreeSet<String>,
     /// Whether it may be called at all.
     pub active: Option<bool>,
     /// Where the person is; none in it takes a person's word back.
@@ -91,11 +95,37 @@ impl ClientChange {
     /// No change yet.
     #[must_use]
     pub const fn new(resumed: CallId) -> Self {
-        Self { note: None, tags: None, active: None, time_zone: None, consent: None, resumed }
+        Self {
+            note: None,
+            tags: None,
+            add_tags: BTreeSet::new(),
+            remove_tags: BTreeSet::new(),
+            active: None,
+            time_zone: None,
+            consent: None,
+            resumed,
+        }
+    }
+
+    /// All tags that a client with these has after the change; none if it says nothing of tags.
+    fn tags_after(&self, tags: &BTreeSet<String>) -> Option<BTreeSet<String>> {
+        if self.tags.is_none() && self.add_tags.is_empty() && self.remove_tags.is_empty() {
+            return None;
+        }
+        let kept = self.tags.as_ref().unwrap_or(tags).difference(&self.remove_tags);
+        Some(kept.chain(&self.add_tags).cloned().collect())
     }
 
     /// Puts the change into a client; what it was and is, for the audit row.
-    pub fn put(&self, client: &mut Client, by: By<'_>) -> (Value, Value) {
+    ///
+    /// # Errors
+    ///
+    /// It would have too many tags. Nothing was changed.
+    pub fn put(&self, client: &mut Client, by: By<'_>) -> Result<(Value, Value), Refused> {
+        let tags = self.tags_after(&client.tags);
+        if tags.as_ref().is_some_and(|tags| tags.len() > MAX_TAGS) {
+            return Err(Refused::TooManyTags);
+        }
         let (mut old, mut new) = (Map::new(), Map::new());
         let mut moved = |field: &str, from: Value, to: Value| {
             old.insert(field.to_owned(), from);
@@ -107,9 +137,9 @@ impl ClientChange {
             // The words stand where notes are kept, from where they can be erased.
             moved("note", Value::Null, json!({"characters": text.chars().count()}));
         }
-        if let Some(tags) = &self.tags {
+        if let Some(tags) = tags {
             moved("tags", json!(client.tags), json!(tags));
-            client.tags = tags.clone();
+            client.tags = tags;
         }
         if let Some(active) = self.active {
             moved("active", json!(client.active), json!(active));
@@ -128,7 +158,7 @@ impl ClientChange {
             moved("consent", json!(client.consent), json!(consent));
             client.consent = consent.clone();
         }
-        (old.into(), new.into())
+        Ok((old.into(), new.into()))
     }
 
     /// Whether a call that was cancelled may be owed again after it.

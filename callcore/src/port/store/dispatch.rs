@@ -35,6 +35,8 @@ use crate::port::StoreError;
 /// - **I2** What a caller presses does what the inbound script says that was in force when the call
 ///   came in; who opts out is blocked like everybody.
 /// - **I3** A message that a caller left by that script is told of in a notice, once.
+/// - **I4** Whoever is on the line with a call of its own is not dialled: no `begin` to a number
+///   succeeds while a call from it is live.
 /// - **D8** A call begun and not ended is returned by `unsettled` until it has ended, and so is an
 ///   inbound call that should have ended.
 /// - **D9** `halt_campaign` pauses a running campaign with its reason and a notice, told anew each

@@ -333,6 +333,12 @@ pub struct Day {
 }
 
 impl Day {
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// All campaigns together.
     #[must_use]
     pub fn totals(&self) -> Totals {

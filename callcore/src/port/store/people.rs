@@ -1,3 +1,5 @@
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 
 use crate::actor::{Actor, Role};
@@ -43,6 +45,24 @@ pub struct Invitation {
     pub secret: [u8; 32],
     /// When it ends, on the wall clock.
     pub expires: DateTime<Utc>,
+}
+
+/// A password in the place of another.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewPassword {
+    /// The hash of the one it replaces.
+    pub known: String,
+    /// Its own hash, in PHC form.
+    pub hash: String,
+    /// SHA-256 of the secret of the session that stays; none if none does.
+    pub keep: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for NewPassword {
+    /// Leaves the hashes out: they don't belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewPassword").finish_non_exhaustive()
+    }
 }
 
 /// What changes of a user; what is none stays.

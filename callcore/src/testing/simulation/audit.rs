@@ -134,8 +134,13 @@ impl World {
         let mut dials: Vec<DateTime<Utc>> = counting.map(|(.., begun)| begun.at).collect();
         dials.sort_unstable();
         same(&format!("dials to the number of call {name}"), &facts.number_dials, &dials)?;
-        let live = to_number().any(|(_, call, _)| call.end().is_none());
-        same(&format!("a live call to the number of call {name}"), &facts.number_live, &live)?;
+        let dialled = to_number().any(|(_, call, _)| call.end().is_none());
+        let live = dialled || judge.is_ringing_in(facts.phone);
+        same(
+            &format!("a live call to or from the number of call {name}"),
+            &facts.number_live,
+            &live,
+        )?;
         let dials = facts.client.map_or(0, |client| judge.dials_of(client).len());
         same(
             &format!("dials to the client of call {name}"),

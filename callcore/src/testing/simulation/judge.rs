@@ -47,7 +47,7 @@ pub(super) struct Judge {
     /// Test calls that were made.
     pub(super) tests: BTreeSet<CallId>,
     /// What happened in calls that came in, by the carrier's id.
-    rings: BTreeMap<String, BTreeSet<CallEvent>>,
+    rings: BTreeMap<String, (Option<PhoneNumber>, BTreeSet<CallEvent>)>,
     /// Planned calls that the carrier refused because of the account, whose campaign was not asked
     /// to pause yet.
     refused: BTreeSet<CallId>,
@@ -278,6 +278,7 @@ impl Judge {
             !self.standing().any(|(_, call, _)| call.phone == phone && call.end().is_none()),
             "another call to its number is live",
         )?;
+        holds(!self.is_ringing_in(phone), "its number is calling in")?;
         self.within_limits(permit, spec, campaign, now)?;
         self.within_days(permit, spec, now)?;
         self.account_allows(now)?;
@@ -524,7 +525,6 @@ impl Judge {
         }
     }
 
-    /// Something was stored of a call that came in.
     /// What somebody who rang in wished is stored, whoever it is.
     pub(super) fn not_held(&mut self, phone: Option<PhoneNumber>) {
         if let Some(phone) = phone {
@@ -532,15 +532,24 @@ impl Judge {
         }
     }
 
-    pub(super) fn rang_in(&mut self, ring: &InboundRing, event: &CallEvent) {
-        let events = self.rings.entry(ring.carrier_call_id.clone()).or_default();
+    /// Something was stored of a call that came in. Keys of strangers mean nothing: no campaign has a
+    /// script for them.
+    pub(super) fn rang_in(&mut self, ring: &InboundRing, event: &CallEvent, stranger: bool) {
+        let ringing = self.rings.entry(ring.carrier_call_id.clone());
+        let (_, events) = ringing.or_insert_with(|| (ring.from, BTreeSet::new()));
         let before = opted_out_at(events);
         events.insert(event.clone());
-        if let Some(from) = ring.from
+        if let Some(from) = ring.from.filter(|_| !stranger)
             && opted_out_at(events) != before
         {
             self.listed(from, DncScope::Global);
         }
+    }
+
+    /// Whether somebody with this number is on the line with a call that came in.
+    pub(super) fn is_ringing_in(&self, phone: PhoneNumber) -> bool {
+        let live = |events| end_of(events).is_none();
+        self.rings.values().any(|(from, events)| *from == Some(phone) && live(events))
     }
 
     /// A number came onto the DNC list.

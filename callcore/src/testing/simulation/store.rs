@@ -89,12 +89,10 @@ impl FaultyStore {
                     if opts_out(&report.event.kind) {
                         stage.judge.not_held(ring.from);
                     }
-                    // Keys of strangers mean nothing: no campaign has a script for them.
                     let call = answer.call().unwrap_or(ring.new_id);
                     let view = read(self.inner.call(call)).flatten();
-                    if view.is_some_and(|view| view.call.campaign.is_some()) {
-                        stage.judge.rang_in(ring, &report.event);
-                    }
+                    let stranger = view.is_none_or(|view| view.call.campaign.is_none());
+                    stage.judge.rang_in(ring, &report.event, stranger);
                     continue;
                 }
             };

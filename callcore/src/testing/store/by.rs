@@ -13,7 +13,8 @@ use crate::id::{CallId, CampaignId, TokenId, UserId};
 use crate::import::ImportReport;
 use crate::port::{
     ActError, AuditEntry, AuditQuery, By, CallAct, ClientChange, Effect, Idempotency, ImportStatus,
-    Invitation, NewCampaign, NewToken, Refused, SavedReply, SkipThen, Store, User, UserChange,
+    Invitation, NewCampaign, NewPassword, NewToken, Refused, SavedReply, SkipThen, Store, User,
+    UserChange,
 };
 use crate::testing::fixtures::{Scene, person, settings};
 
@@ -97,6 +98,9 @@ pub async fn b1_people_leave_audit_rows_and_the_system_none(store: &dyn Store) {
     audited(&scene, &mut known, "invite_user").await;
     store.accept_invitation(by(), [1; 32], "hash".to_owned(), scene.wall()).await.expect("in");
     audited(&scene, &mut known, "accept_invitation").await;
+    let new = NewPassword { known: "hash".to_owned(), hash: "other".to_owned(), keep: None };
+    store.change_password(by(), id_of_user, new).await.expect("changed");
+    audited(&scene, &mut known, "change_password").await;
     let change = UserChange { disabled: Some(true), ..UserChange::default() };
     store.change_user(by(), id_of_user, change).await.expect("changed");
     audited(&scene, &mut known, "change_user").await;
@@ -245,6 +249,8 @@ pub async fn b2_a_second_request_under_a_key_changes_nothing(store: &dyn Store) 
     let hash = "hash".to_owned();
     let accepted = store.accept_invitation(by, [1; 32], hash, scene.wall()).await;
     in_progress(accepted.map(drop), "accept_invitation");
+    let new = NewPassword { known: "hash".to_owned(), hash: "other".to_owned(), keep: None };
+    in_progress(store.change_password(by, user.id, new).await.map(drop), "change_password");
     let token = new_token(&scene, "crm");
     in_progress(store.add_token(by, token.clone()).await.map(drop), "add_token");
     in_progress(store.revoke_token(by, token.id).await, "revoke_token");

@@ -115,6 +115,19 @@ pub async fn l3_a_skipped_call_stands_in_the_history_and_ends_its_client(store: 
     scene.check().await;
 }
 
+pub async fn l3_who_was_reached_stays_so_when_a_re_call_is_skipped(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    scene.dial_due().await;
+    scene.answer(seed.call, AnsweredBy::Human).await;
+    let new = scene.new_call(scene.now());
+    let again = store.retry(scene.by(), seed.call, new).await.expect("re-called").call.id;
+    assert_eq!(scene.status(seed.client).await, ClientStatus::Scheduled);
+    store.skip(scene.by(), again, no_reason(), SkipThen::End).await.expect("skipped");
+    assert_eq!(scene.status(seed.client).await, ClientStatus::Reached);
+    scene.check().await;
+}
+
 pub async fn l3_a_skipped_call_may_be_followed_by_the_next_attempt(store: &dyn Store) {
     let scene = Scene::new(store);
     let (campaign, seed) = scene.running_one(Value::Null).await;

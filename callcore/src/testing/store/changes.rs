@@ -101,6 +101,30 @@ pub async fn p1_a_change_changes_what_is_given_and_notes_are_only_added(store: &
     scene.check().await;
 }
 
+pub async fn p1_two_who_change_tags_at_once_lose_none(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    let set = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<BTreeSet<_>>();
+    change(&scene, seed.client, |change| change.tags = Some(set(&["old", "even"]))).await;
+    let add = change(&scene, seed.client, |change| change.add_tags = set(&["vip"]));
+    let also = change(&scene, seed.client, |change| change.add_tags = set(&["late", "old"]));
+    let off = change(&scene, seed.client, |change| change.remove_tags = set(&["even", "none"]));
+    futures_util::future::join3(add, also, off).await;
+    let after = scene.client(seed.client).await.client.tags;
+    assert_eq!(after, set(&["late", "old", "vip"]));
+    let all = (0..MAX_TAGS).map(|n| n.to_string()).collect::<BTreeSet<_>>();
+    let full = change(&scene, seed.client, |change| change.tags = Some(all.clone())).await;
+    let one_more = ClientChange { add_tags: set(&["one more"]), ..no_change(&scene) };
+    let changed = store.change_client(scene.by(), seed.client, &one_more).await;
+    assert_eq!(refused(changed), Refused::TooManyTags);
+    assert_eq!(scene.client(seed.client).await, full.view, "nothing was changed");
+    let in_place = ClientChange { remove_tags: set(&["0"]), ..one_more };
+    store.change_client(scene.by(), seed.client, &in_place).await.expect("changed");
+    let tags = scene.client(seed.client).await.client.tags;
+    assert!(tags.contains("one more") && !tags.contains("0") && tags.len() == MAX_TAGS);
+    scene.check().await;
+}
+
 pub async fn p1_clients_of_one_number_stay_two(store: &dyn Store) {
     let scene = Scene::new(store);
     let phone = scene.number();

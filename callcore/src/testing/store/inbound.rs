@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::call::{CallRef, Ending, EventKind, InboundRing, Report};
 use crate::campaign::Transition;
+use crate::dnc::DncScope;
+use crate::engine::BeginRefusal;
 use crate::id::{CallId, CampaignId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::port::{NoticeKind, Store};
@@ -137,5 +139,47 @@ pub async fn i3_a_message_that_a_caller_left_is_told_of_once(store: &dyn Store) 
     for call in [id, seed.call] {
         assert_eq!(told(NoticeKind::MessageLeft(call)).await, 0);
     }
+    scene.check().await;
+}
+
+pub async fn i4_whoever_calls_in_is_not_dialled_until_that_call_ended(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let phone = scene.number();
+    let (_, one) = scene.running_with(Value::Null, &[phone]).await;
+    let (_, two) = scene.running_with(Value::Null, &[phone]).await;
+    let facts = scene.claim(10).await;
+    assert!(facts.iter().all(|facts| !facts.number_live));
+    let permits = facts.into_iter().map(|facts| scene.permit(facts)).collect::<Vec<_>>();
+    let ring = ring(&scene, "r", Some(phone));
+    rings(&scene, &ring, [EventKind::Ringing, EventKind::Answered]).await;
+    let again = Err(BeginRefusal::DecideAgain);
+    assert_eq!(scene.begin(&permits).await, [again, again]);
+    for seed in [one[0], two[0]] {
+        assert!(store.facts(seed.call).await.expect("read").expect("it waits").number_live);
+    }
+    rings(&scene, &ring, [ended(Ending::Completed, 9)]).await;
+    assert!(!store.facts(one[0].call).await.expect("read").expect("it waits").number_live);
+    assert_eq!(scene.begin(&permits).await, [Ok(()), again], "the other call is live now");
+    scene.check().await;
+}
+
+pub async fn i4_a_call_of_somebody_else_or_one_that_is_over_puts_nothing_off(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    rings(&scene, &ring(&scene, "w", None), [EventKind::Answered]).await;
+    rings(&scene, &ring(&scene, "s", Some(scene.number())), [EventKind::Answered]).await;
+    // Its end is heard of first.
+    let over = ring(&scene, "o", Some(seed.phone));
+    rings(&scene, &over, [ended(Ending::Completed, 9), EventKind::Answered]).await;
+    assert_eq!(scene.dial_due().await, [seed.call]);
+    scene.check().await;
+}
+
+pub async fn i4_a_call_that_came_in_is_none_that_a_dnc_entry_hangs_up(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let (_, seed) = scene.running_one(Value::Null).await;
+    rings(&scene, &ring(&scene, "r", Some(seed.phone)), [EventKind::Answered]).await;
+    let added = scene.block(seed.phone, DncScope::Global).await;
+    assert!(added.in_flight.is_empty(), "{added:?}");
     scene.check().await;
 }

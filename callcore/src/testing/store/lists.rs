@@ -324,11 +324,11 @@ pub async fn d8_an_inbound_call_is_live_until_it_ends_and_asked_about_when_it_sh
     assert!(asked().await.is_empty(), "it is heard of");
     scene.advance(crate::engine::SLOT_HOLD);
     assert_eq!(sorted(asked().await), wanted, "it should have ended by now");
-    assert_eq!(scene.dial_due().await, [seed.call], "who rang may be called all the while");
-    scene.end(seed.call, Ending::Busy).await;
     for ring in [&known, &stranger] {
         scene.record(vec![report(&scene, ring, ended(Ending::Completed, 60))]).await;
     }
+    assert_eq!(scene.dial_due().await, [seed.call], "who rang may be called now");
+    scene.end(seed.call, Ending::Busy).await;
     scene.advance(HOUR);
     assert!(asked().await.is_empty() && store.live(10).await.expect("read").is_empty());
     scene.check().await;

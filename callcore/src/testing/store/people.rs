@@ -7,8 +7,8 @@ use super::access::user;
 use crate::actor::{Actor, Role};
 use crate::id::{TokenId, UserId};
 use crate::port::{
-    ActError, AuditQuery, By, Cursor, Invitation, NewToken, Refused, Store, Token, User,
-    UserChange, UserView,
+    ActError, AuditQuery, By, Cursor, Invitation, NewPassword, NewToken, Refused, Store, Token,
+    User, UserChange, UserView,
 };
 use crate::testing::fixtures::Scene;
 
@@ -231,4 +231,75 @@ pub async fn a8_a_token_may_no_more_than_its_owner_may_now(store: &dyn Store) {
         assert_eq!(role().await, given);
         assert_eq!(store.tokens(None, 1).await.expect("read").items[0].role, given);
     }
+}
+
+/// A user who has a password.
+async fn with_password(scene: &Scene<'_>, hash: &str) -> User {
+    invite(scene, "ana", 1).await.expect("invited");
+    accept(scene, 1, hash).await.expect("accepted")
+}
+
+pub async fn a11_another_password_ends_every_session_and_link_but_the_one_it_was_asked_from(
+    store: &dyn Store,
+) {
+    let scene = Scene::new(store);
+    let ana = with_password(&scene, "first").await;
+    let bob = user(&scene, "bob", Role::Viewer).await;
+    let ends = scene.wall() + MINUTE;
+    for (secret, id) in [(7, ana.id), (8, ana.id), (9, bob.id)] {
+        store.add_session([secret; 32], id, ends).await.expect("added");
+        store.add_link([secret + 10; 32], id, ends).await.expect("added");
+    }
+    let open = UserChange { invitation: Some(invitation(&scene, 3)), ..UserChange::default() };
+    store.change_user(scene.by(), ana.id, open).await.expect("invited");
+    scene.advance(TimeDelta::seconds(1));
+    let actor = Actor::User("ana".to_owned());
+    let by = By::new(&actor, scene.now());
+    let new =
+        NewPassword { known: "first".to_owned(), hash: "second".to_owned(), keep: Some([8; 32]) };
+    let view = store.change_password(by, ana.id, new).await.expect("changed");
+    let known = store.user("ana").await.expect("read").expect("is there");
+    assert_eq!((known.password_hash.as_deref(), &view.user), (Some("second"), &known));
+    assert_eq!((known.role, view.invited_until), (ana.role, None));
+    for (secret, stays) in [(7, false), (8, true), (9, true)] {
+        let session = store.session([secret; 32], scene.wall()).await.expect("read");
+        assert_eq!(session.is_some(), stays, "session {secret}");
+    }
+    for (secret, stays) in [(17, false), (18, false), (19, true)] {
+        let good = store.link_is_good([secret; 32], scene.wall()).await.expect("read");
+        assert_eq!(good, stays, "link {secret}");
+    }
+    assert_eq!(store.invited([3; 32], scene.wall()).await.expect("read"), None);
+    let rows = store.audit(&AuditQuery::newest(1)).await.expect("read").items;
+    assert_eq!((&*rows[0].action, &rows[0].actor), ("user.password", &actor));
+    let told = format!("{rows:?}");
+    assert!(!told.contains("first") && !told.contains("second"), "{told}");
+}
+
+pub async fn a11_a_password_that_is_another_one_by_now_is_not_replaced(store: &dyn Store) {
+    let scene = Scene::new(store);
+    let ana = with_password(&scene, "first").await;
+    store.add_session([7; 32], ana.id, scene.wall() + MINUTE).await.expect("added");
+    let change = async |id: UserId, known: &str, hash: &str| {
+        let new = NewPassword { known: known.to_owned(), hash: hash.to_owned(), keep: None };
+        match store.change_password(scene.by(), id, new).await {
+            Ok(_) => None,
+            Err(ActError::Refused(refused)) => Some(refused),
+            Err(error) => panic!("{error:?}"),
+        }
+    };
+    assert_eq!(change(ana.id, "guess", "mine").await, Some(Refused::WrongPassword));
+    assert!(store.session([7; 32], scene.wall()).await.expect("read").is_some(), "nothing ended");
+    let both = join(change(ana.id, "first", "one"), change(ana.id, "first", "two")).await;
+    assert!(matches!(
+        both,
+        (None, Some(Refused::WrongPassword)) | (Some(Refused::WrongPassword), None)
+    ));
+    let linked = user(&scene, "bob", Role::Viewer).await;
+    assert_eq!(linked.password_hash, None, "who has none has none to replace");
+    assert_eq!(change(linked.id, "", "mine").await, Some(Refused::WrongPassword));
+    let nobody = UserId::new(scene.now(), scene.entropy());
+    assert_eq!(change(nobody, "first", "mine").await, Some(Refused::NotFound));
+    store.change_user(scene.by(), ana.id, DISABLED).await.expect("disabled");
+    assert_eq!(change(ana.id, "one", "mine").await, Some(Refused::UserDisabled));
 }

@@ -131,6 +131,7 @@ fn everywhere(group: &str) -> Vec<Sight> {
         "/settings",
         "/settings/mail",
         "/settings/audio",
+        "/settings/password",
         "/settings/users",
         "/settings/tokens",
         "/stop-all",

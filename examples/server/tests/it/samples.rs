@@ -68,6 +68,11 @@ pub(crate) fn is_an_agents(path: &str) -> bool {
     path == "/api/calls/{id}/result"
 }
 
+/// Whether a route is a person's own, who has to be signed in: its handler's tests have its requests.
+pub(crate) fn is_ones_own(path: &str) -> bool {
+    path.starts_with("/api/me/")
+}
+
 /// What a good request sends, whatever things it is about; none for a route nobody thought of yet.
 pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
     let list = "phone,name\n2125550111,Ada\n2125550112,Bob\n";
@@ -105,6 +110,9 @@ pub(crate) fn body(method: &str, path: &str) -> Option<Body> {
         ("POST", "/api/users") => Body::Json(json!({"name": name(), "role": "viewer"})),
         ("PATCH", "/api/users/{id}") => Body::Json(json!({"role": "operator"})),
         ("POST", "/api/invitations/accept") => Body::Json(json!({"password": "correct horse"})),
+        ("POST", "/api/me/password") => {
+            Body::Json(json!({"current": "correct horse", "new": "battery staple"}))
+        }
         ("POST", "/api/tokens") => Body::Json(json!({"name": name(), "role": "viewer"})),
         ("PATCH", "/api/settings") => Body::Json(json!({"calls_per_second": 5})),
         _ => return None,

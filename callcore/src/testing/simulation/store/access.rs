@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use super::FaultyStore;
 use crate::id::{TokenId, UserId};
 use crate::port::{
-    Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Gauges, Invitation, NewToken,
-    Notice, Page, SavedReply, Session, StoreError, Token, User, UserChange, UserView,
+    Access, ActError, AuditEntry, AuditQuery, AuditRow, By, Cursor, Gauges, Invitation,
+    NewPassword, NewToken, Notice, Page, SavedReply, Session, StoreError, Token, User, UserChange,
+    UserView,
 };
 
 /// Nobody signs in while a simulation runs: these pass through.
@@ -72,6 +73,15 @@ impl Access for FaultyStore {
         wall: DateTime<Utc>,
     ) -> Result<UserView, ActError> {
         self.inner.accept_invitation(by, secret, password_hash, wall).await
+    }
+
+    async fn change_password(
+        &self,
+        by: By<'_>,
+        id: UserId,
+        new: NewPassword,
+    ) -> Result<UserView, ActError> {
+        self.inner.change_password(by, id, new).await
     }
 
     async fn add_link(
