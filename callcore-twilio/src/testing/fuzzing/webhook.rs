@@ -8,7 +8,7 @@ use callcore::phone::PhoneNumber;
 use callcore::port::{
     WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };
-use callcore::script::{Key, KeyAction, Rendered};
+use callcore::script::{Key, KeyAction, Record, Rendered};
 use callcore::time::SeededEntropy;
 use futures_util::FutureExt;
 use secrecy::SecretString;
@@ -28,7 +28,7 @@ thread_local! {
 
 /// A request: `POST calls/ID/key?step=0&presses=0` on the first line, its content type on the
 /// second, what the call plays on the others, one thing a line (`say=Hello&language=en-US`,
-/// `play=ID`, `connect=wss://agent.example&name=Ada`, `key=9` for opting out, `key=1&tag=yes`,
+/// `play=ID`, `connect=wss://agent.example&name=Ada`, `transfer=12125550166`, `record=120`, `key=9` for opting out, `key=1&tag=yes`,
 /// `key=0&transfer=12125550166`, `voicemail=Call back`, `is=inbound`), and the body.
 ///
 /// Whatever it is, it is taken only with the account's signature, speaks only of the call in its
@@ -321,6 +321,14 @@ fn performance(lines: &[std::borrow::Cow<'_, str>]) -> Performance {
                 call.steps.push(Rendered::Connect { url, params });
                 call.result_token = Some("token".to_owned());
             }
+            "transfer" => {
+                let to = format!("+{of}").parse().ok();
+                call.steps.extend(to.map(Rendered::Transfer));
+            }
+            "record" => {
+                let max_seconds = of.parse().unwrap_or(Record::USUAL_SECONDS);
+                call.steps.push(Rendered::Record(Record { max_seconds }));
+            }
             "key" => {
                 let Ok(key) = Key::try_from(of.clone()) else { continue };
                 let to = first(&line, "transfer").and_then(|to| format!("+{to}").parse().ok());
@@ -330,7 +338,10 @@ fn performance(lines: &[std::borrow::Cow<'_, str>]) -> Performance {
             }
             "voicemail" => {
                 call.voicemail = VoicemailPolicy::LeaveMessage;
-                call.voicemail_message = Some(text(&line, "voicemail"));
+                let (text, language) = (text(&line, "voicemail"), text(&line, "language"));
+                let audio = of.parse::<AudioId>().ok().filter(|it| call.audio.contains_key(it));
+                let said = Rendered::Say { text, language };
+                call.voicemail_message = Some(audio.map_or(said, Rendered::Play));
             }
             "is" => match &**of {
                 "transcribed" => call.transcribed = true,
