@@ -55,6 +55,9 @@ fn every_invariant_holds_whatever_fails() {
     // Somebody opts out, and the store is away in that moment: that is rare.
     let held = all.held_opt_outs;
     assert!(held * 20 >= seeds, "only {held} opt-outs held in {seeds} seeds");
+    // So is somebody who is listed or erased while nobody knows the call's name at the carrier.
+    let late = all.asked_to_hang_up_again;
+    assert!(late * 50 >= seeds, "only {late} calls asked to be hung up again in {seeds} seeds");
 }
 
 #[test]

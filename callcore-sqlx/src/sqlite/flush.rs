@@ -50,6 +50,8 @@ const DELETE_DUE: &str =
     "delete from due where id in (select unhex(value, '-') from json_each(?1))";
 const DELETE_IN_FLIGHT: &str =
     "delete from in_flight where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_HANG_UPS: &str =
+    "delete from hang_ups where call in (select unhex(value, '-') from json_each(?1))";
 const DELETE_HISTORY: &str =
     "delete from history where id in (select unhex(value, '-') from json_each(?1))";
 
@@ -60,6 +62,10 @@ select unhex(value ->> 0, '-'), value ->> 1 from json_each(?1)";
 const DELETE_RECORDINGS: &str = "
 insert or ignore into recording_deletions (reference, tries, next_try)
 select value, 0, 0 from json_each(?1)";
+
+const HANG_UP_NOW: &str = "
+update hang_ups set due_at = 0
+where call in (select unhex(value, '-') from json_each(?1))";
 
 const UPDATE_CLIENTS: &str = "
 update clients set status = new.status, attempts = new.attempts, voicemails = new.voicemails,
@@ -209,6 +215,10 @@ impl Work<'_> {
         let recordings: Vec<_> =
             std::mem::take(&mut self.out.recordings).into_iter().map(Value::from).collect();
         self.apply(DELETE_RECORDINGS, recordings).await?;
+        let named = std::mem::take(&mut self.out.named);
+        if !named.is_empty() {
+            sqlx::query(HANG_UP_NOW).bind(ids(named)).execute(self.conn()).await?;
+        }
         self.flush_clients().await?;
         self.flush_campaigns().await?;
         self.flush_counters().await?;
@@ -242,6 +252,10 @@ impl Work<'_> {
         }
         for (call, table) in self.out.withdrawn.drain(..) {
             leave[table as usize].push(call);
+        }
+        let [_, over, _] = &leave;
+        if !over.is_empty() {
+            sqlx::query(DELETE_HANG_UPS).bind(ids(over)).execute(self.conn()).await?;
         }
         for (sql, calls) in [DELETE_DUE, DELETE_IN_FLIGHT, DELETE_HISTORY].into_iter().zip(leave) {
             if !calls.is_empty() {

@@ -98,6 +98,8 @@ pub struct Stats {
     pub tripped: u64,
     /// Opt-outs that were held because the store failed.
     pub held_opt_outs: u64,
+    /// Calls that the carrier was asked to hang up again, after it could not the first time.
+    pub asked_to_hang_up_again: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
     /// Results that voice agents reported, repeats included.
@@ -115,6 +117,7 @@ impl AddAssign<&Self> for Stats {
         self.refused_begins += run.refused_begins;
         self.taken_back += run.taken_back;
         self.held_opt_outs += run.held_opt_outs;
+        self.asked_to_hang_up_again += run.asked_to_hang_up_again;
         self.dials += run.dials;
         self.unclear += run.unclear;
         self.events += run.events;
