@@ -137,7 +137,7 @@ impl Performance {
         if let Some(sealer) = sealer {
             let connects = |step: &Rendered| matches!(step, Rendered::Connect { .. });
             let agent = performance.steps.iter().any(connects);
-            performance.result_token = agent.then(|| sealer.result(call.id, wall));
+            performance.result_token = agent.then(|| sealer.result(call.id, call.phone, wall));
             let seal = |id: &AudioId| (*id, sealer.audio(*id, wall));
             performance.audio = audio.keys().map(seal).collect();
         }
