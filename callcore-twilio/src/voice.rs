@@ -7,7 +7,8 @@ use callcore::call::{AnsweredBy, Direction};
 use callcore::campaign::VoicemailPolicy;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
-use callcore::script::{DEFAULT_LANGUAGE, Key, KeyAction, Rendered};
+use callcore::script::phrases::{self, Phrase};
+use callcore::script::{Key, KeyAction, Rendered};
 
 use crate::hook::{Address, Hooks, What};
 use crate::twiml::{
@@ -117,18 +118,18 @@ impl Stage<'_> {
             Cue::Start(Some(AnsweredBy::Fax)) => Response::new([Verb::Hangup]),
             Cue::Start(_) => self.script(call, at, 0, 0),
             Cue::Pressed { key, step, presses, ours } => match call.keys.get(&key) {
-                Some(KeyAction::OptOut) => opted_out(call),
+                Some(KeyAction::OptOut) => last_words(Phrase::OptedOut, call),
                 Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, ours)]),
                 // The label is on the client; what was not heard yet follows.
-                Some(KeyAction::Tag(_)) if step >= call.steps.len() => goodbye(call),
+                Some(KeyAction::Tag(_)) if step >= call.steps.len() => {
+                    last_words(Phrase::Goodbye, call)
+                }
                 Some(KeyAction::Tag(_)) => self.script(call, at, step + 1, presses + 1),
                 // A key that does nothing: the step again.
                 None => self.script(call, at, step.min(call.steps.len()), presses + 1),
             },
             Cue::Transferred(true) | Cue::AgentDone => Response::new([Verb::Hangup]),
-            Cue::Transferred(false) => {
-                last_words("Nobody can take your call right now. Please try again later.", call)
-            }
+            Cue::Transferred(false) => last_words(Phrase::NobodyThere, call),
             Cue::Detected(_) => machine(call),
         }
     }
@@ -138,10 +139,7 @@ impl Stage<'_> {
     fn script(self, call: &Performance, at: Address, from: usize, presses: u32) -> Response {
         let mut verbs = Vec::new();
         if call.steps.is_empty() && call.direction == Direction::Inbound {
-            verbs.push(Verb::Say(Say::new(
-                "Thank you for calling back. Goodbye.",
-                DEFAULT_LANGUAGE,
-            )));
+            verbs.push(Verb::Say(own_words(Phrase::CalledBack, call)));
         }
         let opt_out = opt_out_key(call).map(Key::digit);
         let gather = |step: usize, prompts, timeout_seconds| {
@@ -183,22 +181,10 @@ impl Stage<'_> {
         Response::new(verbs)
     }
 
-    /// That a key ends these calls, unless the script says so itself (47 CFR 64.1200(b)(3) wants it
-    /// announced in a recorded message). Only in English: elsewhere it is the script's to say.
+    /// That a key ends these calls, unless the script says so itself.
     fn announcement(self, call: &Performance) -> Option<Prompt> {
-        let key = opt_out_key(call)?;
-        let language = language(call);
-        let named = |step: &Rendered| match step {
-            Rendered::Say { text, .. } => names(text, key),
-            // What an audio says is not known; whoever recorded it knows the key.
-            Rendered::Play(_) => true,
-            Rendered::Connect { .. } => false,
-        };
-        if !language.starts_with("en") || call.steps.iter().any(named) {
-            return None;
-        }
-        let words = format!("To stop these calls, press {} at any time.", spoken(key));
-        Some(Prompt::Say(Say::new(words, language)))
+        let spoken = phrases::announcement(&call.keys, &call.steps, &call.language)?;
+        Some(Prompt::Say(Say::new(spoken.text, spoken.language)))
     }
 
     fn transfer(self, at: Address, to: PhoneNumber, ours: Option<PhoneNumber>) -> Verb {
@@ -250,59 +236,22 @@ impl Stage<'_> {
 fn machine(call: &Performance) -> Response {
     let message = call.voicemail_message.as_ref();
     let message = message.filter(|_| call.voicemail == VoicemailPolicy::LeaveMessage);
-    let said = message.map(|text| said(text, language(call))).unwrap_or_default();
+    let said = message.map(|text| said(text, &call.language)).unwrap_or_default();
     Response::new(said.into_iter().map(Verb::from).chain([Verb::Hangup]))
 }
 
-fn opted_out(call: &Performance) -> Response {
-    last_words("You will not be called again. Goodbye.", call)
+fn last_words(phrase: Phrase, call: &Performance) -> Response {
+    Response::new([Verb::Say(own_words(phrase, call)), Verb::Hangup])
 }
 
-fn goodbye(call: &Performance) -> Response {
-    last_words("Thank you. Goodbye.", call)
-}
-
-fn last_words(words: &str, call: &Performance) -> Response {
-    Response::new([Verb::Say(Say::new(words, language(call))), Verb::Hangup])
-}
-
-/// The language of the script, as far as it says one.
-pub(crate) fn language(call: &Performance) -> &str {
-    let spoken = call.steps.iter().find_map(|step| match step {
-        Rendered::Say { language, .. } => Some(&**language),
-        Rendered::Play(_) | Rendered::Connect { .. } => None,
-    });
-    spoken.unwrap_or(DEFAULT_LANGUAGE)
+fn own_words(phrase: Phrase, call: &Performance) -> Say {
+    let spoken = phrases::phrase(phrase, &call.language);
+    Say::new(spoken.text, spoken.language)
 }
 
 fn opt_out_key(call: &Performance) -> Option<Key> {
     let mut keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
     keys.next().map(|(key, _)| *key)
-}
-
-/// Whether a text names a key: as its sign, or in words.
-fn names(text: &str, key: Key) -> bool {
-    let text = text.to_lowercase();
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '*' && c != '#');
-    let (digit, word) = (key.digit().to_string(), spoken(key));
-    words.into_iter().any(|it| it == digit || it == word)
-}
-
-fn spoken(key: Key) -> &'static str {
-    match key.digit() {
-        '0' => "zero",
-        '1' => "one",
-        '2' => "two",
-        '3' => "three",
-        '4' => "four",
-        '5' => "five",
-        '6' => "six",
-        '7' => "seven",
-        '8' => "eight",
-        '9' => "nine",
-        '*' => "star",
-        _ => "pound",
-    }
 }
 
 /// A text in parts that every voice takes, cut between sentences or words where there is a place.

@@ -2,6 +2,7 @@
 //! templates.
 
 mod fields;
+pub mod phrases;
 mod read;
 mod template;
 
@@ -143,14 +144,19 @@ impl Script {
         read::script(document, path)
     }
 
+    /// The language of its first text, as a BCP 47 tag; none if it has no text.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Say { language, .. } => Some(&**language),
+            Step::Play(_) | Step::Connect(_) => None,
+        })
+    }
+
     /// All that is heard, in order: the notice, in the language of the first text, and the steps.
     pub fn heard(&self) -> impl Iterator<Item = Step> {
         let notice = self.notice.as_ref().map(|say| {
-            let language = self.steps.iter().find_map(|step| match step {
-                Step::Say { language, .. } => Some(language.clone()),
-                Step::Play(_) | Step::Connect(_) => None,
-            });
-            let language = language.unwrap_or_else(|| DEFAULT_LANGUAGE.to_owned());
+            let language = self.language().unwrap_or(DEFAULT_LANGUAGE).to_owned();
             Step::Say { say: say.clone(), language }
         });
         notice.into_iter().chain(self.steps.iter().cloned())

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod carrier;
+mod hang_up;
 mod line;
 mod seeds;
 mod webhooks;
