@@ -60,6 +60,7 @@ mod dto;
 mod events;
 mod feed;
 mod health;
+mod holding;
 mod importing;
 mod known_tokens;
 mod media;

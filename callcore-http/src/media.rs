@@ -48,7 +48,7 @@ mod tests {
         assert_eq!((fetched.status, &fetched.text()[..4]), (StatusCode::OK, "RIFF"));
         assert_eq!(fetched.headers["content-type"], "audio/wav");
         let call = CallId::new(world.state.now(), &SeededEntropy::new(1));
-        let of_call = sealer.result(call, world.state.wall_now());
+        let of_call = sealer.result(call, None, world.state.wall_now());
         for wrong in ["x", &token[1..], &of_call, &audio] {
             assert_eq!(get(wrong).await.status, StatusCode::NOT_FOUND, "{wrong}");
         }

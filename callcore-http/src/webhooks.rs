@@ -1,7 +1,6 @@
 //! What carriers send: let in by their signature alone, answered once it is durable.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -13,15 +12,12 @@ use callcore::opt_outs::HeldOptOut;
 use callcore::performance::Performance;
 use callcore::port::{Hold, WebhookAnswer, WebhookBody, WebhookError, WebhookRequest};
 
+use crate::holding::{STORE_PATIENCE, keep};
 use crate::problem::Problem;
 use crate::state::ApiState;
 
 /// The largest webhook, in bytes.
 const MAX_BODY: usize = 256 * 1024;
-
-/// How long an opt-out waits for the store before it is kept beside it: carriers hang up on whoever
-/// answers late.
-const STORE_PATIENCE: Duration = Duration::from_secs(4);
 
 pub(crate) fn routes() -> Router<ApiState> {
     Router::new()
@@ -99,23 +95,14 @@ fn written(body: WebhookBody) -> Response {
 /// Stores somebody's wish not to be called again; whether that is done. If it is not, the wish is
 /// kept beside the store and the number is not dialled.
 async fn store_opt_out(state: &ApiState, opt_out: HeldOptOut) -> bool {
-    let pending = state.opt_outs().clone();
     // A store that is away takes its time to say so: nobody is dialled meanwhile either.
-    let _blocked = opt_out.phone.map(|phone| pending.block(phone));
+    let _blocked = opt_out.phone.map(|phone| state.opt_outs().block(phone));
     let stored = state.events().record(opt_out.reports.clone());
     if let Ok(Ok(())) = tokio::time::timeout(STORE_PATIENCE, stored).await {
         return true;
     }
-    tracing::warn!("an opt-out could not be stored yet: it is kept beside the store");
-    match tokio::task::spawn_blocking(move || pending.keep(opt_out)).await {
-        Ok(Ok(())) => {}
-        // The caller waits in the call, and each round tries anew.
-        Ok(Err(error)) => {
-            let error = &error as &dyn std::error::Error;
-            tracing::error!(error, "an opt-out is kept in memory alone");
-        }
-        Err(error) => tracing::error!(%error, "an opt-out could not be kept"),
-    }
+    // The caller waits in the call, and each round tries anew.
+    keep(state, opt_out).await;
     false
 }
 

@@ -30,6 +30,7 @@ mod dnc_import;
 mod facts;
 mod fail;
 mod flush;
+mod hang_ups;
 mod import;
 mod imports;
 mod load;

@@ -30,6 +30,15 @@ pub(crate) struct Api {
     root: Url,
 }
 
+/// Where a call gets the document it goes on with.
+#[derive(Debug)]
+pub(crate) enum Rewrite {
+    /// Here: at most [`MAX_SENT`](crate::twiml::MAX_SENT) characters.
+    Twiml(String),
+    /// Twilio asks this URL for it.
+    Url(String),
+}
+
 /// A request that did not bring what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -111,8 +120,12 @@ impl Api {
     }
 
     /// Gives a call that goes on another document.
-    pub(crate) async fn rewrite_call(&self, sid: &str, twiml: String) -> Result<(), ApiError> {
-        self.post(&format!("Calls/{sid}.json"), &[("Twiml", twiml)]).await
+    pub(crate) async fn rewrite_call(&self, sid: &str, document: Rewrite) -> Result<(), ApiError> {
+        let form = match document {
+            Rewrite::Twiml(twiml) => vec![("Twiml", twiml)],
+            Rewrite::Url(url) => vec![("Url", url), ("Method", "POST".to_owned())],
+        };
+        self.post(&format!("Calls/{sid}.json"), &form).await
     }
 
     /// Calls to a number, the newest first. Not narrowed by `StartTime`: a call that waits has none

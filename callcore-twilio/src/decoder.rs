@@ -38,6 +38,11 @@ impl WebhookDecoder for Twilio {
         let query = Fields::parse(request.query.as_bytes());
         let (events, cue) = match hook.what {
             What::Voice => (answered(&fields, hook.at, request.now), Some(start(&fields, hook.at))),
+            // Asked for once detection has spoken: it is a machine, whatever else is told here.
+            What::Machine => (
+                answered(&fields, hook.at, request.now),
+                Some(Cue::Start { by: Some(AnsweredBy::Machine), ours: None }),
+            ),
             What::Status => (events::status(&fields, request.now), None),
             What::Detection => {
                 let by = events::verdict(&fields);
@@ -89,7 +94,7 @@ impl WebhookDecoder for Twilio {
             // after the answer, and wrongly: whoever pressed a key by then is a person, who may have
             // been handed over to another one.
             if call.answered_by != Some(AnsweredBy::Human) {
-                self.go_on_with(call, &response).await;
+                self.go_on_with(call, &response, self.hooks().url(at, What::Machine)).await;
             }
             return WebhookBody::default();
         }
@@ -98,7 +103,7 @@ impl WebhookDecoder for Twilio {
             Cue::Start { by: None | Some(AnsweredBy::Human | AnsweredBy::Unknown), .. }
         );
         let response = if begins && call.transcribed {
-            stage.transcribing(at, response, voice::language(call))
+            stage.transcribing(at, response, &call.language)
         } else {
             response
         };
@@ -158,8 +163,11 @@ impl Twilio {
         });
         let query = key.map(|(_, query)| Fields::parse(query.as_bytes()));
         let press = query.filter(|query| is_message(query) || Press::read(fields, query).is_some());
+        let is_machine = failed
+            .is_some_and(|(path, _)| path.parse::<Hook>() == Ok(Hook { at, what: What::Machine }));
         Stage::hold(match press {
             Some(query) => self.same_press(at, fields, &query),
+            None if is_machine => self.hooks().url(at, What::Machine),
             None => self.hooks().url(at, What::Voice),
         })
     }

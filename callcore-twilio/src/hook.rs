@@ -42,6 +42,8 @@ pub(crate) enum What {
     Status,
     /// What answered, heard while the call goes on.
     Detection,
+    /// What a machine hears that was found while the call went on.
+    Machine,
     /// A key was pressed, or a message was left.
     Key,
     /// A transfer or an agent ended.
@@ -53,11 +55,12 @@ pub(crate) enum What {
 }
 
 impl What {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Voice,
         Self::Fallback,
         Self::Status,
         Self::Detection,
+        Self::Machine,
         Self::Key,
         Self::After,
         Self::Recording,
@@ -70,6 +73,7 @@ impl What {
             Self::Fallback => "fallback",
             Self::Status => "status",
             Self::Detection => "detection",
+            Self::Machine => "machine",
             Self::Key => "key",
             Self::After => "after",
             Self::Recording => "recording",

@@ -14,12 +14,12 @@ use callcore::time::{Clock, Entropy};
 use chrono::TimeDelta;
 
 use crate::answer::{Answer, Refusal, is_call};
-use crate::api::{Api, ApiError, Call};
+use crate::api::{Api, ApiError, Call, Rewrite};
 use crate::config::{Config, ConfigError, Detection};
 use crate::hook::{Address, Hook, Hooks, PROVIDER, What};
 use crate::pace::Pace;
 use crate::signature::Signer;
-use crate::twiml::{ConnectKind, Response};
+use crate::twiml::{ConnectKind, MAX_SENT, Response};
 use crate::voice::Stage;
 use crate::{caller_id, events};
 
@@ -112,10 +112,12 @@ impl Twilio {
         &self.0.pace
     }
 
-    /// Gives a call that goes on another document. One that is over by then heard enough.
-    pub(crate) async fn go_on_with(&self, call: &Performance, response: &Response) {
+    /// Gives a call that goes on another document, here or, if it is too long for that, under the
+    /// URL of a hook that answers with it. One that is over by then heard enough.
+    pub(crate) async fn go_on_with(&self, call: &Performance, response: &Response, url: String) {
         let Some(sid) = call.carrier_call_id.as_deref().filter(|sid| is_call(sid)) else { return };
-        let Ok(document) = response.render() else { return };
+        let short = response.render().ok().filter(|twiml| twiml.chars().count() <= MAX_SENT);
+        let document = short.map_or(Rewrite::Url(url), Rewrite::Twiml);
         match self.0.api.rewrite_call(sid, document).await {
             Ok(()) => {}
             Err(error) if error.is_over() => {}

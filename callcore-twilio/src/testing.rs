@@ -157,6 +157,12 @@ impl Dialled {
         found.map(|(_, value)| &**value)
     }
 
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !["queued", "ringing", "in-progress"].contains(&&*self.status)
+    }
+
     /// Our id for the call, as its URL has it.
     #[must_use]
     pub fn call(&self) -> Option<&str> {
@@ -302,7 +308,23 @@ impl FakeTwilio {
         self.lock().media = Some(url.to_owned());
     }
 
-    /// Lets a call live from ring to end: its webhooks are sent, and what they answer is played.
+    /// Tells a URL something about a call, signed; the body of a good answer.
+    pub async fn told(
+        &self,
+        sid: &str,
+        url: &str,
+        fields: &[(&'static str, &str)],
+    ) -> Option<String> {
+        line::told(self, sid, url, fields).await
+    }
+
+    /// Lets a call ring, and tells so; it is not answered yet.
+    pub async fn ring(&self, sid: &str) {
+        line::ring(self, sid).await;
+    }
+
+    /// Lets a call live from ring to end: its webhooks are sent, and what they answer is played. One
+    /// that was hung up before stays so.
     pub async fn live(&self, sid: &str) {
         line::live(self, sid).await;
     }

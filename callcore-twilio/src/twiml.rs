@@ -22,6 +22,9 @@ use callcore::phone::PhoneNumber;
 /// The most bytes that Twilio takes as a document (error 11750).
 const MAX_BYTES: usize = 64 * 1024;
 
+/// The most characters that Twilio takes as a document in a request to its API (error 32018).
+pub(crate) const MAX_SENT: usize = 4_000;
+
 /// A document, in the order it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response(Vec<Verb>);

@@ -7,7 +7,8 @@ use callcore::call::{AnsweredBy, Direction};
 use callcore::campaign::VoicemailPolicy;
 use callcore::performance::Performance;
 use callcore::phone::PhoneNumber;
-use callcore::script::{DEFAULT_LANGUAGE, Key, KeyAction, Rendered};
+use callcore::script::phrases::{self, Phrase};
+use callcore::script::{Key, KeyAction, Rendered};
 
 use crate::hook::{Address, Hooks, What};
 use crate::twiml::{
@@ -161,10 +162,12 @@ impl Stage<'_> {
             Cue::Start { by: Some(AnsweredBy::Fax), .. } => Response::new([Verb::Hangup]),
             Cue::Start { ours, .. } => self.script(call, at, Place { from: 0, presses: 0, ours }),
             Cue::Pressed { key, step, presses, ours } => match call.keys.get(&key) {
-                Some(KeyAction::OptOut) => opted_out(call),
+                Some(KeyAction::OptOut) => last_words(Phrase::OptedOut, call),
                 Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, ours)]),
                 // The label is on the client; what was not heard yet follows.
-                Some(KeyAction::Tag(_)) if step >= call.steps.len() => goodbye(call),
+                Some(KeyAction::Tag(_)) if step >= call.steps.len() => {
+                    last_words(Phrase::Goodbye, call)
+                }
                 Some(KeyAction::Tag(_)) => {
                     // Before an agent, a transfer or a message only the announcement was heard.
                     let from = step + usize::from(is_heard(&call.steps[step]));
@@ -177,7 +180,7 @@ impl Stage<'_> {
                 }
             },
             Cue::Message { key, step, presses } => match key.and_then(|key| call.keys.get(&key)) {
-                Some(KeyAction::OptOut) => opted_out(call),
+                Some(KeyAction::OptOut) => last_words(Phrase::OptedOut, call),
                 Some(KeyAction::Transfer(to)) => Response::new([self.transfer(at, *to, None)]),
                 // Whatever ended the message, what stands after it is heard.
                 Some(KeyAction::Tag(_)) | None => {
@@ -186,9 +189,7 @@ impl Stage<'_> {
                 }
             },
             Cue::Transferred(true) | Cue::AgentDone => Response::new([Verb::Hangup]),
-            Cue::Transferred(false) => {
-                last_words("Nobody can take your call right now. Please try again later.", call)
-            }
+            Cue::Transferred(false) => last_words(Phrase::NobodyThere, call),
             Cue::Detected(_) => self.machine(call),
         }
     }
@@ -199,10 +200,7 @@ impl Stage<'_> {
         let Place { from, presses, ours } = place;
         let mut verbs = Vec::new();
         if call.steps.is_empty() && call.direction == Direction::Inbound {
-            verbs.push(Verb::Say(Say::new(
-                "Thank you for calling back. Goodbye.",
-                DEFAULT_LANGUAGE,
-            )));
+            verbs.push(Verb::Say(own_words(Phrase::CalledBack, call)));
         }
         let opt_out = opt_out_key(call).map(Key::digit);
         let gather = |step: usize, prompts, timeout_seconds| {
@@ -255,22 +253,10 @@ impl Stage<'_> {
         Response::new(verbs)
     }
 
-    /// That a key ends these calls, unless the script says so itself (47 CFR 64.1200(b)(3) wants it
-    /// announced in a recorded message). Only in English: elsewhere it is the script's to say.
+    /// That a key ends these calls, unless the script says so itself.
     fn announcement(self, call: &Performance) -> Option<Prompt> {
-        let key = opt_out_key(call)?;
-        let language = language(call);
-        let named = |step: &Rendered| match step {
-            Rendered::Say { text, .. } => names(text, key),
-            // What an audio says is not known; whoever recorded it knows the key.
-            Rendered::Play(_) => true,
-            _ => false,
-        };
-        if !language.starts_with("en") || call.steps.iter().any(named) {
-            return None;
-        }
-        let words = format!("To stop these calls, press {} at any time.", spoken(key));
-        Some(Prompt::Say(Say::new(words, language)))
+        let spoken = phrases::announcement(&call.keys, &call.steps, &call.language)?;
+        Some(Prompt::Say(Say::new(spoken.text, spoken.language)))
     }
 
     /// What a machine hears: the message, if one is left.
@@ -343,55 +329,18 @@ const fn is_heard(step: &Rendered) -> bool {
     matches!(step, Rendered::Say { .. } | Rendered::Play(_))
 }
 
-fn opted_out(call: &Performance) -> Response {
-    last_words("You will not be called again. Goodbye.", call)
+fn last_words(phrase: Phrase, call: &Performance) -> Response {
+    Response::new([Verb::Say(own_words(phrase, call)), Verb::Hangup])
 }
 
-fn goodbye(call: &Performance) -> Response {
-    last_words("Thank you. Goodbye.", call)
-}
-
-fn last_words(words: &str, call: &Performance) -> Response {
-    Response::new([Verb::Say(Say::new(words, language(call))), Verb::Hangup])
-}
-
-/// The language of the script, as far as it says one.
-pub(crate) fn language(call: &Performance) -> &str {
-    let spoken = call.steps.iter().find_map(|step| match step {
-        Rendered::Say { language, .. } => Some(&**language),
-        _ => None,
-    });
-    spoken.unwrap_or(DEFAULT_LANGUAGE)
+fn own_words(phrase: Phrase, call: &Performance) -> Say {
+    let spoken = phrases::phrase(phrase, &call.language);
+    Say::new(spoken.text, spoken.language)
 }
 
 fn opt_out_key(call: &Performance) -> Option<Key> {
     let mut keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
     keys.next().map(|(key, _)| *key)
-}
-
-/// Whether a text names a key: as its sign, or in words.
-fn names(text: &str, key: Key) -> bool {
-    let text = text.to_lowercase();
-    let words = text.split(|c: char| !c.is_alphanumeric() && c != '*' && c != '#');
-    let (digit, word) = (key.digit().to_string(), spoken(key));
-    words.into_iter().any(|it| it == digit || it == word)
-}
-
-fn spoken(key: Key) -> &'static str {
-    match key.digit() {
-        '0' => "zero",
-        '1' => "one",
-        '2' => "two",
-        '3' => "three",
-        '4' => "four",
-        '5' => "five",
-        '6' => "six",
-        '7' => "seven",
-        '8' => "eight",
-        '9' => "nine",
-        '*' => "star",
-        _ => "pound",
-    }
 }
 
 /// A text in parts that every voice takes, cut between sentences or words where there is a place.

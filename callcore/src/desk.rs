@@ -330,7 +330,7 @@ impl Desk {
         reason: Option<String>,
         hang_up: bool,
     ) -> Result<StoppedAll, ActError> {
-        let stopped = self.store.stop_all(by, reason).await?;
+        let stopped = self.store.stop_all(by, reason, hang_up).await?;
         if hang_up {
             self.hang_up_all(&stopped.in_flight).await;
         }
@@ -343,7 +343,7 @@ impl Desk {
         }
     }
 
-    /// Best effort: what it is for holds whether or not the carrier hears of it.
+    /// At once, and best effort: the store knows of each, and the driver asks again until it is over.
     async fn hang_up(&self, call: CallId) {
         let view = self.store.call(call).await.ok().flatten();
         let carrier_call_id = view.and_then(|view| view.call.progress.carrier_call_id);

@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use crate::actor::Actor;
-use crate::call::{EventKind, Intent, Report};
+use crate::call::{CallEvent, EventKind, Intent, Report};
 use crate::engine::{
     BeginRefusal, Command, Defer, Lease, Permit, Rule, Settlement, Ticket, UNKNOWN_LIMIT, Verdict,
     decide,
@@ -130,13 +130,15 @@ impl Driver {
         self
     }
 
-    /// Claims due calls, decides about each, and dials those that every rule lets pass.
+    /// Claims due calls, decides about each, and dials those that every rule lets pass. Calls that
+    /// are to be hung up and are not over are asked for again.
     ///
     /// # Errors
     ///
     /// The store failed. What the carrier does is no error of a tick: it is recorded with its call.
     pub async fn tick(&self) -> Result<Tick, StoreError> {
         if let Some(halt) = self.halted().await? {
+            self.hang_up().await?;
             return Ok(Tick { halted: Some(halt), ..Tick::default() });
         }
         let now = self.clock.now();
@@ -164,6 +166,8 @@ impl Driver {
         if !settlements.is_empty() {
             self.store.settle(By::new(&Actor::System, now), &settlements).await?;
         }
+        // Also what was placed just now for somebody who was put on a list meanwhile.
+        self.hang_up().await?;
         Ok(Tick {
             claimed,
             placed: placed?,
@@ -224,6 +228,37 @@ impl Driver {
             }
         }
         if deleted.is_empty() { Ok(()) } else { self.store.recordings_deleted(&deleted).await }
+    }
+
+    /// Hangs up the calls that are to be and are not over: whoever wanted it may have been told no,
+    /// or may have asked before the carrier's id for the call was known.
+    async fn hang_up(&self) -> Result<(), StoreError> {
+        let wanted = self.store.hang_ups(self.wall.now(), self.batch).await?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let found = join_all(wanted.iter().map(|call| self.hang_up_one(call))).await;
+        let reports: Vec<Report> = found.into_iter().flatten().collect();
+        if !reports.is_empty() {
+            self.store.record(By::new(&Actor::System, self.clock.now()), &reports).await?;
+        }
+        Ok(())
+    }
+
+    /// Hangs up one call, which is looked for first if the carrier's id for it is not known; what
+    /// was heard of it so. Best effort: the store brings the call again until it is over.
+    async fn hang_up_one(&self, call: &OpenCall) -> Vec<Report> {
+        let found = match call.carrier_call_id {
+            Some(_) => Vec::new(),
+            None => self.find(call).await,
+        };
+        let named = found.iter().find_map(|report| match &report.event.kind {
+            EventKind::Placed { carrier_call_id } => Some(&**carrier_call_id),
+            _ => None,
+        });
+        let carrier_call_id = call.carrier_call_id.as_deref().or(named);
+        drop(self.carrier.hang_up(call.call, carrier_call_id).await);
+        found
     }
 
     async fn halted(&self) -> Result<Option<Halt>, StoreError> {
@@ -370,18 +405,21 @@ impl Driver {
         self.doubt.fetch_min(MAX_DOUBT - 1, Ordering::Relaxed);
     }
 
-    async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
-        let mut reports: Vec<Report> = match self.carrier.find_call(call).await {
+    /// What the carrier tells of a call.
+    async fn find(&self, call: &OpenCall) -> Vec<Report> {
+        match self.carrier.find_call(call).await {
             Ok(Found::Events(events)) => {
                 self.carrier_reads();
-                events
-                    .into_iter()
-                    .map(|event| Report::ours(call.call, event.at, event.kind))
-                    .collect()
+                let report = |event: CallEvent| Report::ours(call.call, event.at, event.kind);
+                events.into_iter().map(report).collect()
             }
             // Not heard of is no proof that it was not dialled.
             Ok(Found::Nothing) | Err(_) => Vec::new(),
-        };
+        }
+    }
+
+    async fn look_up(&self, call: &OpenCall, now: DateTime<Utc>) -> Vec<Report> {
+        let mut reports = self.find(call).await;
         if reports.is_empty() && call.events.is_empty() {
             reports.push(Report::ours(call.call, call.begun_at, EventKind::Unclear));
         }

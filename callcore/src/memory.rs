@@ -11,6 +11,7 @@ mod clients;
 mod dispatch;
 mod dnc;
 mod guard;
+mod hang_ups;
 mod imports;
 mod media;
 mod numbers;
@@ -106,6 +107,8 @@ struct State {
     dnc_imports: BTreeMap<ImportId, DncImport>,
     /// Calls whose words were erased: what comes late is dropped.
     erased_calls: BTreeMap<CallId, ErasedCall>,
+    /// Live calls that are to be hung up.
+    hang_ups: BTreeMap<CallId, hang_ups::HangUp>,
     /// Recordings the carrier has to delete, how often it was asked, and when it is next.
     deletions: BTreeMap<String, (u32, DateTime<Utc>)>,
     tallies: BTreeMap<(CampaignId, DateTime<Utc>, crate::call::Outcome), (u64, u64)>,
@@ -215,6 +218,7 @@ impl State {
             audio: BTreeMap::new(),
             dnc_imports: BTreeMap::new(),
             erased_calls: BTreeMap::new(),
+            hang_ups: BTreeMap::new(),
             deletions: BTreeMap::new(),
             tallies: BTreeMap::new(),
             audit: Vec::new(),
@@ -491,6 +495,9 @@ impl State {
             if let Some(at) = new_ended {
                 self.ended.insert((at, id));
             }
+        }
+        if !now_live {
+            self.hang_ups.remove(&id);
         }
         if live != now_live {
             let numbers = if outbound { &mut self.live_numbers } else { &mut self.callers };

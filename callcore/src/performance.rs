@@ -14,7 +14,7 @@ use crate::engine::{Person, fill};
 use crate::id::{AudioId, CallId, ClientId};
 use crate::phone::PhoneNumber;
 use crate::port::{CallView, Store, StoreError};
-use crate::script::{Key, KeyAction, Rendered, Template};
+use crate::script::{DEFAULT_LANGUAGE, Key, KeyAction, Rendered, Script, Template};
 use crate::seal::Sealer;
 
 /// What one call plays.
@@ -30,6 +30,9 @@ pub struct Performance {
     pub phone: Option<PhoneNumber>,
     /// What is heard, in order. Audio that was deleted since the script was written is left out.
     pub steps: Vec<Rendered>,
+    /// The language of what the engine says of its own, as a BCP 47 tag: that of the script's first
+    /// text, or of the campaign's.
+    pub language: String,
     /// What keys do.
     pub keys: BTreeMap<Key, KeyAction>,
     /// What happens when a machine answers.
@@ -93,6 +96,7 @@ impl Performance {
             direction: call.direction,
             phone: call.phone,
             steps: Vec::new(),
+            language: DEFAULT_LANGUAGE.to_owned(),
             keys: BTreeMap::new(),
             voicemail: VoicemailPolicy::default(),
             voicemail_message: None,
@@ -119,6 +123,8 @@ impl Performance {
             Direction::Outbound => Some(&settings.script),
             Direction::Inbound => settings.inbound.as_ref(),
         };
+        let language = script.and_then(Script::language).or(settings.script.language());
+        language.unwrap_or(DEFAULT_LANGUAGE).clone_into(&mut performance.language);
         let audio = audio_names(store, &settings).await?;
         let is_there = |step: &Rendered| step.audio().is_none_or(|it| audio.contains_key(&it));
         if let Some(script) = script {
@@ -136,7 +142,7 @@ impl Performance {
         if let Some(sealer) = sealer {
             let connects = |step: &Rendered| matches!(step, Rendered::Connect { .. });
             let agent = performance.steps.iter().any(connects);
-            performance.result_token = agent.then(|| sealer.result(call.id, wall));
+            performance.result_token = agent.then(|| sealer.result(call.id, call.phone, wall));
             let seal = |id: &AudioId| (*id, sealer.audio(*id, wall));
             performance.audio = audio.keys().map(seal).collect();
         }

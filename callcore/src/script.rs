@@ -3,6 +3,7 @@
 
 mod fields;
 mod message;
+pub mod phrases;
 mod read;
 mod template;
 
@@ -188,6 +189,15 @@ impl Script {
         read::script(document, path)
     }
 
+    /// The language of its first text, as a BCP 47 tag; none if it has no text.
+    #[must_use]
+    pub fn language(&self) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Say { language, .. } => Some(&**language),
+            _ => None,
+        })
+    }
+
     /// All that is heard, in order: the notice, in the language of the first text, and the steps.
     pub fn heard(&self) -> impl Iterator<Item = Step> {
         let notice = self.notice.as_ref().map(|say| {
@@ -195,15 +205,6 @@ impl Script {
             Step::Say { say: say.clone(), language }
         });
         notice.into_iter().chain(self.steps.iter().cloned())
-    }
-
-    /// The language of its first text, if it has one.
-    #[must_use]
-    pub fn language(&self) -> Option<&str> {
-        self.steps.iter().find_map(|step| match step {
-            Step::Say { language, .. } => Some(&**language),
-            _ => None,
-        })
     }
 
     /// What a client hears, filled in from its fields.

@@ -3,7 +3,8 @@
 //!
 //! A token names its object and the instant it ends, sealed with HMAC-SHA-256 (RFC 2104) under a
 //! secret that the database keeps: nothing has to be stored for it, and every node of one database
-//! takes the tokens of the others.
+//! takes the tokens of the others. An agent's token also carries whose call it is, for the moment
+//! when the database is away; only the secret reads it.
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use crate::engine::SLOT_HOLD;
 use crate::id::{AudioId, CallId};
+use crate::phone::PhoneNumber;
 use crate::port::{Access, StoreError, StoreErrorKind};
 use crate::time::Entropy;
 
@@ -27,11 +29,30 @@ pub const AUDIO_LIFE: TimeDelta = TimeDelta::hours(1);
 const FACT: &str = "token_secret";
 /// Of the 32 bytes of a seal a token carries 16 (RFC 2104, section 5).
 const SEAL_LEN: usize = 16;
-const TOKEN_LEN: usize = 16 + 8 + SEAL_LEN;
+/// What every token names: an object and an instant.
+const BODY_LEN: usize = 16 + 8;
+/// A number as a token hides it.
+const PHONE_LEN: usize = 8;
 
 /// Makes tokens and knows its own.
 #[derive(Clone)]
 pub struct Sealer([u8; 32]);
+
+/// Whose result an agent may report.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AgentsCall {
+    /// The call.
+    pub call: CallId,
+    /// The other party's number; a withheld caller ID is none.
+    pub phone: Option<PhoneNumber>,
+}
+
+impl fmt::Debug for AgentsCall {
+    /// Leaves the number out: it doesn't belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentsCall").field("call", &self.call).finish_non_exhaustive()
+    }
+}
 
 /// A token lets nobody in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,25 +100,36 @@ impl Sealer {
     }
 
     /// The token with which the agent of a call that begins now on the wall clock reports its
-    /// result, until [`RESULT_GRACE`] after the call must have ended.
+    /// result, until [`RESULT_GRACE`] after the call must have ended. Nobody else reads the number in
+    /// it.
     #[must_use]
-    pub fn result(&self, call: CallId, wall: DateTime<Utc>) -> String {
-        self.seal(Use::Result, call.uuid(), wall + SLOT_HOLD + RESULT_GRACE)
+    pub fn result(&self, call: CallId, phone: Option<PhoneNumber>, wall: DateTime<Utc>) -> String {
+        let mut body = body(call.uuid(), wall + SLOT_HOLD + RESULT_GRACE);
+        let digits = phone.map_or(0, PhoneNumber::digits).to_be_bytes();
+        body.extend(self.masked(digits, &body));
+        self.seal(Use::Result, body)
     }
 
-    /// The call whose result a token may report.
+    /// The call whose result a token may report, and the number it was made for.
     ///
     /// # Errors
     ///
     /// It is no such token, or it ended.
-    pub fn call_of(&self, token: &str, wall: DateTime<Utc>) -> Result<CallId, TokenError> {
-        self.open(Use::Result, token, wall).map(CallId::from_uuid)
+    pub fn call_of(&self, token: &str, wall: DateTime<Utc>) -> Result<AgentsCall, TokenError> {
+        let (call, rest) = self.open(Use::Result, token, wall)?;
+        let call = CallId::from_uuid(call);
+        let Ok(masked) = <[u8; PHONE_LEN]>::try_from(&rest[BODY_LEN..]) else {
+            // One of before tokens carried the number.
+            return Ok(AgentsCall { call, phone: None });
+        };
+        let digits = u64::from_be_bytes(self.masked(masked, &rest[..BODY_LEN]));
+        Ok(AgentsCall { call, phone: PhoneNumber::from_digits(digits).ok() })
     }
 
     /// The token under which a carrier fetches an audio for [`AUDIO_LIFE`] on the wall clock.
     #[must_use]
     pub fn audio(&self, audio: AudioId, wall: DateTime<Utc>) -> String {
-        self.seal(Use::Audio, audio.uuid(), wall + AUDIO_LIFE)
+        self.seal(Use::Audio, body(audio.uuid(), wall + AUDIO_LIFE))
     }
 
     /// The audio a token lets fetch.
@@ -106,30 +138,51 @@ impl Sealer {
     ///
     /// It is no such token, or it ended.
     pub fn audio_of(&self, token: &str, wall: DateTime<Utc>) -> Result<AudioId, TokenError> {
-        self.open(Use::Audio, token, wall).map(AudioId::from_uuid)
+        self.open(Use::Audio, token, wall).map(|(audio, _)| AudioId::from_uuid(audio))
     }
 
-    fn seal(&self, what: Use, object: Uuid, until: DateTime<Utc>) -> String {
-        let mut token = object.as_bytes().to_vec();
-        token.extend(until.timestamp().to_be_bytes());
-        let seal = self.mac(what, &token).finalize().into_bytes();
-        token.extend(&seal[..SEAL_LEN]);
-        hex(&token)
+    fn seal(&self, what: Use, mut body: Vec<u8>) -> String {
+        let seal = self.mac(what, &body).finalize().into_bytes();
+        body.extend(&seal[..SEAL_LEN]);
+        hex(&body)
     }
 
-    fn open(&self, what: Use, token: &str, wall: DateTime<Utc>) -> Result<Uuid, TokenError> {
+    /// The object of a token that is good, and all that it says.
+    fn open(
+        &self,
+        what: Use,
+        token: &str,
+        wall: DateTime<Utc>,
+    ) -> Result<(Uuid, Vec<u8>), TokenError> {
         let forged = TokenError::Forged;
-        let bytes = unhex(token).filter(|bytes| bytes.len() == TOKEN_LEN).ok_or(forged)?;
-        let (body, seal) = bytes.split_at(TOKEN_LEN - SEAL_LEN);
-        self.mac(what, body).verify_truncated_left(seal).map_err(|_| forged)?;
-        let (object, until) = body.split_at(16);
-        let until: [u8; 8] = until.try_into().map_err(|_| forged)?;
-        let object = Uuid::from_slice(object).map_err(|_| forged)?;
+        let mut bytes = unhex(token).ok_or(forged)?;
+        let len = bytes.len().checked_sub(SEAL_LEN).ok_or(forged)?;
+        let is_known = match what {
+            Use::Result => len == BODY_LEN || len == BODY_LEN + PHONE_LEN,
+            Use::Audio => len == BODY_LEN,
+            Use::Phone => false,
+        };
+        if !is_known {
+            return Err(forged);
+        }
+        let seal = bytes.split_off(len);
+        self.mac(what, &bytes).verify_truncated_left(&seal).map_err(|_| forged)?;
+        let object = Uuid::from_slice(&bytes[..16]).map_err(|_| forged)?;
+        let until: [u8; 8] = bytes[16..BODY_LEN].try_into().map_err(|_| forged)?;
         if wall.timestamp() < i64::from_be_bytes(until) {
-            Ok(object)
+            Ok((object, bytes))
         } else {
             Err(TokenError::Expired)
         }
+    }
+
+    /// A number under a mask, or out of it. The mask is a pseudorandom function of what the token
+    /// names, and one call has one number: no mask hides two.
+    fn masked(&self, number: [u8; PHONE_LEN], body: &[u8]) -> [u8; PHONE_LEN] {
+        let mask = self.mac(Use::Phone, body).finalize().into_bytes();
+        let mut masked = number;
+        masked.iter_mut().zip(mask).for_each(|(byte, mask)| *byte ^= mask);
+        masked
     }
 
     fn mac(&self, what: Use, body: &[u8]) -> Hmac<Sha256> {
@@ -148,6 +201,14 @@ impl Sealer {
 enum Use {
     Result = 1,
     Audio = 2,
+    /// No token: what hides a number within one.
+    Phone = 3,
+}
+
+fn body(object: Uuid, until: DateTime<Utc>) -> Vec<u8> {
+    let mut body = object.as_bytes().to_vec();
+    body.extend(until.timestamp().to_be_bytes());
+    body
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -175,12 +236,15 @@ mod tests {
         let entropy = SeededEntropy::new(3);
         let (call, audio) = (CallId::new(at(0), &entropy), AudioId::new(at(0), &entropy));
         let sealer = Sealer::new([7; 32]);
-        let (result, fetch) = (sealer.result(call, at(100)), sealer.audio(audio, at(100)));
-        assert_eq!(sealer.call_of(&result, at(100)), Ok(call));
+        let phone: PhoneNumber = "+12125550123".parse().unwrap();
+        let agents = AgentsCall { call, phone: Some(phone) };
+        let (result, fetch) =
+            (sealer.result(call, Some(phone), at(100)), sealer.audio(audio, at(100)));
+        assert_eq!(sealer.call_of(&result, at(100)), Ok(agents));
         assert_eq!(sealer.audio_of(&fetch, at(100)), Ok(audio));
         let ends = at(100) + SLOT_HOLD + RESULT_GRACE;
         let last = ends - TimeDelta::seconds(1);
-        assert_eq!(sealer.call_of(&result, last), Ok(call));
+        assert_eq!(sealer.call_of(&result, last), Ok(agents));
         assert_eq!(sealer.call_of(&result, ends), Err(TokenError::Expired));
         let forged = Err(TokenError::Forged);
         assert_eq!(sealer.audio_of(&result, at(100)), forged.map(|call: AudioId| call));
@@ -196,13 +260,38 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nobody_reads_the_number_in_a_token_without_the_secret() {
+        let (entropy, sealer) = (SeededEntropy::new(3), Sealer::new([7; 32]));
+        let phone: PhoneNumber = "+12125550123".parse().unwrap();
+        let digits = hex(&phone.digits().to_be_bytes());
+        let hidden = |call| {
+            let token = sealer.result(call, Some(phone), at(100));
+            token[2 * BODY_LEN..2 * (BODY_LEN + PHONE_LEN)].to_owned()
+        };
+        let (one, two) = (CallId::new(at(0), &entropy), CallId::new(at(0), &entropy));
+        assert_ne!(hidden(one), digits);
+        assert_ne!(hidden(one), hidden(two), "two calls to one person look like two people's");
+        assert_eq!(hidden(one), hidden(one));
+    }
+
+    #[test]
+    fn a_token_of_before_it_carried_a_number_is_still_taken() {
+        let sealer = Sealer::new([7; 32]);
+        let call = CallId::new(at(0), &SeededEntropy::new(3));
+        let token = sealer.seal(Use::Result, body(call.uuid(), at(200)));
+        assert_eq!(sealer.call_of(&token, at(100)), Ok(AgentsCall { call, phone: None }));
+        assert_eq!(sealer.call_of(&token, at(200)), Err(TokenError::Expired));
+    }
+
     #[tokio::test]
     async fn every_node_of_a_database_has_one_secret() {
         let store = MemoryStore::default();
         let first = Sealer::of(&store, &SeededEntropy::new(1)).await.unwrap();
         let second = Sealer::of(&store, &SeededEntropy::new(2)).await.unwrap();
         let call = CallId::new(at(0), &SeededEntropy::new(3));
-        assert_eq!(second.call_of(&first.result(call, at(0)), at(0)), Ok(call));
+        let token = first.result(call, None, at(0));
+        assert_eq!(second.call_of(&token, at(0)), Ok(AgentsCall { call, phone: None }));
         assert_eq!(format!("{first:?}"), "Sealer");
     }
 }

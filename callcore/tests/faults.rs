@@ -57,6 +57,9 @@ fn every_invariant_holds_whatever_fails() {
     assert!(held * 20 >= seeds, "only {held} opt-outs held in {seeds} seeds");
     let back = all.held_back;
     assert!(back * 4 >= seeds, "only {back} dials held back in {seeds} seeds");
+    // So is somebody who is listed or erased while nobody knows the call's name at the carrier.
+    let late = all.asked_to_hang_up_again;
+    assert!(late * 50 >= seeds, "only {late} calls asked to be hung up again in {seeds} seeds");
 }
 
 #[test]

@@ -43,8 +43,13 @@ impl Account for SqliteStore {
         changed.map_err(|fail| fail.act("change_account"))
     }
 
-    async fn stop_all(&self, by: By<'_>, reason: Option<String>) -> Result<StoppedAll, ActError> {
-        self.throw_switch(by, reason).await.map_err(|fail| fail.act("stop_all"))
+    async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
+        self.throw_switch(by, reason, hang_up).await.map_err(|fail| fail.act("stop_all"))
     }
 
     async fn resume_all(&self, by: By<'_>) -> Result<AccountView, ActError> {
@@ -111,7 +116,12 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    async fn throw_switch(&self, by: By<'_>, reason: Option<String>) -> Result<StoppedAll, Fail> {
+    async fn throw_switch(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, Fail> {
         let mut work = self.write().await?;
         work.enter(by).await?;
         // Whoever stopped first is shown.
@@ -130,7 +140,10 @@ impl SqliteStore {
             sqlx::query_scalar("select id from in_flight where begun_at is not null order by id")
                 .fetch_all(work.conn())
                 .await?;
-        let in_flight = live.into_iter().map(CallId::from_uuid).collect();
+        let in_flight: Vec<CallId> = live.into_iter().map(CallId::from_uuid).collect();
+        if hang_up {
+            work.ask_to_hang_up(&in_flight).await?;
+        }
         let account = account_view(work.conn()).await?;
         let done = StoppedAll { account, in_flight };
         work.leave(by, &Effect::Stopped(Box::new(done.clone()))).await?;

@@ -94,6 +94,10 @@ impl Dispatch for SqliteStore {
         self.look_at(now, wall, limit).await.map_err(|fail| fail.store("unsettled"))
     }
 
+    async fn hang_ups(&self, wall: DateTime<Utc>, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        self.hang_ups_due(wall, limit).await.map_err(|fail| fail.store("hang_ups"))
+    }
+
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         self.live_calls(limit).await.map_err(|fail| fail.store("live"))
     }
@@ -248,7 +252,7 @@ async fn open_ids(
     Ok(rows.into_iter().map(CallId::from_uuid).collect())
 }
 
-fn open_call(row: &CallRow) -> OpenCall {
+pub(super) fn open_call(row: &CallRow) -> OpenCall {
     OpenCall {
         call: row.call.id,
         phone: row.call.phone,

@@ -101,6 +101,7 @@ impl SqliteStore {
         }
         let canceled = work.cancel_number(entry.phone, entry.scope, by.now, by.actor).await?;
         let in_flight = live_calls(&mut work, &BTreeSet::from([entry.phone]), entry.scope).await?;
+        work.ask_to_hang_up(&in_flight).await?;
         let row = sqlx::query("select * from dnc where phone = ?1 and campaign = ?2")
             .bind(digits(entry.phone))
             .bind(scope_key(entry.scope))

@@ -93,6 +93,7 @@ impl SqliteStore {
         let mut canceled = work.cancel_numbers(&phones, scope, by.now, by.actor).await?;
         canceled.sort_unstable();
         let in_flight = live_calls(&mut work, &phones, scope).await?;
+        work.ask_to_hang_up(&in_flight).await?;
         work.commit().await?;
         Ok(DncBatch { added, canceled, in_flight })
     }

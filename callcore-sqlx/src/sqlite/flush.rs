@@ -55,6 +55,8 @@ const DELETE_DUE: &str =
     "delete from due where id in (select unhex(value, '-') from json_each(?1))";
 const DELETE_IN_FLIGHT: &str =
     "delete from in_flight where id in (select unhex(value, '-') from json_each(?1))";
+const DELETE_HANG_UPS: &str =
+    "delete from hang_ups where call in (select unhex(value, '-') from json_each(?1))";
 const DELETE_HISTORY: &str =
     "delete from history where id in (select unhex(value, '-') from json_each(?1))";
 
@@ -66,6 +68,10 @@ select unhex(value ->> 0, '-'), value ->> 1 from rows";
 const DELETE_RECORDINGS: &str = "
 insert or ignore into recording_deletions (reference, tries, next_try)
 select value, 0, 0 from json_each(?1)";
+
+const HANG_UP_NOW: &str = "
+update hang_ups set due_at = 0
+where call in (select unhex(value, '-') from json_each(?1))";
 
 const UPDATE_CLIENTS: &str = "
 with rows as materialized (select value from json_each(?1))
@@ -216,6 +222,10 @@ impl Work<'_> {
         let recordings: Vec<_> =
             std::mem::take(&mut self.out.recordings).into_iter().map(Value::from).collect();
         self.apply(DELETE_RECORDINGS, recordings).await?;
+        let named = std::mem::take(&mut self.out.named);
+        if !named.is_empty() {
+            sqlx::query(HANG_UP_NOW).bind(ids(named)).execute(self.conn()).await?;
+        }
         self.flush_clients().await?;
         self.flush_campaigns().await?;
         self.flush_counters().await?;
@@ -249,6 +259,10 @@ impl Work<'_> {
         }
         for (call, table) in self.out.withdrawn.drain(..) {
             leave[table as usize].push(call);
+        }
+        let [_, over, _] = &leave;
+        if !over.is_empty() {
+            sqlx::query(DELETE_HANG_UPS).bind(ids(over)).execute(self.conn()).await?;
         }
         for (sql, calls) in [DELETE_DUE, DELETE_IN_FLIGHT, DELETE_HISTORY].into_iter().zip(leave) {
             if !calls.is_empty() {

@@ -206,7 +206,8 @@ impl Work<'_> {
         self.erase_mails(phone).await?;
         let recordings = self.erase_calls(&calls, true).await?;
         let is_live = |id: &CallId| self.calls.get(id).is_some_and(|row| row.call.is_live());
-        let in_flight = calls.iter().copied().filter(is_live).collect();
+        let in_flight: Vec<CallId> = calls.iter().copied().filter(is_live).collect();
+        self.ask_to_hang_up(&in_flight).await?;
         let canceled = [self.erase_clients(by, &clients).await?, tests].concat();
         self.erase_elsewhere(phone, &traces).await?;
         self.erase_mails(phone).await?;

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row;
 use tokio::sync::oneshot;
 
-use super::dnc::insert_dnc;
+use super::dnc::{insert_dnc, live_calls};
 use super::fail::Fail;
 use super::open::SqliteStore;
 use super::read;
@@ -242,6 +242,10 @@ impl Work<'_> {
         let (client, phone) = (row.call.client, row.call.phone.or(dialled).or(caller));
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
+        let was_named = row.call.progress.carrier_call_id.is_some();
+        if progress.carrier_call_id.is_some() && !was_named {
+            self.out.named.push(id);
+        }
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
         let was_unknown = row.call.end_reason() == Some("unknown");
@@ -264,7 +268,7 @@ impl Work<'_> {
             row.changed = true;
         }
         if let (Some(at), Some(phone)) = (opted_out, phone) {
-            self.opt_out(client, phone, at, now).await?;
+            self.opt_out(id, client, phone, (at, now)).await?;
         }
         if given_up {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -287,10 +291,10 @@ impl Work<'_> {
 
     async fn opt_out(
         &mut self,
+        call: CallId,
         client: Option<ClientId>,
         phone: PhoneNumber,
-        at: DateTime<Utc>,
-        now: DateTime<Utc>,
+        (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<(), Fail> {
         let entry = DncEntry {
             phone,
@@ -319,7 +323,10 @@ impl Work<'_> {
             self.follow_up(client, now);
         }
         self.cancel_number(phone, DncScope::Global, now, &Actor::Client).await?;
-        Ok(())
+        // Whoever opts out in a call hears it confirmed there; another call is not to ring on.
+        let mut live = live_calls(self, &BTreeSet::from([phone]), DncScope::Global).await?;
+        live.retain(|other| *other != call);
+        self.ask_to_hang_up(&live).await
     }
 
     /// Adds the row of an inbound call, by whichever of its events comes first.

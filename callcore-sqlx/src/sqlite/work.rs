@@ -49,6 +49,8 @@ pub(super) struct Out {
     /// in flight there.
     pub(super) withdrawn: Vec<(CallId, Table)>,
     pub(super) events: Vec<(CallId, String)>,
+    /// Live calls whose id at the carrier came: those that are to be hung up can be now.
+    pub(super) named: Vec<CallId>,
     /// Recordings the carrier has to delete.
     pub(super) recordings: BTreeSet<String>,
     pub(super) tallies: BTreeMap<(CampaignId, DateTime<Utc>, Outcome), (i64, i64)>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Client;
 
-use super::{Beep, FakeTwilio, Fate};
+use super::{Beep, Dialled, FakeTwilio, Fate};
 use crate::signature::{Signed, Signer};
 
 /// How many documents one call may play: a script that never ends is a defect of it.
@@ -16,9 +16,50 @@ const TALK: u32 = 12;
 
 type Fields = Vec<(&'static str, String)>;
 
+pub(super) async fn ring(fake: &FakeTwilio, sid: &str) {
+    let Some(call) = fake.change(sid, |call| call.clone()) else { return };
+    let line = Line::of(fake, &call);
+    let status = call.field("StatusCallback");
+    line.told(status, "initiated").await;
+    line.told(status, "ringing").await;
+}
+
+pub(super) async fn told(
+    fake: &FakeTwilio,
+    sid: &str,
+    url: &str,
+    fields: &[(&'static str, &str)],
+) -> Option<String> {
+    let call = fake.change(sid, |call| call.clone())?;
+    let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    Line::of(fake, &call).post(url, fields).await
+}
+
+/// Ends a call by our wish, and tells so.
+pub(super) fn hang_up(fake: &FakeTwilio, call: &Dialled) {
+    let status = if call.status == "in-progress" { "completed" } else { "canceled" };
+    fake.change(&call.sid, |call| status.clone_into(&mut call.status));
+    let (fake, call) = (fake.clone(), call.clone());
+    tokio::spawn(async move {
+        if let Some(url) = call.field("StatusCallback") {
+            let fields = vec![("CallStatus", status.to_owned()), ("CallDuration", "0".to_owned())];
+            Line::of(&fake, &call).post(url, fields).await;
+        }
+    });
+}
+
+/// A call that talks goes on with the document at a URL.
+pub(super) async fn go_on(fake: &FakeTwilio, call: &Dialled, url: &str) {
+    let fallback = call.field("FallbackUrl").map(str::to_owned);
+    Line::of(fake, call).play(Some(url.to_owned()), Vec::new(), fallback, None).await;
+}
+
 pub(super) async fn live(fake: &FakeTwilio, sid: &str) {
     let Some(call) = fake.change(sid, |call| call.clone()) else { return };
-    let line = Line::new(fake, sid, &call.to, call.field("From").unwrap_or_default());
+    if call.is_over() {
+        return;
+    }
+    let line = Line::of(fake, &call);
     let url = |name: &str| call.field(name).map(str::to_owned);
     let status = url("StatusCallback");
     match fake.fate_of(&call.to) {
@@ -102,6 +143,11 @@ struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// The line of a call that was taken.
+    fn of(fake: &'a FakeTwilio, call: &Dialled) -> Self {
+        Self::new(fake, &call.sid, &call.to, call.field("From").unwrap_or_default())
+    }
+
     fn new(fake: &'a FakeTwilio, sid: &str, to: &str, from: &str) -> Self {
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(15)).build();
         Self {
@@ -114,7 +160,15 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Whether somebody hung up meanwhile, who has told so.
+    fn is_over(&self) -> bool {
+        self.fake.change(&self.sid, |call| call.is_over()).unwrap_or(false)
+    }
+
     async fn told(&self, url: Option<&str>, status: &'static str) {
+        if self.is_over() {
+            return;
+        }
         self.fake.change(&self.sid, |call| {
             if status != "initiated" {
                 status.clone_into(&mut call.status);
@@ -126,6 +180,9 @@ impl<'a> Line<'a> {
     }
 
     async fn end(&self, url: Option<String>, status: &'static str, sip: Option<&str>) {
+        if self.is_over() {
+            return;
+        }
         let talk = if status == "completed" { TALK } else { 0 };
         self.fake.change(&self.sid, |call| {
             status.clone_into(&mut call.status);
@@ -191,6 +248,9 @@ impl<'a> Line<'a> {
         let mut next = url.map(|url| (url, said));
         for _ in 0..MAX_DOCUMENTS {
             let Some((url, mut fields)) = next.take() else { break };
+            if self.is_over() {
+                break;
+            }
             if !fields.iter().any(|(name, _)| *name == "CallStatus") {
                 fields.push(("CallStatus", "in-progress".to_owned()));
             }

@@ -72,7 +72,7 @@ async fn answer(
         (&Method::GET, ["", "Calls.json"]) => Ok(list(&fake, query)),
         (&Method::GET, ["", "Calls", sid, "Events.json"]) => Ok(log(&fake, sid)),
         (&Method::GET, ["", "Calls", file]) => Ok(show(&fake, file)),
-        (&Method::POST, ["", "Calls", file]) => Ok(update(&fake, file, &body)),
+        (&Method::POST, ["", "Calls", file]) => Ok(update(&fake, file, &body).await),
         (&Method::GET, ["", "Recordings", file]) => Ok(media(&fake, file)),
         (&Method::DELETE, ["", "Recordings", file]) => Ok(delete(&fake, file)),
         (&Method::GET, ["", "IncomingPhoneNumbers.json"]) => Ok(ok(&json!({
@@ -165,7 +165,7 @@ fn take(fake: &FakeTwilio, form: Vec<(String, String)>) -> Value {
 }
 
 fn document(call: &Dialled) -> Value {
-    let ended = ["completed", "busy", "no-answer", "failed", "canceled"].contains(&&*call.status);
+    let ended = call.is_over();
     json!({
         "sid": call.sid, "status": call.status, "to": call.to, "direction": "outbound-api",
         "date_created": call.at.to_rfc2822(),
@@ -213,23 +213,39 @@ fn show(fake: &FakeTwilio, file: &str) -> Response<Body> {
     }
 }
 
-fn update(fake: &FakeTwilio, file: &str, body: &[u8]) -> Response<Body> {
+/// The most characters of a document in a request.
+const MAX_TWIML: usize = 4_000;
+
+async fn update(fake: &FakeTwilio, file: &str, body: &[u8]) -> Response<Body> {
     let sid = file.strip_suffix(".json").unwrap_or(file);
     let form: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-    let updated = fake.change(sid, |call| {
-        if !["queued", "ringing", "in-progress"].contains(&&*call.status) {
-            return error(StatusCode::BAD_REQUEST, 21220);
-        }
-        for (name, value) in &form {
-            match &**name {
-                "Status" => call.status.clone_from(value),
-                "Twiml" => call.heard.extend(super::line::said(value)),
-                _ => return error(StatusCode::BAD_REQUEST, 20001),
+    let Some(call) = fake.change(sid, |call| call.clone()) else {
+        return error(StatusCode::NOT_FOUND, 20404);
+    };
+    if call.is_over() {
+        return error(StatusCode::BAD_REQUEST, 21220);
+    }
+    for (name, value) in &form {
+        match &**name {
+            "Status" if value == "completed" => super::line::hang_up(fake, &call),
+            "Twiml" if value.chars().count() > MAX_TWIML => {
+                return error(StatusCode::BAD_REQUEST, 32018);
             }
+            // Only a call that talks can be told to say something else.
+            "Twiml" | "Url" if call.status != "in-progress" => {
+                return error(StatusCode::BAD_REQUEST, 21220);
+            }
+            "Twiml" => {
+                let said = super::line::said(value);
+                fake.change(sid, |call| call.heard.extend(said));
+            }
+            "Url" => super::line::go_on(fake, &call, value).await,
+            "Method" if value == "POST" => {}
+            _ => return error(StatusCode::BAD_REQUEST, 20001),
         }
-        ok(&document(call))
-    });
-    updated.unwrap_or_else(|| error(StatusCode::NOT_FOUND, 20404))
+    }
+    let changed = fake.change(sid, |call| document(call));
+    changed.map_or_else(|| error(StatusCode::NOT_FOUND, 20404), |document| ok(&document))
 }
 
 fn media(fake: &FakeTwilio, file: &str) -> Response<Body> {

@@ -98,6 +98,7 @@ pub(crate) fn performance() -> Performance {
         direction: Direction::Outbound,
         phone: None,
         steps: vec![Rendered::Say { text: "Hello.".to_owned(), language: "en-US".to_owned() }],
+        language: "en-US".to_owned(),
         keys: [('9'.try_into().unwrap(), callcore::script::KeyAction::OptOut)].into(),
         voicemail: VoicemailPolicy::HangUpAndRetry,
         voicemail_message: None,
@@ -116,6 +117,10 @@ impl Server {
 
     pub(crate) fn reports(&self) -> Vec<Report> {
         self.0.reports.lock().unwrap().clone()
+    }
+
+    pub(crate) fn performance(&self) -> Performance {
+        self.0.performance.lock().unwrap().clone()
     }
 
     pub(crate) fn play(&self, change: impl FnOnce(&mut Performance)) {

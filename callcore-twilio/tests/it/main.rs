@@ -3,6 +3,7 @@
 
 mod carrier;
 mod fuzz;
+mod hang_up;
 mod line;
 mod seeds;
 mod webhooks;

@@ -11,7 +11,7 @@ use callcore::script::{KeyAction, Record, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
 use crate::line::{TwilioLine, performance};
-use callcore_twilio::testing::{Beep, FakeTwilio};
+use callcore_twilio::testing::{Beep, Dialled, FakeTwilio};
 
 const CALLER: &str = "+12125550155";
 
@@ -58,15 +58,16 @@ fn say(text: &str, language: &str) -> Rendered {
 
 #[tokio::test]
 async fn keys_label_go_on_hand_over_and_do_nothing() {
+    let last = "Mit der Taste neun werden Sie nicht mehr angerufen.";
     let line = TwilioLine::new().await;
     line.server.play(|it| {
-        it.steps = vec![say("Eins.", "de-DE"), say("Zwei.", "de-DE")];
+        it.steps = vec![say("Eins.", "de-DE"), say(last, "de-DE")];
         it.keys.insert('1'.try_into().unwrap(), KeyAction::Tag("yes".to_owned()));
         let sales = KeyAction::Transfer("+12125550166".parse().unwrap());
         it.keys.insert('0'.try_into().unwrap(), sales);
     });
-    assert_eq!(rings(&line, CALLER, Some('1')).await, ["Eins.", "Zwei."], "the rest follows");
-    assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", "Zwei."], "once more");
+    assert_eq!(rings(&line, CALLER, Some('1')).await, ["Eins.", last], "the rest follows");
+    assert_eq!(rings(&line, CALLER, Some('5')).await, ["Eins.", "Eins.", last], "once more");
     assert_eq!(rings(&line, CALLER, Some('0')).await, ["Eins.", "dial +12125550166"]);
     assert!(kinds(&line).contains(&EventKind::Transferred));
 }
@@ -202,6 +203,70 @@ async fn a_late_verdict_hangs_up_on_a_machine_and_not_on_a_person() {
         let dial = line.fake.dials().remove(0);
         assert_eq!(dial.heard.len(), words, "{by:?}: {:?}", dial.heard);
     }
+}
+
+/// A call that goes on and in which detection found a machine, for which there is a message.
+async fn told_a_machine(line: &TwilioLine, message: String) -> Dialled {
+    let sid = "CA0123456789abcdef0123456789abcdef";
+    line.fake.goes_on(sid, "+12125550155");
+    line.server.play(|it| {
+        it.carrier_call_id = Some(sid.to_owned());
+        it.voicemail = VoicemailPolicy::LeaveMessage;
+        it.voicemail_message = Some(say(&message, "en-US"));
+        it.answered_by = Some(AnsweredBy::Machine);
+    });
+    let call = line.server.performance();
+    line.twilio.perform("detected machine", Some(&call)).await;
+    line.fake.dials().remove(0)
+}
+
+#[tokio::test]
+async fn a_message_longer_than_a_request_may_be_is_left_whole() {
+    let sentence = "Please call us back about the renewal of your membership. ";
+    for length in [100, 3_000, 4_000, 12_000] {
+        let line = TwilioLine::new().await;
+        let message = sentence.repeat(length / sentence.len());
+        let dial = told_a_machine(&line, message.clone()).await;
+        assert_eq!(dial.heard.join(" "), message.trim(), "{length}");
+        let asked = dial.requests.iter().filter(|(url, _)| url.ends_with("/machine")).count();
+        assert_eq!(asked, usize::from(length > 3_000), "only where it must be: {length}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_left_also_when_its_document_could_not_be_had_at_first() {
+    let line = TwilioLine::new().await;
+    line.fake.live_by_itself(false);
+    let ticket = callcore::testing::carrier::tickets(1).await.remove(0);
+    line.twilio.place_call(ticket).await;
+    let dial = line.fake.dials().remove(0);
+    let fallback = dial.field("FallbackUrl").unwrap();
+    let call = dial.call().unwrap();
+    let url = format!("{}/webhooks/twilio/calls/{call}/machine", line.server.url());
+    let failed = [("ErrorUrl", &*url), ("ErrorCode", "11200")];
+    let again = line.fake.told(&dial.sid, fallback, &failed).await.unwrap();
+    assert!(again.contains(&format!(">{url}</Redirect>")), "{again}");
+}
+
+#[tokio::test]
+async fn what_the_engine_says_itself_is_in_the_scripts_language() {
+    let line = TwilioLine::new().await;
+    line.server.play(|it| {
+        it.steps = vec![say("Guten Tag.", "de-DE")];
+        it.language = "de-DE".to_owned();
+        let sales = KeyAction::Transfer("+12125550166".parse().unwrap());
+        it.keys.insert('0'.try_into().unwrap(), sales);
+    });
+    let announced = "Wenn Sie nicht mehr angerufen werden möchten, drücken Sie jederzeit die Neun.";
+    assert_eq!(rings(&line, CALLER, None).await, ["Guten Tag.", announced]);
+    let confirmed = "Sie werden nicht mehr angerufen. Auf Wiederhören.";
+    assert_eq!(rings(&line, CALLER, Some('9')).await, ["Guten Tag.", confirmed]);
+    // Nobody's voice: the words are English, and so is who says them.
+    line.server.play(|it| it.language = "sv-SE".to_owned());
+    let call = line.server.performance();
+    let document = line.twilio.perform("transferred false", Some(&call)).await.text;
+    let wanted = "<Say language=\"en-US\">Nobody can take your call right now.";
+    assert!(document.contains(wanted), "{document}");
 }
 
 #[tokio::test]

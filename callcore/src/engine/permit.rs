@@ -285,7 +285,10 @@ impl Tokens {
         let steps = &facts.settings.script.steps;
         let connects = steps.iter().any(|step| matches!(step, Step::Connect(_)));
         let audio = facts.audio.iter().map(|(audio, _)| (*audio, sealer.audio(*audio, wall)));
-        Self { result: connects.then(|| sealer.result(facts.call, wall)), audio: audio.collect() }
+        Self {
+            result: connects.then(|| sealer.result(facts.call, Some(facts.phone), wall)),
+            audio: audio.collect(),
+        }
     }
 }
 

@@ -68,7 +68,12 @@ impl Account for MemoryStore {
         Ok(state.account_changed(by))
     }
 
-    async fn stop_all(&self, by: By<'_>, reason: Option<String>) -> Result<StoppedAll, ActError> {
+    async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
         let mut state = self.lock();
         state.enter(by)?;
         let new = json!({"reason": reason});
@@ -77,6 +82,9 @@ impl Account for MemoryStore {
         state.write_audit(by, "account.stop", OBJECT, None, Some(new));
         let mut in_flight: Vec<CallId> = state.live_dials().map(|(_, call)| call).collect();
         in_flight.sort_unstable();
+        if hang_up {
+            state.ask_to_hang_up(&in_flight);
+        }
         let done = StoppedAll { account: state.account_view(), in_flight };
         state.leave(by, &Effect::Stopped(Box::new(done.clone())));
         Ok(done)

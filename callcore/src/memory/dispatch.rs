@@ -162,6 +162,16 @@ impl Dispatch for MemoryStore {
         Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
     }
 
+    async fn hang_ups(&self, wall: DateTime<Utc>, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        // As a rule there is none, and looking changes nothing.
+        if self.lock().hang_ups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut state = self.lock();
+        let due = state.hang_ups_due(wall, limit);
+        Ok(due.iter().map(|id| open_call(&state.calls[id])).collect())
+    }
+
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         let state = self.lock();
         let rows = state.live.iter().map(|id| open_call(&state.calls[id]));
@@ -408,6 +418,8 @@ impl State {
         let client = row.call.client;
         // Only news: an entry that people removed since must not come back with the next event.
         let known = row.call.progress.opted_out_at;
+        let was_named = row.call.progress.carrier_call_id.is_some();
+        let is_named = progress.carrier_call_id.is_some();
         let failed_before = row.call.outcome() == Some(Outcome::Failed);
         let opted_out = progress.opted_out_at.filter(|at| known != Some(*at));
         let tags = progress.tags.clone();
@@ -422,7 +434,10 @@ impl State {
             row.client.tags.extend(tags);
         }
         if let (Some(at), Some(phone)) = (opted_out, phone) {
-            self.opt_out(client, phone, at, now);
+            self.opt_out(id, client, phone, (at, now));
+        }
+        if is_named && !was_named {
+            self.hang_up_now(id);
         }
         if self.calls[&id].call.end_reason() == Some("unknown") {
             self.notify(now, NoticeKind::CallGivenUp(id));
@@ -443,10 +458,10 @@ impl State {
 
     fn opt_out(
         &mut self,
+        call: CallId,
         client: Option<ClientId>,
         phone: PhoneNumber,
-        at: DateTime<Utc>,
-        now: DateTime<Utc>,
+        (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) {
         let key = (phone, DncScope::Global);
         if let Some(entry) = self.dnc.get_mut(&key) {
@@ -472,6 +487,10 @@ impl State {
         }
         let why = CancelReason::OnDnc;
         self.cancel_number(phone, DncScope::Global, now, &Actor::Client, why);
+        // Whoever opts out in a call hears it confirmed there; another call is not to ring on.
+        let live = self.live_numbers.get(&phone).cloned().unwrap_or_default();
+        let others: Vec<CallId> = live.into_iter().filter(|other| *other != call).collect();
+        self.ask_to_hang_up(&others);
     }
 
     /// The row of an inbound call, made by whichever of its events comes first.

@@ -202,7 +202,9 @@ impl State {
         let covered = |id: &CallId| {
             self.calls[id].call.campaign.is_some_and(|campaign| scope.covers(campaign))
         };
-        (canceled, live.into_iter().filter(covered).collect())
+        let live: Vec<CallId> = live.into_iter().filter(covered).collect();
+        self.ask_to_hang_up(&live);
+        (canceled, live)
     }
 }
 

@@ -152,6 +152,7 @@ impl State {
             in_flight: calls.iter().copied().filter(in_flight).collect(),
             ..Erased::default()
         };
+        self.ask_to_hang_up(&erased.in_flight);
         let (scope, why) = (DncScope::Global, CancelReason::Erased);
         let tests = self.retire_tests(phone, scope, by.now, by.actor, why);
         self.erase_mails(phone);

@@ -21,7 +21,8 @@ use crate::port::OpenCall;
 /// - **T4** `find_call` proves a match by our call id, never by number and time alone.
 /// - **T5** `check` and `find_call` never dial.
 /// - **T6** When `delete_recording` has returned, the carrier no longer has the recording.
-/// - **T7** A call that is over may be hung up, and so may one that was hung up.
+/// - **T7** A call that is over may be hung up, and so may one that was hung up. One that can't be
+///   addressed yet is an error: it is asked for again, with the carrier's id once that is known.
 #[async_trait]
 pub trait Telephony: fmt::Debug + Send + Sync + 'static {
     /// The kind of carrier, in one word: a database belongs to the kind it was first used with.

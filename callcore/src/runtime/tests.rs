@@ -418,6 +418,10 @@ impl Dispatch for SlowStore {
         self.inner.unsettled(now, wall, limit).await
     }
 
+    async fn hang_ups(&self, wall: DateTime<Utc>, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        self.inner.hang_ups(wall, limit).await
+    }
+
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         self.inner.live(limit).await
     }

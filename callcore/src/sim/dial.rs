@@ -11,7 +11,9 @@ use crate::campaign::{Settings, VoicemailPolicy};
 use crate::engine::{RING_LIMIT, TALK_LIMIT, Ticket};
 use crate::id::{AudioId, CallId};
 use crate::phone::PhoneNumber;
-use crate::script::{Key, KeyAction, Message, Record, Rendered, Script, Template};
+use crate::script::{
+    DEFAULT_LANGUAGE, Key, KeyAction, Message, Record, Rendered, Script, Template, phrases,
+};
 
 /// What the carrier is asked to dial, and what it plays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,12 @@ pub struct SimDial {
     pub attempt: u32,
     /// What is said to a person, in order; audio as `[audio NAME]`.
     pub lines: Vec<String>,
+    /// The language of what the carrier says of its own, as a BCP 47 tag.
+    #[serde(default)]
+    pub language: String,
+    /// That a key ends these calls, where no line says so.
+    #[serde(default)]
+    pub announcement: Option<String>,
     /// What keys do.
     pub keys: BTreeMap<Key, KeyAction>,
     /// The voice agent that talks to the person after that.
@@ -125,6 +133,8 @@ impl SimDial {
             to,
             attempt: 1,
             lines: Vec::new(),
+            language: DEFAULT_LANGUAGE.to_owned(),
+            announcement: None,
             keys: BTreeMap::new(),
             agent: None,
             transfer: None,
@@ -159,7 +169,11 @@ impl SimDial {
         let settings = playing.settings;
         let leaves_message = settings.voicemail.policy == VoicemailPolicy::LeaveMessage;
         let message = settings.voicemail.message.as_ref().filter(|_| leaves_message);
-        let Played { lines, agent, transfer, .. } = playing.script(&settings.script);
+        let script = &settings.script;
+        let language = script.language().unwrap_or(DEFAULT_LANGUAGE).to_owned();
+        let Played { lines, agent, transfer, .. } = playing.script(script);
+        let steps: Vec<Rendered> = script.heard().map(|step| step.rendered(playing.fill)).collect();
+        let announcement = phrases::announcement(&script.keys, &steps, &language);
         let inbound = settings.inbound.as_ref().map(|script| {
             let Played { mut lines, agent, record, transfer } = playing.script(script);
             // Nobody hands out a token for a call that nobody dialled: the agent only talks.
@@ -168,6 +182,8 @@ impl SimDial {
         });
         Self {
             lines,
+            language,
+            announcement: announcement.map(|spoken| spoken.text),
             keys: settings.script.keys.clone(),
             agent,
             transfer,

@@ -11,6 +11,7 @@ use crate::call::{
 };
 use crate::id::CallId;
 use crate::script::KeyAction;
+use crate::script::phrases::{Phrase, phrase};
 use crate::time::SeededEntropy;
 
 /// Characters a voice says in a second.
@@ -218,13 +219,16 @@ impl Life<'_> {
         let mut stays = self.dice.spread(self.model.talk_seconds);
         let pressed = self.key();
         let pressed_at = stays * 2 / 3;
-        // Whoever is handed on no longer hears the script.
+        // Whoever is handed on or opts out no longer hears the script.
         let mut heard_until = u32::MAX;
         if let Some((digit, pressed)) = pressed {
             self.tell(answered + pressed_at, EventKind::Key { digit, press: 0 });
             match pressed {
                 Pressed::Tag => {}
-                Pressed::OptOut => stays = stays.min(pressed_at + 3),
+                Pressed::OptOut => {
+                    stays = stays.min(pressed_at + 3);
+                    heard_until = pressed_at;
+                }
                 Pressed::Transfer => {
                     self.tell(answered + pressed_at, EventKind::Transferred);
                     heard_until = pressed_at;
@@ -242,6 +246,19 @@ impl Life<'_> {
                 self.say(answered, 2 + 2 * turn, offset, Speaker::Client, answer);
                 offset += spoken_seconds(answer);
             }
+        }
+        // Before an agent takes over, as behind the last step: it is said to whoever is still there.
+        let mut next = 1 + 2 * u32::try_from(self.dial.lines.len()).unwrap_or(0);
+        if let Some(announcement) = self.dial.announcement.clone()
+            && offset <= heard_until
+        {
+            self.say(answered, next, offset, Speaker::Agent, &announcement);
+            offset += spoken_seconds(&announcement);
+            next += 1;
+        }
+        if matches!(pressed, Some((_, Pressed::OptOut))) {
+            let confirmed = phrase(Phrase::OptedOut, &self.dial.language).text;
+            self.say(answered, next, pressed_at + 1, Speaker::Agent, &confirmed);
         }
         let tags_or_nothing = matches!(pressed, None | Some((_, Pressed::Tag)));
         if self.dial.transfer.is_some() && tags_or_nothing {
@@ -361,10 +378,9 @@ fn call_back(dial: &SimDial, at: DateTime<Utc>, dice: &mut Dice, caller: Caller)
     let ring = InboundRing { carrier_call_id, from: Some(dial.to), new_id };
     let talk = 8 + dice.below(40);
     let asks = dice.pick(&CALL_BACKS).copied().unwrap_or_default();
-    let thanks = dice.pick(&ANSWERS).copied().unwrap_or_default();
     let told = match &dial.inbound {
         Some(inbound) => script_for_caller(inbound, new_id, talk, asks, &caller),
-        None => talk_with_caller(talk, asks, thanks),
+        None => talk_with_caller(talk, asks, &phrase(Phrase::CalledBack, &dial.language).text),
     };
     told.into_iter()
         .map(|(second, kind)| Report {
@@ -443,13 +459,13 @@ fn script_for_caller(
 
 /// Somebody calls back a campaign that has no script for callers.
 fn talk_with_caller(talk: u32, asks: &str, thanks: &str) -> Vec<(u32, EventKind)> {
+    let heard = spoken_seconds(asks);
+    let talk = talk.max(heard + spoken_seconds(thanks));
     vec![
         (0, EventKind::Ringing),
         (2, EventKind::Answered),
-        (2, line(0, Speaker::Agent, 0, "Hello, thank you for calling back.")),
-        (4, line(1, Speaker::Client, 2, asks)),
-        (2 + talk.min(7), line(2, Speaker::Agent, talk.min(7), "We will call you again.")),
-        (2 + talk, line(3, Speaker::Client, talk, thanks)),
+        (2, line(0, Speaker::Client, 0, asks)),
+        (2 + heard, line(1, Speaker::Agent, heard, thanks)),
         (2 + talk, EventKind::Ended { ending: Ending::Completed, talk_seconds: talk }),
     ]
 }

@@ -113,6 +113,7 @@ macro_rules! carrier_conformance {
             t5_questions_never_dial
             t6_a_deleted_recording_is_gone_and_may_be_deleted_again
             t7_a_call_that_is_over_may_be_hung_up
+            t7_who_was_hung_up_is_not_rung_on
         }
     };
     (@each $factory:expr; $($case:ident)*) => {$(
@@ -124,7 +125,7 @@ macro_rules! carrier_conformance {
 }
 
 /// Tickets to new numbers, as a driver would hold them.
-async fn tickets(count: usize) -> Vec<Ticket> {
+pub async fn tickets(count: usize) -> Vec<Ticket> {
     let store = MemoryStore::default();
     let scene = Scene::new(&store);
     let recorded = json!({
@@ -298,6 +299,25 @@ pub async fn t7_a_call_that_is_over_may_be_hung_up(factory: &dyn LineFactory) {
     line.live().await;
     for _ in 0..2 {
         line.carrier().hang_up(call, id.as_deref()).await.expect("no error");
+    }
+}
+
+pub async fn t7_who_was_hung_up_is_not_rung_on(factory: &dyn LineFactory) {
+    for play in [Play::Take, Play::TakeAndDrop] {
+        let Some(line) = factory.build(play).await else { continue };
+        let ticket = tickets(1).await.remove(0);
+        let call = ticket.call();
+        let id = carrier_id(line.carrier().place_call(ticket).await);
+        line.mend().await;
+        // Without the carrier's id it may be told that it can't be done; never that it was if it
+        // was not.
+        let done = line.carrier().hang_up(call, id.as_deref()).await;
+        assert!(done.is_ok() || id.is_none(), "{play:?}: {done:?}");
+        if done.is_ok() {
+            let heard = line.live().await;
+            let answers = |report: &Report| report.event.kind == EventKind::Answered;
+            assert!(!heard.iter().any(answers), "{play:?}: {heard:?}");
+        }
     }
 }
 

@@ -102,6 +102,8 @@ pub struct Stats {
     pub held_opt_outs: u64,
     /// Dials that were not made because an opt-out of their number waited to be stored.
     pub held_back: u64,
+    /// Calls that the carrier was asked to hang up again, after it could not the first time.
+    pub asked_to_hang_up_again: u64,
     /// Calls that stayed unknown.
     pub given_up: u64,
     /// Results that voice agents reported, repeats included.
@@ -120,6 +122,7 @@ impl AddAssign<&Self> for Stats {
         self.taken_back += run.taken_back;
         self.held_opt_outs += run.held_opt_outs;
         self.held_back += run.held_back;
+        self.asked_to_hang_up_again += run.asked_to_hang_up_again;
         self.dials += run.dials;
         self.unclear += run.unclear;
         self.events += run.events;

@@ -45,6 +45,7 @@ pub mod dnc;
 pub mod endings;
 pub mod events;
 pub mod finding;
+pub mod hang_ups;
 pub mod imports;
 pub mod inbound;
 pub mod lists;
@@ -104,6 +105,14 @@ macro_rules! store_conformance {
                 d2_whoever_lost_a_lease_can_neither_begin_nor_settle
                 d2_an_ended_lease_nobody_took_over_still_loses_to_the_next
                 d2_of_two_claimers_at_once_one_gets_each_call
+            }
+            hang_ups {
+                d10_whoever_is_put_on_the_list_is_hung_up_until_the_call_is_over
+                d10_a_list_an_erasure_and_a_stop_that_says_so_ask_for_it_too
+                d10_a_call_is_returned_at_once_when_its_id_is_heard
+                d10_waits_double_up_to_ten_minutes
+                d10_a_call_that_goes_back_is_not_hung_up_later
+                d10_who_opts_out_in_one_call_is_not_rung_on_by_another
             }
             dispatch {
                 d3_begin_stores_the_intent_the_decision_and_the_attempt
@@ -453,6 +462,7 @@ mod tests {
         include_str!("store/inbound.rs"),
         include_str!("store/lists.rs"),
         include_str!("store/media.rs"),
+        include_str!("store/hang_ups.rs"),
         include_str!("store/results.rs"),
         include_str!("store/test_calls.rs"),
         include_str!("store/privacy.rs"),

@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use callcore::call::{AnsweredBy, CallStatus, EventKind, Report};
+use callcore::actor::Actor;
+use callcore::call::{AnsweredBy, CallEvent, CallStatus, Ending, EventKind, Report};
 use callcore::campaign::{RunState, Transition};
-use callcore::dnc::DncScope;
+use callcore::desk::Desk;
+use callcore::dnc::{DncEntry, DncScope};
 use callcore::driver::Driver;
 use callcore::engine::Ticket;
 use callcore::id::CallId;
@@ -13,7 +15,7 @@ use callcore::memory::MemoryStore;
 use callcore::opt_outs::{HeldOptOut, JournalError, OptOutJournal, PendingOptOuts};
 use callcore::phone::PhoneNumber;
 use callcore::port::{
-    Audio, Calls, Dnc, Fault, Found, OpenCall, Placement, Telephony, TelephonyError,
+    Audio, By, Calls, Dnc, Fault, Found, OpenCall, Placement, Telephony, TelephonyError,
 };
 use callcore::testing::fixtures::{Scene, monday};
 use callcore::time::{Clock, ManualClock, SeededEntropy};
@@ -25,11 +27,20 @@ use serde_json::{Value, json};
 struct Carrier {
     says: Mutex<Placement>,
     asked: Mutex<Vec<(CallId, PhoneNumber)>>,
+    /// What it was asked to hang up, by its own id.
+    hung_up: Mutex<Vec<String>>,
+    /// Its id for any call it is asked about, if it shows it.
+    shows: Mutex<Option<String>>,
 }
 
 impl Carrier {
     fn saying(says: Placement) -> Arc<Self> {
-        Arc::new(Self { says: Mutex::new(says), asked: Mutex::default() })
+        Arc::new(Self {
+            says: Mutex::new(says),
+            asked: Mutex::default(),
+            hung_up: Mutex::default(),
+            shows: Mutex::default(),
+        })
     }
 
     fn refusing(fault: Fault) -> Arc<Self> {
@@ -39,6 +50,14 @@ impl Carrier {
     fn takes(&self) {
         *self.says.lock().unwrap_or_else(PoisonError::into_inner) =
             Placement::Placed { carrier_call_id: "C1".to_owned() };
+    }
+
+    fn shows(&self, id: &str) {
+        *self.shows.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.to_owned());
+    }
+
+    fn hung_up(&self) -> Vec<String> {
+        self.hung_up.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn asked(&self) -> usize {
@@ -62,12 +81,17 @@ impl Telephony for Carrier {
         self.says.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn hang_up(&self, _: CallId, _: Option<&str>) -> Result<(), TelephonyError> {
+    async fn hang_up(&self, _: CallId, id: Option<&str>) -> Result<(), TelephonyError> {
+        let id = id.ok_or(TelephonyError::new("hang up"))?;
+        self.hung_up.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
         Ok(())
     }
 
-    async fn find_call(&self, _: &OpenCall) -> Result<Found, TelephonyError> {
-        Ok(Found::Nothing)
+    async fn find_call(&self, open: &OpenCall) -> Result<Found, TelephonyError> {
+        let shown = self.shows.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let placed = |carrier_call_id| EventKind::Placed { carrier_call_id };
+        let event = |id| CallEvent { at: open.begun_at, kind: placed(id) };
+        Ok(shown.map_or(Found::Nothing, |id| Found::Events(vec![event(id)])))
     }
 
     async fn check(&self) -> Result<(), TelephonyError> {
@@ -283,4 +307,117 @@ fn a_number_is_held_back_while_its_opt_out_is_being_stored() {
     assert!(pending.is_blocked(phone));
     drop(two);
     assert!(!pending.is_blocked(phone));
+}
+
+/// A call of which nobody knows what the carrier calls it, to somebody who is put on the list.
+async fn listed_while_unclear(stand: &Stand, carrier: &Arc<Carrier>) -> CallId {
+    let scene = stand.scene();
+    let (_, seed) = scene.running_one(Value::Null).await;
+    stand.driver(carrier).tick().await.expect("a tick");
+    let desk = Desk::new(stand.store.clone(), carrier.clone(), Arc::new(SeededEntropy::new(5)));
+    let entry = scene.dnc_entry(seed.phone, DncScope::Global);
+    let added = desk.add_dnc(scene.by(), entry).await.expect("listed");
+    assert_eq!((added.in_flight, carrier.hung_up()), (vec![seed.call], vec![]));
+    seed.call
+}
+
+#[tokio::test]
+async fn a_call_is_hung_up_once_its_name_is_heard_also_after_a_restart() {
+    let stand = Stand::new();
+    let carrier = Carrier::saying(Placement::Unknown);
+    let call = listed_while_unclear(&stand, &carrier).await;
+    let placed = EventKind::Placed { carrier_call_id: "C7".to_owned() };
+    stand.scene().hear(call, [placed]).await;
+    let driver = stand.driver(&carrier);
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.hung_up(), ["C7"]);
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.hung_up().len(), 1, "it has a while to end");
+    // It does not: perhaps the answer was lost on the way.
+    stand.clock.advance(TimeDelta::minutes(11));
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.hung_up().len(), 2);
+    stand.scene().end(call, Ending::Canceled).await;
+    stand.clock.advance(TimeDelta::minutes(11));
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.hung_up().len(), 2, "it is over");
+}
+
+#[tokio::test]
+async fn a_call_that_is_to_be_hung_up_is_looked_for() {
+    let stand = Stand::new();
+    let carrier = Carrier::saying(Placement::Unknown);
+    let call = listed_while_unclear(&stand, &carrier).await;
+    let driver = stand.driver(&carrier);
+    for _ in 0..3 {
+        driver.tick().await.expect("a tick");
+        stand.clock.advance(TimeDelta::seconds(4));
+    }
+    assert_eq!(carrier.hung_up(), [""; 0]);
+    carrier.shows("C8");
+    stand.clock.advance(TimeDelta::minutes(11));
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.hung_up(), ["C8"]);
+    let progress = stand.scene().call(call).await.call.progress;
+    assert_eq!(progress.carrier_call_id.as_deref(), Some("C8"));
+}
+
+#[tokio::test]
+async fn a_dial_answered_after_its_person_was_listed_is_hung_up_in_the_same_tick() {
+    // The entry comes between intent and answer; the driver records the answer itself.
+    let stand = Stand::new();
+    let scene = stand.scene();
+    let (_, seed) = scene.running_one(Value::Null).await;
+    let carrier = Carrier::saying(Placement::Placed { carrier_call_id: "C9".to_owned() });
+    let entry = scene.dnc_entry(seed.phone, DncScope::Global);
+    let carrier = Arc::new(Listing { carrier, store: stand.store.clone(), entry });
+    let clock = || Arc::<ManualClock>::clone(&stand.clock);
+    let driver = Driver::new(stand.store.clone(), carrier.clone(), clock(), clock());
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.carrier.hung_up(), ["C9"]);
+}
+
+/// Puts somebody on the list while it is asked for a dial.
+#[derive(Debug)]
+struct Listing {
+    carrier: Arc<Carrier>,
+    store: Arc<MemoryStore>,
+    entry: DncEntry,
+}
+
+#[async_trait]
+impl Telephony for Listing {
+    fn kind(&self) -> &'static str {
+        self.carrier.kind()
+    }
+
+    fn is_simulated(&self) -> bool {
+        true
+    }
+
+    async fn place_call(&self, ticket: Ticket) -> Placement {
+        let by = By::new(&Actor::System, monday());
+        self.store.add_dnc(by, self.entry.clone()).await.expect("listed");
+        self.carrier.place_call(ticket).await
+    }
+
+    async fn hang_up(&self, call: CallId, id: Option<&str>) -> Result<(), TelephonyError> {
+        self.carrier.hang_up(call, id).await
+    }
+
+    async fn find_call(&self, open: &OpenCall) -> Result<Found, TelephonyError> {
+        self.carrier.find_call(open).await
+    }
+
+    async fn check(&self) -> Result<(), TelephonyError> {
+        self.carrier.check().await
+    }
+
+    async fn recording(&self, reference: &str) -> Result<Option<Audio>, TelephonyError> {
+        self.carrier.recording(reference).await
+    }
+
+    async fn delete_recording(&self, reference: &str) -> Result<(), TelephonyError> {
+        self.carrier.delete_recording(reference).await
+    }
 }

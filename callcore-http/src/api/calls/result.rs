@@ -1,21 +1,29 @@
 //! `POST /api/calls/{id}/result`: what a voice agent reports of its call, let in by the call's own
 //! token alone.
+//!
+//! An opt-out in it holds even while the store is away: the number is not dialled from then on, and
+//! the wish is kept beside the store until that takes it. The answer is then 503 with `Retry-After`
+//! and `"opt_out_held": true`. The agent may say that the wish is noted; that the person is on the
+//! list is true once the same request, sent again, is answered with 200. With `"opt_out_held": false`
+//! the wish may be lost if the process ends before the store is back.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use callcore::actor::{Actor, Role};
-use callcore::call::{AgentResult, When};
+use callcore::call::{AgentResult, EventKind, Report, When};
 use callcore::campaign::FieldError;
 use callcore::id::CallId;
+use callcore::opt_outs::HeldOptOut;
 use callcore::port::{By, Effect};
-use callcore::seal::{RESULT_GRACE, TokenError};
+use callcore::seal::{AgentsCall, RESULT_GRACE, TokenError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::existing;
 use crate::act::{Act, Early};
 use crate::auth::{Principal, bearer};
+use crate::holding::{STORE_PATIENCE, keep};
 use crate::problem::Problem;
 use crate::request::{Change, Id};
 use crate::state::ApiState;
@@ -29,24 +37,48 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     change: Change,
 ) -> Result<Response, Early> {
-    let call = let_in(&state, &headers).await?;
+    let AgentsCall { call, phone } = let_in(&state, &headers).await?;
     let Id(id) = id?;
     if call != id {
         let detail = "the token is another call's";
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail).into());
     }
+    let document = change.json()?;
+    let reported = report(&state, id, &change, &document);
+    if AgentResult::opt_out_of(&document).is_none() {
+        return reported.await;
+    }
+    // A store that is away takes its time to say so: nobody is dialled meanwhile either.
+    let _blocked = phone.map(|phone| state.opt_outs().block(phone));
+    match tokio::time::timeout(STORE_PATIENCE, reported).await {
+        Ok(Err(Early::Problem(problem))) if problem.status().is_server_error() => {}
+        Ok(answer) => return answer,
+        Err(_) => {}
+    }
+    let reports = vec![Report::ours(id, state.now(), EventKind::OptOut)];
+    let is_held = keep(&state, HeldOptOut { phone, reports }).await;
+    let detail = "the store is away: the result is not stored; send it again";
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail);
+    Err(problem.with("opt_out_held", is_held).into())
+}
+
+async fn report(
+    state: &ApiState,
+    id: CallId,
+    change: &Change,
+    document: &Value,
+) -> Result<Response, Early> {
     // The scope of an idempotency key has the call in its path: each agent is alone in its own.
     let principal = Principal::new(Actor::Agent, Role::Viewer);
-    let act = Act::begin(&state, principal, &change, StatusCode::OK).await?;
-    let document = change.json()?;
-    let call = existing(&state, id).await?.call;
-    let read = AgentResult::read(&document).map_err(Problem::fields).and_then(|result| {
+    let act = Act::begin(state, principal, change, StatusCode::OK).await?;
+    let call = existing(state, id).await?.call;
+    let read = AgentResult::read(document).map_err(Problem::fields).and_then(|result| {
         check_instants(&result, call.began(), act.now())?;
         Ok(result)
     });
     let result = match read {
         Ok(result) => result,
-        Err(problem) => return Err(refused(&state, &act, id, (&document, problem)).await?.into()),
+        Err(problem) => return Err(refused(state, &act, id, (document, problem)).await?.into()),
     };
     let recorded = state.store().report_result(act.by(), id, &result).await;
     act.finish(recorded.map(|view| Effect::Result(Box::new(view)))).await
@@ -68,7 +100,7 @@ async fn refused(
 }
 
 /// The call whose agent asks.
-async fn let_in(state: &ApiState, headers: &HeaderMap) -> Result<CallId, Problem> {
+async fn let_in(state: &ApiState, headers: &HeaderMap) -> Result<AgentsCall, Problem> {
     let sent = headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let unauthorized =
         |code: &'static str, detail: &str| Problem::new(StatusCode::UNAUTHORIZED, code, detail);
@@ -119,7 +151,7 @@ mod tests {
 
     async fn token(world: &World, call: &str) -> String {
         let sealer = world.state.sealer().await.unwrap();
-        sealer.result(call.parse::<CallId>().unwrap(), world.state.wall_now())
+        sealer.result(call.parse::<CallId>().unwrap(), None, world.state.wall_now())
     }
 
     async fn report(world: &World, call: &str, token: &str, body: Value) -> Answer {

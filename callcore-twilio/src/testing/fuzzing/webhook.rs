@@ -8,7 +8,7 @@ use callcore::phone::PhoneNumber;
 use callcore::port::{
     WebhookAnswer, WebhookBody, WebhookDecoder, WebhookError, WebhookReply, WebhookRequest,
 };
-use callcore::script::{Key, KeyAction, Record, Rendered};
+use callcore::script::{DEFAULT_LANGUAGE, Key, KeyAction, Record, Rendered};
 use callcore::time::SeededEntropy;
 use futures_util::FutureExt;
 use secrecy::SecretString;
@@ -29,7 +29,7 @@ thread_local! {
 /// A request: `POST calls/ID/key?step=0&presses=0` on the first line, its content type on the
 /// second, what the call plays on the others, one thing a line (`say=Hello&language=en-US`,
 /// `play=ID`, `connect=wss://agent.example&name=Ada`, `transfer=12125550166`, `record=120`, `key=9` for opting out, `key=1&tag=yes`,
-/// `key=0&transfer=12125550166`, `voicemail=Call back`, `is=inbound`), and the body.
+/// `key=0&transfer=12125550166`, `voicemail=Call back`, `speaks=de-DE`, `is=transcribed`), and the body.
 ///
 /// Whatever it is, it is taken only with the account's signature, speaks only of the call in its
 /// URL, never loses an opt-out, and is answered with what Twilio takes.
@@ -179,8 +179,8 @@ impl Asked<'_> {
         for report in &reply.reports {
             self.check_call(&report.call);
             let may = match &report.event.kind {
-                EventKind::Placed { .. } | EventKind::Ringing => ["voice", "status", ""],
-                EventKind::Answered | EventKind::Ended { .. } => ["voice", "status", ""],
+                EventKind::Placed { .. } | EventKind::Ringing => ["voice", "status", "machine"],
+                EventKind::Answered | EventKind::Ended { .. } => ["voice", "status", "machine"],
                 EventKind::Detected { .. } => ["voice", "status", "detection"],
                 EventKind::Key { .. } | EventKind::OptOut => ["key", "", ""],
                 EventKind::Transferred => ["after", "", ""],
@@ -289,6 +289,7 @@ fn performance(lines: &[std::borrow::Cow<'_, str>]) -> Performance {
         carrier_call_id: None,
         direction: Direction::Outbound,
         phone: None,
+        language: DEFAULT_LANGUAGE.to_owned(),
         steps: Vec::new(),
         keys: [].into(),
         voicemail: VoicemailPolicy::HangUpAndRetry,
@@ -343,6 +344,7 @@ fn performance(lines: &[std::borrow::Cow<'_, str>]) -> Performance {
                 let said = Rendered::Say { text, language };
                 call.voicemail_message = Some(audio.map_or(said, Rendered::Play));
             }
+            "speaks" => call.language.clone_from(of),
             "is" => match &**of {
                 "transcribed" => call.transcribed = true,
                 "opted_out" => call.opted_out = true,

@@ -54,12 +54,18 @@ pub trait Account: fmt::Debug + Send + Sync + 'static {
         settings: Arc<AccountSettings>,
     ) -> Result<AccountView, ActError>;
 
-    /// Throws the switch that stops all dialling. The answer names the outbound calls that go on.
+    /// Throws the switch that stops all dialling. The answer names the outbound calls that go on, or
+    /// that are to be hung up if that is asked for (D10).
     ///
     /// # Errors
     ///
     /// The store failed, or the idempotency key is taken.
-    async fn stop_all(&self, by: By<'_>, reason: Option<String>) -> Result<StoppedAll, ActError>;
+    async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError>;
 
     /// Puts the switch back.
     ///

@@ -41,6 +41,11 @@ use crate::port::StoreError;
 ///   inbound call that should have ended.
 /// - **D9** `halt_campaign` pauses a running campaign with its reason and a notice, told anew each
 ///   time; of one that doesn't run it changes nothing.
+/// - **D10** A live call that is to be hung up, because [`add_dnc`](super::Dnc::add_dnc),
+///   [`add_dnc_batch`](super::Dnc::add_dnc_batch), [`erase`](super::Privacy::erase) or a
+///   [`stop_all`](super::Account::stop_all) that says so named it, or because its number opted out in
+///   another call, is returned by `hang_ups` until it has ended or went back to the queue: at once
+///   when the carrier's id for it is heard, and else after waits.
 #[async_trait]
 pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
     /// The wall clock of the machine the store runs on: the one place where a store's time is
@@ -129,6 +134,16 @@ pub trait Dispatch: fmt::Debug + Send + Sync + 'static {
         wall: DateTime<Utc>,
         limit: u32,
     ) -> Result<Vec<OpenCall>, StoreError>;
+
+    /// Live calls that are to be hung up, the carrier's id for them known or not. Whoever wanted it
+    /// asks the carrier first, so each is returned some seconds after it was first seen here, and
+    /// again after a wait on the wall clock that doubles, up to ten minutes; and at once when the
+    /// carrier's id for it comes.
+    ///
+    /// # Errors
+    ///
+    /// The store failed.
+    async fn hang_ups(&self, wall: DateTime<Utc>, limit: u32) -> Result<Vec<OpenCall>, StoreError>;
 
     /// Every live call, inbound ones included: the simulated carrier takes them up again after a restart, and people see
     /// them.

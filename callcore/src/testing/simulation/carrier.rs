@@ -1,7 +1,7 @@
 //! A carrier that can't be relied on: it takes calls and loses the answer, tells things late,
 //! twice, out of order or never, and does not know its own calls for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,6 +34,8 @@ struct Line {
     outbox: Vec<(DateTime<Utc>, Report)>,
     /// What voice agents will report of their calls, and when.
     results: Vec<(DateTime<Utc>, CallId, AgentResult)>,
+    /// Calls that it could not hang up when it was asked to.
+    not_hung_up: BTreeSet<CallId>,
     away: bool,
 }
 
@@ -163,13 +165,17 @@ impl Telephony for UnreliableCarrier {
         answer
     }
 
-    async fn hang_up(&self, call: CallId, _: Option<&str>) -> Result<(), TelephonyError> {
+    async fn hang_up(&self, call: CallId, id: Option<&str>) -> Result<(), TelephonyError> {
         self.stage.pause().await;
         let now = self.stage.now();
         let mut line = self.lock();
-        if line.away {
+        // It addresses its calls by its own ids alone.
+        if line.away || id.is_none() {
+            line.not_hung_up.insert(call);
             return Err(TelephonyError::new("hang up"));
         }
+        let was_in_vain = line.not_hung_up.remove(&call);
+        self.stage.lock().stats.asked_to_hang_up_again += u64::from(was_in_vain);
         let Some(dialled) = line.calls.get_mut(&call) else { return Ok(()) };
         let over = dialled
             .events

@@ -105,7 +105,7 @@ impl World {
 
     fn stop_all(&mut self) {
         let (desk, now) = (self.desk.clone(), self.now());
-        let (hang_up, minutes) = self.dice(|dice| (dice.chance(300), dice.between(0, 600)));
+        let (hang_up, minutes) = self.dice(|dice| (dice.chance(800), dice.between(0, 600)));
         self.start(async move {
             let done = desk.stop_all(By::new(&PERSON, now), None, hang_up).await;
             Done::Acted("stop of all", done.is_ok())

@@ -254,6 +254,10 @@ impl Dispatch for FaultyStore {
         self.commit("unsettled", self.inner.unsettled(now, wall, limit)).await
     }
 
+    async fn hang_ups(&self, wall: DateTime<Utc>, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
+        self.commit("hang_ups", self.inner.hang_ups(wall, limit)).await
+    }
+
     async fn live(&self, limit: u32) -> Result<Vec<OpenCall>, StoreError> {
         self.inner.live(limit).await
     }

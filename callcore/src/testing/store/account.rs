@@ -73,10 +73,10 @@ pub async fn t3_a_stop_between_claim_and_begin_wins_for_people_too(store: &dyn S
     assert_eq!(permits.len(), 2);
     let operator = person();
     let by = By::new(&operator, scene.now());
-    let stopped = store.stop_all(by, Some("a fire".to_owned())).await.expect("stopped");
+    let stopped = store.stop_all(by, Some("a fire".to_owned()), false).await.expect("stopped");
     let shown = Stopped { at: scene.now(), by: person(), reason: Some("a fire".to_owned()) };
     assert_eq!((stopped.account.stopped.as_ref(), &stopped.in_flight), (Some(&shown), &vec![]));
-    let again = store.stop_all(scene.by(), None).await.expect("stopped");
+    let again = store.stop_all(scene.by(), None, false).await.expect("stopped");
     assert_eq!(again.account.stopped, Some(shown.clone()), "whoever stopped first is shown");
     assert_eq!(store.account().await.expect("read").stopped, Some(shown));
     assert_eq!(scene.begin(&permits).await, [Err(BeginRefusal::DecideAgain); 2]);
@@ -92,7 +92,7 @@ pub async fn t3_nothing_is_claimed_while_stopped_and_calls_are_given_back(store:
     scene.end(live[0], Ending::Busy).await;
     let claimed = scene.claim(50).await;
     let (call, due_at) = (claimed[0].call, claimed[0].due_at);
-    let stopped = store.stop_all(scene.by(), None).await.expect("stopped");
+    let stopped = store.stop_all(scene.by(), None, false).await.expect("stopped");
     assert_eq!(stopped.in_flight, [live[1]], "calls in progress go on");
     let facts = store.facts(call).await.expect("read").expect("it waits");
     assert!(facts.account.stopped);
@@ -120,7 +120,7 @@ pub async fn t3_nobody_is_promised_a_dial_at_once_while_all_is_stopped(store: &d
     scene.answer(ended, AnsweredBy::Human).await;
     let waiting = seeds.iter().find(|seed| seed.call != ended).expect("two clients");
     let reached = seeds.iter().find(|seed| seed.call == ended).expect("two clients");
-    store.stop_all(scene.by(), None).await.expect("stopped");
+    store.stop_all(scene.by(), None, false).await.expect("stopped");
     let phone = scene.number();
     let test = NewTestCall { id: scene.new_call(scene.now()).id, campaign, phone, sample: None };
     let refusals = [
@@ -146,7 +146,7 @@ pub async fn t3_begin_and_a_stop_at_once_take_turns(store: &dyn Store) {
         let facts = scene.claim(1).await.remove(0);
         let (call, permit) = (facts.call, scene.permit(facts));
         let (begun, stopped) =
-            join(scene.begin_one(permit), store.stop_all(scene.by(), None)).await;
+            join(scene.begin_one(permit), store.stop_all(scene.by(), None, false)).await;
         let in_flight = stopped.expect("stopped").in_flight;
         // A begin that came first is named by the stop, one that came second is none.
         assert_eq!(begun.is_ok(), in_flight.contains(&call), "{begun:?}");

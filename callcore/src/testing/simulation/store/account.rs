@@ -46,9 +46,14 @@ impl Account for FaultyStore {
         self.commit("change_account", self.inner.change_account(by, version, settings)).await
     }
 
-    async fn stop_all(&self, by: By<'_>, reason: Option<String>) -> Result<StoppedAll, ActError> {
+    async fn stop_all(
+        &self,
+        by: By<'_>,
+        reason: Option<String>,
+        hang_up: bool,
+    ) -> Result<StoppedAll, ActError> {
         self.commit("stop_all", async {
-            let stopped = self.inner.stop_all(by, reason).await?;
+            let stopped = self.inner.stop_all(by, reason, hang_up).await?;
             self.stage.lock().judge.account.stopped = true;
             Ok(stopped)
         })
