@@ -96,8 +96,8 @@ impl UnreliableCarrier {
         stage.judge.dialled(call);
         let trouble = stage.troubles.carrier;
         let carrier_call_id = format!("line-{name}");
-        let Inner { dice, weather, .. } = &mut *stage;
-        let mut events = life(dice, weather, now);
+        let Inner { dice, weather, is_stormy, .. } = &mut *stage;
+        let mut events = life(dice, is_stormy.then_some(weather), now);
         let placed = EventKind::Placed { carrier_call_id: carrier_call_id.clone() };
         events.push(CallEvent { at: now, kind: placed });
         let slow = TimeDelta::minutes(stage.dice.between(0, 90));
@@ -222,7 +222,7 @@ impl Telephony for UnreliableCarrier {
 }
 
 /// What will happen on the line of a call that is dialled now.
-fn life(dice: &mut Dice, weather: &mut Dice, dialled: DateTime<Utc>) -> Vec<CallEvent> {
+fn life(dice: &mut Dice, weather: Option<&mut Dice>, dialled: DateTime<Utc>) -> Vec<CallEvent> {
     let mut at = dialled;
     let mut events = Vec::new();
     let mut push = |wait: i64, kind: EventKind| {
@@ -265,7 +265,9 @@ fn life(dice: &mut Dice, weather: &mut Dice, dialled: DateTime<Utc>) -> Vec<Call
             push(dice.between(0, 2), EventKind::Transferred);
         }
         // Detection that runs beside the call may speak last, and wrongly.
-        if weather.chance(100) {
+        if let Some(weather) = weather
+            && weather.chance(200)
+        {
             push(weather.between(1, 9), EventKind::Detected { by: AnsweredBy::Machine });
         }
     }

@@ -28,7 +28,9 @@ pub(super) struct Inner {
     pub(super) judge: Judge,
     pub(super) stats: Stats,
     pub(super) troubles: Troubles,
-    /// The chances of rare storms.
+    /// Whether there are storms in this run at all.
+    pub(super) is_stormy: bool,
+    /// The chances of storms.
     pub(super) weather: Dice,
     /// Until when the store takes no opt-out, whatever else it takes.
     pub(super) refuses_opt_outs_until: Option<DateTime<Utc>>,
@@ -46,11 +48,13 @@ pub(super) struct Troubles {
 
 impl Stage {
     pub(super) fn new(start: DateTime<Utc>, dice: Dice, verbose: bool) -> Self {
+        let mut weather = dice.apart();
         Self {
             clock: Arc::new(ManualClock::new(start)),
             wall: Arc::new(ManualClock::new(start)),
             inner: Mutex::new(Inner {
-                weather: dice.apart(),
+                is_stormy: weather.chance(500),
+                weather,
                 refuses_opt_outs_until: None,
                 dice,
                 judge: Judge::default(),

@@ -14,7 +14,7 @@ impl World {
         let now = self.now();
         let mut stage = self.stage.lock();
         let over = stage.refuses_opt_outs_until.is_none_or(|until| until < now);
-        if !over || !stage.weather.chance(150) {
+        if !over || !stage.is_stormy || !stage.weather.chance(150) {
             return;
         }
         let minutes = stage.weather.between(20, 120);
