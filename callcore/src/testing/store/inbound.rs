@@ -133,7 +133,8 @@ pub async fn i3_a_message_that_a_caller_left_is_told_of_once(store: &dyn Store) 
     assert_eq!(scene.call(id).await.call.progress.recording.as_deref(), Some("RE1"));
     // Nobody was asked for one, nor is a recording of a call that we placed a message.
     let second = ring(&scene, "o", Some(other.phone));
-    let id = rings(&scene, &second, [EventKind::Answered, recorded("RE3")]).await;
+    let over = ended(Ending::Completed, 9);
+    let id = rings(&scene, &second, [EventKind::Answered, recorded("RE3"), over]).await;
     scene.dial_due().await;
     scene.hear(seed.call, [recorded("RE4")]).await;
     for call in [id, seed.call] {
