@@ -73,7 +73,7 @@ impl SimTelephony {
             let id = call.carrier_call_id.as_deref();
             match came_from(store, call).await? {
                 Some(Origin::Dialled(dial)) => {
-                    self.carrier().resume(dial, call.begun_at, id, &call.events);
+                    self.carrier().resume(*dial, call.begun_at, id, &call.events);
                 }
                 Some(Origin::RangIn(ring)) => {
                     let now = self.clock.now();
@@ -88,7 +88,7 @@ impl SimTelephony {
 }
 
 enum Origin {
-    Dialled(SimDial),
+    Dialled(Box<SimDial>),
     RangIn(InboundRing),
 }
 
@@ -119,7 +119,7 @@ async fn came_from(store: &dyn Store, open: &OpenCall) -> Result<Option<Origin>,
         token: None,
     };
     let dial = SimDial { attempt: call.attempt, ..SimDial::new(open.call, phone) };
-    Ok(Some(Origin::Dialled(dial.playing(&playing))))
+    Ok(Some(Origin::Dialled(Box::new(dial.playing(&playing)))))
 }
 
 #[async_trait]
