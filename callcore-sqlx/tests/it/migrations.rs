@@ -127,7 +127,7 @@ async fn nothing_is_lost_on_the_way_from_any_earlier_version() {
     let before = seen(&store, campaign).await;
     assert!(before[4].contains("ClientView") && before[5].contains("ClientView"), "they are found");
     store.close().await.unwrap();
-    for version in 1..10 {
+    for version in 1..11 {
         let directory = as_of(version, &current).await;
         let store = SqliteStore::open(OpenOptions::new(url(&directory))).await.unwrap();
         for (was, is) in before.iter().zip(seen(&store, campaign).await) {
