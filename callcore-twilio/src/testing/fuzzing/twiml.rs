@@ -87,6 +87,7 @@ fn verb<'a>(line: &Line, rest: &mut impl Iterator<Item = &'a Line>) -> Option<(V
                     ("action", &of),
                     ("method", "POST"),
                     ("maxLength", &max_seconds.to_string()),
+                    ("playBeep", "true"),
                     ("recordingStatusCallback", &status_url),
                     ("recordingStatusCallbackMethod", "POST"),
                 ],
