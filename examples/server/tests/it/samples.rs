@@ -182,17 +182,12 @@ impl Stage {
         }
     }
 
-    /// Waits until no test call is due or goes on, whoever's it was.
-    pub(crate) async fn calls_end(&self) {
+    /// Waits until a call has ended.
+    pub(crate) async fn call_ends(&self, call: &str) {
         let start = Instant::now();
-        loop {
-            let upcoming = self.api.text("/api/calls/upcoming?limit=200").await;
-            // Asked for second: a call that is due no more is counted here until it has ended.
-            let settings = self.api.get("/api/settings").await;
-            if !upcoming.contains(r#""test":true"#) && settings["calls_in_progress"] == 0 {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "a test call does not end: {upcoming}");
+        let path = format!("/api/calls/{call}");
+        while self.api.get(&path).await["status"] != "ended" {
+            assert!(start.elapsed() < PATIENCE, "a call does not end");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
