@@ -12,7 +12,8 @@ use callcore::engine::{Foreseen, explain, foresee};
 use callcore::id::{CampaignId, ClientId};
 use callcore::port::{CampaignView, StoreError};
 use callcore::preview::{Outlook, Preview};
-use callcore::script::{ClientFields, Rendered, Script, Template};
+use callcore::script::phrases::{Spoken, announcement};
+use callcore::script::{ClientFields, DEFAULT_LANGUAGE, Rendered, Script, Template};
 use chrono::{DateTime, Utc};
 
 use super::existing;
@@ -72,7 +73,8 @@ pub(crate) struct Hearing {
     pub(crate) voicemail_message: Option<Rendered>,
 }
 
-/// A script and a voicemail's message as a client would hear them.
+/// A script and a voicemail's message as a client would hear them, with what the engine says of its
+/// own: how to opt out.
 pub(crate) async fn hearing(
     state: &ApiState,
     settings: &Settings,
@@ -94,10 +96,15 @@ pub(crate) async fn hearing(
     let fill = |text: &Template| text.fill(|name| fields.value(name));
     let message = settings.voicemail.message.as_ref();
     let language = settings.script.language();
-    Ok(Hearing {
-        steps: script.rendered(|name| fields.value(name)),
-        voicemail_message: message.map(|message| message.rendered(language, &fill)),
-    })
+    let voicemail_message = message.map(|message| message.rendered(language, &fill));
+    let language = script.language().or(language).unwrap_or(DEFAULT_LANGUAGE);
+    let mut steps = script.rendered(|name| fields.value(name));
+    if let Some(Spoken { text, language }) = announcement(&script.keys, &steps, language) {
+        let is_heard = |step: &Rendered| matches!(step, Rendered::Say { .. } | Rendered::Play(_));
+        let at = steps.iter().position(|step| !is_heard(step)).unwrap_or(steps.len());
+        steps.insert(at, Rendered::Say { text, language });
+    }
+    Ok(Hearing { steps, voicemail_message })
 }
 
 /// The script as a client would hear it, and what the rules say of its call.
@@ -269,5 +276,27 @@ mod tests {
         let nowhere = "0199aaaa-0000-7000-8000-000000000000";
         assert_eq!(asked(nowhere, &bob).await.status, StatusCode::NOT_FOUND);
         assert_eq!(asked(&id, nowhere).await.status, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_says_by_itself_is_heard_in_the_preview_too() {
+        let world = World::new();
+        let heard = async |steps: Value| {
+            let script = json!({"steps": steps, "keys": {"9": "opt_out"}});
+            let (id, _) = previewed(&world, json!({"script": script}), LIST).await;
+            let clients = world.get(&format!("/api/campaigns/{id}/clients")).await.json;
+            let client = clients["items"][0]["id"].as_str().unwrap();
+            let path = format!("/api/campaigns/{id}/preview?client_id={client}");
+            world.get(&path).await.json["client"]["steps"].clone()
+        };
+        let hello = json!({"say": "Hello.", "language": "en-US"});
+        let words = "To stop these calls, press nine at any time.";
+        let announced = json!({"say": words, "language": "en-US"});
+        assert_eq!(heard(json!([hello])).await, json!([hello, announced]));
+        let transfer = json!({"transfer": "+12125550100"});
+        let before = heard(json!([hello, transfer])).await;
+        assert_eq!(before, json!([hello, announced, transfer]));
+        let own = json!({"say": "Press 9 to stop these calls.", "language": "en-US"});
+        assert_eq!(heard(json!([own])).await, json!([own]));
     }
 }
