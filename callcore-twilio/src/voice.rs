@@ -202,7 +202,7 @@ impl Stage<'_> {
         if call.steps.is_empty() && call.direction == Direction::Inbound {
             verbs.push(Verb::Say(own_words(Phrase::CalledBack, call)));
         }
-        let opt_out = opt_out_key(call).map(Key::digit);
+        let opt_out = &opt_out_keys(call);
         let gather = |step: usize, prompts, timeout_seconds| {
             Verb::Gather(Gather {
                 prompts,
@@ -338,9 +338,9 @@ fn own_words(phrase: Phrase, call: &Performance) -> Say {
     Say::new(spoken.text, spoken.language)
 }
 
-fn opt_out_key(call: &Performance) -> Option<Key> {
-    let mut keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
-    keys.next().map(|(key, _)| *key)
+fn opt_out_keys(call: &Performance) -> String {
+    let keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
+    keys.map(|(key, _)| key.digit()).collect()
 }
 
 /// A text in parts that every voice takes, cut between sentences or words where there is a place.
