@@ -10,8 +10,9 @@ use callcore::port::{Telephony, WebhookDecoder};
 use callcore::script::{KeyAction, Record, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
-use crate::line::{TwilioLine, performance};
+use crate::line::{TwilioLine, performance, twilio};
 use callcore_twilio::testing::{Beep, Dialled, FakeTwilio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CALLER: &str = "+12125550155";
 
@@ -186,6 +187,34 @@ async fn a_recording_is_followed_to_twilios_own_hosts_and_nowhere_else() {
         format!("{}/2010-04-01/Accounts/{}/Recordings", line.fake.url(), FakeTwilio::ACCOUNT);
     line.fake.media_moves_to(&below);
     line.twilio.recording(reference).await.unwrap_err();
+}
+
+/// Answers one request with so many zeros, after a while.
+async fn answers(listener: &tokio::net::TcpListener, bytes: usize, after: Duration) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = [0; 4096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(after).await;
+    // Whoever has enough hangs up.
+    drop(stream.write_all(&vec![0; bytes]).await);
+}
+
+#[tokio::test]
+async fn a_recording_may_take_its_time_and_no_more_memory_than_the_longest_call() {
+    let reference = "RE0123456789abcdef0123456789abcdef";
+    let line = TwilioLine::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let twilio = twilio(&base, &line.fake.token(), &line.server.url());
+    // Longer than the carrier waits for anything else.
+    let slow = answers(&listener, 30_000_000, Duration::from_millis(900));
+    let (audio, ()) = tokio::join!(twilio.recording(reference), slow);
+    assert_eq!(audio.unwrap().unwrap().bytes.len(), 30_000_000);
+    let huge = answers(&listener, 70_000_000, Duration::ZERO);
+    let (audio, ()) = tokio::join!(twilio.recording(reference), huge);
+    audio.unwrap_err();
 }
 
 #[tokio::test]
