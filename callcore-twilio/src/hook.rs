@@ -164,6 +164,11 @@ impl Hooks {
         format!("{}?of={ended}", self.url(at, What::After))
     }
 
+    /// Where the agent of a call reports its result.
+    pub(crate) fn result(&self, call: CallId) -> String {
+        format!("{}api/calls/{call}/result", self.public)
+    }
+
     /// Where an audio is fetched.
     pub(crate) fn media(&self, token: &str) -> String {
         format!("{}media/{token}", self.public)

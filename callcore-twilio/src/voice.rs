@@ -30,6 +30,9 @@ pub(crate) const AGENT: &str = "agent";
 const NO_KEY: char = '-';
 /// The name of the parameter in which an agent gets the token for its call's result.
 pub const RESULT_TOKEN: &str = "callcore_result_token";
+/// The name of the parameter in which an agent gets the URL it reports that result to, an opt-out
+/// before all.
+pub const RESULT_URL: &str = "callcore_result_url";
 /// The name of the parameter in which an agent gets the call's id.
 pub const CALL_ID: &str = "callcore_call_id";
 
@@ -300,8 +303,10 @@ impl Stage<'_> {
         let mut parameters: Vec<(String, String)> =
             params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         parameters.push((CALL_ID.to_owned(), call.call.to_string()));
-        let token = call.result_token.clone();
-        parameters.extend(token.map(|token| (RESULT_TOKEN.to_owned(), token)));
+        if let Some(token) = call.result_token.clone() {
+            parameters.push((RESULT_TOKEN.to_owned(), token));
+            parameters.push((RESULT_URL.to_owned(), self.hooks.result(call.call)));
+        }
         Verb::Connect(Connect {
             kind: self.agents,
             url: url.to_owned(),

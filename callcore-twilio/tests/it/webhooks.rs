@@ -408,9 +408,11 @@ async fn an_agent_is_told_the_call_its_token_and_the_clients_fields() {
         it.keys.clear();
     });
     let heard = rings(&line, CALLER, None).await;
+    let url =
+        format!("{}={}/api/calls/{call}/result", callcore_twilio::RESULT_URL, line.server.url());
     let call = format!("{}={call}", callcore_twilio::CALL_ID);
     let token = format!("{}=token", callcore_twilio::RESULT_TOKEN);
-    assert_eq!(heard, ["agent wss://agent.example", "name=Ada & \"Co\"", &call, &token]);
+    assert_eq!(heard, ["agent wss://agent.example", "name=Ada & \"Co\"", &call, &token, &url]);
 }
 
 #[tokio::test]
