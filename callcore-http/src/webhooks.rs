@@ -97,8 +97,12 @@ fn written(body: WebhookBody) -> Response {
 async fn store_opt_out(state: &ApiState, opt_out: HeldOptOut) -> bool {
     // A store that is away takes its time to say so: nobody is dialled meanwhile either.
     let _blocked = opt_out.phone.map(|phone| state.opt_outs().block(phone));
-    let stored = state.events().record(opt_out.reports.clone());
-    if let Ok(Ok(())) = tokio::time::timeout(STORE_PATIENCE, stored).await {
+    let stored = async {
+        state.events().record(opt_out.reports.clone()).await?;
+        // Also of a call that the store does not know.
+        opt_out.store(&**state.store(), state.now()).await
+    };
+    if let Ok(Ok(_)) = tokio::time::timeout(STORE_PATIENCE, stored).await {
         return true;
     }
     // The caller waits in the call, and each round tries anew.
@@ -274,6 +278,22 @@ mod tests {
             pending.store(&**world.state.store(), world.state.now()).await.unwrap();
             assert!(!pending.is_blocked(person) && journal.0.lock().unwrap().is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn who_opts_out_of_a_call_that_the_store_does_not_know_is_listed() {
+        let world = world();
+        world.loaded(1).await;
+        // It never began, for the database is one of before.
+        let call = world.calls().await.remove(0);
+        let request = world.request("POST", PATH).anonymous().header("x-signature", "good");
+        let answer = request.body(format!("stop {call}").into_bytes()).send().await;
+        assert_eq!((answer.status, answer.text().as_str()), (StatusCode::OK, "a=%2B1"));
+        let listed = world.get("/api/dnc").await.json;
+        assert_eq!(
+            (&listed["items"][0]["phone"], &listed["items"][0]["source"]),
+            (&json!(PERSON), &json!("opt_out"))
+        );
     }
 
     #[tokio::test]

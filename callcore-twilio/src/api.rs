@@ -15,6 +15,10 @@ use crate::config::{Config, ConfigError, Credentials};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a recording may take to come: it is as long as its call.
+const RECORDING_PATIENCE: Duration = Duration::from_secs(60);
+/// The most bytes of a recording: two channels of twice the longest call.
+const MAX_RECORDING: usize = 64 * 1024 * 1024;
 /// How often a recording may be sent on.
 const MAX_MOVES: u32 = 3;
 /// The most bytes of an answer that are read.
@@ -147,13 +151,13 @@ impl Api {
     /// send on to where it keeps its media, which is followed to hosts of its own alone.
     pub(crate) async fn recording(&self, sid: &str) -> Result<Option<(String, Vec<u8>)>, ApiError> {
         let request = self.request(Method::GET, &format!("Recordings/{sid}.wav"))?;
-        let mut response = request.send().await.map_err(transport)?;
+        let mut response = request.timeout(RECORDING_PATIENCE).send().await.map_err(transport)?;
         for _ in 0..MAX_MOVES {
             if !response.status().is_redirection() {
                 break;
             }
             let request = self.moved(&response).ok_or(ApiError::Unreadable)?;
-            response = request.send().await.map_err(transport)?;
+            response = request.timeout(RECORDING_PATIENCE).send().await.map_err(transport)?;
         }
         if response.status() == StatusCode::NOT_FOUND || response.status() == StatusCode::GONE {
             return Ok(None);
@@ -164,8 +168,7 @@ impl Api {
         let media_type = response.headers().get(header::CONTENT_TYPE);
         let media_type = media_type.and_then(|value| value.to_str().ok()).unwrap_or("audio/wav");
         let media_type = media_type.to_owned();
-        let bytes = response.bytes().await.map_err(transport)?;
-        Ok(Some((media_type, bytes.to_vec())))
+        Ok(Some((media_type, at_most(response, MAX_RECORDING).await?)))
     }
 
     /// The request that a redirect asks for, if its address is Twilio's. Who asks is told to the
@@ -337,10 +340,15 @@ async fn read<T: DeserializeOwned>(sent: Result<Response, reqwest::Error>) -> Re
     serde_json::from_slice(&bytes).map_err(|_| ApiError::Unreadable)
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, ApiError> {
+async fn body(response: Response) -> Result<Vec<u8>, ApiError> {
+    at_most(response, MAX_ANSWER).await
+}
+
+/// A body, if it is no longer than that.
+async fn at_most(mut response: Response, most: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        if bytes.len() + chunk.len() > MAX_ANSWER {
+        if bytes.len() + chunk.len() > most {
             return Err(ApiError::Unreadable);
         }
         bytes.extend_from_slice(&chunk);

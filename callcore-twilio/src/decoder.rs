@@ -19,6 +19,13 @@ use crate::telephony::Twilio;
 use crate::twiml::{Response, Verb};
 use crate::voice::{self, Cue, Stage};
 
+/// How often in a row a document is asked for again that does not come: for two minutes at least.
+const MAX_AGAIN: u32 = 60;
+/// Under which name a URL says how often it was asked for again.
+const AGAIN: &str = "again";
+/// Under which name the URL of a transfer's end says how it went.
+const STATUS: &str = "status";
+
 /// What a withheld caller ID looks like as digits: ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN and
 /// UNAVAILABLE as they are spelt on a keypad.
 const SPELT: [&str; 5] = ["+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"];
@@ -67,9 +74,13 @@ impl WebhookDecoder for Twilio {
             What::Recording => (events::recording(&fields, request.now), None),
             What::Transcript => (events::transcript(&fields, request.now), None),
             What::Fallback => {
-                let text = self.again(hook.at, &fields);
+                let failed = self.failed(hook.at, &fields);
+                // Whoever hangs up before it is asked again has opted out all the same.
+                let press = failed.as_ref().and_then(|failed| failed.opt_out(&fields));
+                let events = press.map(|press| press.events(request.now)).unwrap_or_default();
+                let text = self.again(hook.at, &fields, failed.as_ref());
                 let answer = WebhookAnswer::Fixed(document(&text));
-                return Ok(WebhookReply { reports: Vec::new(), answer });
+                return Ok(WebhookReply { reports: reports(events), answer });
             }
         };
         let answer = match cue {
@@ -114,18 +125,20 @@ impl WebhookDecoder for Twilio {
     /// be called again" before it is true, and a hang-up would lose it.
     fn hold(&self, request: &WebhookRequest<'_>) -> Option<Hold> {
         // Every webhook is asked about; few are worth a second look at their signature.
-        let hook: Hook = request.path.parse().ok().filter(|hook: &Hook| hook.what == What::Key)?;
-        let query = Fields::parse(request.query.as_bytes());
+        let may_press = |hook: &Hook| matches!(hook.what, What::Key | What::Fallback);
+        let hook: Hook = request.path.parse().ok().filter(may_press)?;
         let (_, fields) = self.read(request).ok()?;
-        if !Press::read(&fields, &query)?.opts_out {
-            return None;
-        }
+        let asked = match hook.what {
+            What::Fallback => self.failed(hook.at, &fields)?,
+            what => Asked { what, query: Fields::parse(request.query.as_bytes()) },
+        };
+        asked.opt_out(&fields)?;
         let person = match hook.at {
             Address::Ours(_) => "To",
             Address::Inbound => "From",
         };
         let phone = fields.text(person).and_then(caller);
-        let answer = document(&Stage::hold(self.same_press(hook.at, &fields, &query)));
+        let answer = document(&Stage::hold(self.same_press(hook.at, &fields, &asked.query)));
         Some(Hold { phone, answer })
     }
 }
@@ -153,23 +166,54 @@ impl Twilio {
         Ok((hook, Fields::parse(encoded)))
     }
 
+    /// What a fallback is told that failed, if it is a URL of the same call.
+    fn failed(&self, at: Address, fields: &Fields) -> Option<Asked> {
+        let (path, query) = self.hooks().below(fields.text("ErrorUrl")?)?;
+        let hook: Hook = path.parse().ok().filter(|hook: &Hook| hook.at == at)?;
+        Some(Asked { what: hook.what, query: Fields::parse(query.as_bytes()) })
+    }
+
     /// The fallback: what failed is asked for again soon, with the key that was pressed. A failure
-    /// of ours must not cost anybody the call, least of all an opt-out; and nobody has to leave a
-    /// message twice.
-    fn again(&self, at: Address, fields: &Fields) -> Response {
-        let failed = fields.text("ErrorUrl").and_then(|url| self.hooks().below(url));
-        let key = failed.filter(|(path, _)| {
-            path.parse::<Hook>().is_ok_and(|hook| hook.what == What::Key && hook.at == at)
+    /// of ours must not cost anybody the call, least of all an opt-out; nobody has to leave a message
+    /// twice, or hears the script anew because the end of an agent could not be told. What never
+    /// comes is given up, but for an opt-out.
+    fn again(&self, at: Address, fields: &Fields, failed: Option<&Asked>) -> Response {
+        let press = failed.filter(|asked| {
+            let query = &asked.query;
+            let is_press = is_message(query) || Press::read(fields, query).is_some();
+            asked.what == What::Key && is_press
         });
-        let query = key.map(|(_, query)| Fields::parse(query.as_bytes()));
-        let press = query.filter(|query| is_message(query) || Press::read(fields, query).is_some());
-        let is_machine = failed
-            .is_some_and(|(path, _)| path.parse::<Hook>() == Ok(Hook { at, what: What::Machine }));
-        Stage::hold(match press {
-            Some(query) => self.same_press(at, fields, &query),
-            None if is_machine => self.hooks().url(at, What::Machine),
-            None => self.hooks().url(at, What::Voice),
-        })
+        if let Some(asked) = press.filter(|asked| asked.opt_out(fields).is_some()) {
+            return Stage::hold(self.same_press(at, fields, &asked.query));
+        }
+        let rounds = failed.and_then(|asked| asked.query.number(AGAIN)).unwrap_or(0) + 1;
+        if rounds > MAX_AGAIN {
+            return Response::new([Verb::Hangup]);
+        }
+        let by = events::verdict(fields).filter(|by| is_machine(*by));
+        let url = match failed {
+            Some(asked) if press.is_some() => self.same_press(at, fields, &asked.query),
+            Some(Asked { what: What::After, query }) => self.same_end(at, fields, query),
+            Some(Asked { what: What::Machine, .. }) => self.hooks().url(at, What::Machine),
+            _ if by.is_some() => self.hooks().url(at, What::Machine),
+            _ => self.hooks().url(at, What::Voice),
+        };
+        let mark = if url.contains('?') { '&' } else { '?' };
+        Stage::hold(format!("{url}{mark}{AGAIN}={rounds}"))
+    }
+
+    /// The URL of an end that was told before, with how a transfer went: a redirect does not say so.
+    fn same_end(&self, at: Address, fields: &Fields, query: &Fields) -> String {
+        let of = query.text("of").unwrap_or_default();
+        let known = [voice::TRANSFER, voice::AGENT].into_iter().find(|known| *known == of);
+        let url = self.hooks().after(at, known.unwrap_or(voice::AGENT));
+        match transfer_status(fields, query) {
+            Some(status) if known == Some(voice::TRANSFER) => {
+                let mut encoded = form_urlencoded::Serializer::new(String::new());
+                format!("{url}&{}", encoded.append_pair(STATUS, status).finish())
+            }
+            _ => url,
+        }
     }
 
     /// The URL of a press that was told before: a redirect has no digits of its own.
@@ -186,6 +230,20 @@ impl Twilio {
         url.push('?');
         url.push_str(&encoded.finish());
         url
+    }
+}
+
+/// What a URL of a call was about.
+struct Asked {
+    what: What,
+    query: Fields,
+}
+
+impl Asked {
+    /// The press that was told there, if it opts out.
+    fn opt_out(&self, fields: &Fields) -> Option<Press> {
+        let press = Press::read(fields, &self.query).filter(|_| self.what == What::Key);
+        press.filter(|press| press.opts_out)
     }
 }
 
@@ -276,7 +334,7 @@ impl Press {
             key: Key::try_from(digit).ok()?,
             step: query.number("step")?.try_into().ok()?,
             presses: query.number("presses")?,
-            opts_out: query.text("opt_out") == Some(digits),
+            opts_out: query.text("opt_out").is_some_and(|keys| keys.contains(digit)),
         })
     }
 
@@ -300,8 +358,11 @@ fn after(
 ) -> Result<(Vec<CallEvent>, Cue), WebhookError> {
     match query.text("of") {
         Some(voice::TRANSFER) => {
-            let status = fields.text("DialCallStatus");
-            let reached = matches!(status, Some("completed" | "answered"));
+            // What a fallback did not hear of either may have been a talk.
+            let Some(status) = transfer_status(fields, query) else {
+                return Ok((Vec::new(), Cue::AgentDone));
+            };
+            let reached = matches!(status, "completed" | "answered");
             let event = CallEvent { at: now, kind: EventKind::Transferred };
             let events = reached.then_some(event).into_iter().collect();
             Ok((events, Cue::Transferred(reached)))
@@ -309,6 +370,11 @@ fn after(
         Some(voice::AGENT) => Ok((Vec::new(), Cue::AgentDone)),
         _ => Err(WebhookError::Malformed),
     }
+}
+
+/// How a transfer went, as it is told or was told before.
+fn transfer_status<'a>(fields: &'a Fields, query: &'a Fields) -> Option<&'a str> {
+    fields.text("DialCallStatus").or_else(|| query.text(STATUS))
 }
 
 /// A document; one that is too long for Twilio ends the call instead.

@@ -142,38 +142,31 @@ impl Hooks {
         Some(rest.split_once('?').unwrap_or((rest, "")))
     }
 
-    /// Where a key goes that is pressed while a step is heard. Which key opts out stands in it: it
+    /// Where a key goes that is pressed while a step is heard. Which keys opt out stands in it: it
     /// has to be known also when the store that keeps the script is away.
-    pub(crate) fn key(
-        &self,
-        at: Address,
-        step: usize,
-        presses: u32,
-        opt_out: Option<char>,
-    ) -> String {
+    pub(crate) fn key(&self, at: Address, step: usize, presses: u32, opt_out: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("step", &step.to_string()).append_pair("presses", &presses.to_string());
-        if let Some(key) = opt_out {
-            query.append_pair("opt_out", key.encode_utf8(&mut [0; 4]));
+        if !opt_out.is_empty() {
+            query.append_pair("opt_out", opt_out);
         }
         format!("{}?{}", self.url(at, What::Key), query.finish())
     }
 
     /// Where a message goes that was recorded in a step. A key may end it, so that it goes where keys
     /// do.
-    pub(crate) fn message(
-        &self,
-        at: Address,
-        step: usize,
-        presses: u32,
-        opt_out: Option<char>,
-    ) -> String {
+    pub(crate) fn message(&self, at: Address, step: usize, presses: u32, opt_out: &str) -> String {
         format!("{}&of={MESSAGE}", self.key(at, step, presses, opt_out))
     }
 
     /// Where a call goes on after something ended.
     pub(crate) fn after(&self, at: Address, ended: &str) -> String {
         format!("{}?of={ended}", self.url(at, What::After))
+    }
+
+    /// Where the agent of a call reports its result.
+    pub(crate) fn result(&self, call: CallId) -> String {
+        format!("{}api/calls/{call}/result", self.public)
     }
 
     /// Where an audio is fetched.
@@ -207,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_url_says_which_key_opts_out() {
+    fn a_keys_url_says_which_keys_opt_out() {
         let hooks = Hooks::new(&Url::parse("https://c.example/").unwrap());
         assert_eq!(
-            hooks.key(Address::Inbound, 2, 1, Some('#')),
-            "https://c.example/webhooks/twilio/inbound/key?step=2&presses=1&opt_out=%23"
+            hooks.key(Address::Inbound, 2, 1, "#9"),
+            "https://c.example/webhooks/twilio/inbound/key?step=2&presses=1&opt_out=%239"
         );
         assert_eq!(
-            hooks.message(Address::Inbound, 2, 1, None),
+            hooks.message(Address::Inbound, 2, 1, ""),
             "https://c.example/webhooks/twilio/inbound/key?step=2&presses=1&of=message"
         );
     }

@@ -40,6 +40,8 @@ pub enum Owner {
     Account {
         /// Whether whoever calls it back reaches this service.
         answered_here: bool,
+        /// Whether this service is also asked when that failed, and told when the call ends.
+        is_told_all: bool,
     },
     /// The account's own, for messages only.
     NoVoice,
@@ -102,15 +104,25 @@ impl Inspection {
         }
         for caller in &self.callers {
             match caller.owner {
-                Owner::Account { answered_here: false } => warnings.push(format!(
+                Owner::Account { answered_here: false, .. } => warnings.push(format!(
                     "Whoever calls {} back does not reach this server: set its voice URL, see below.",
                     caller.number
                 )),
+                Owner::Account { answered_here: true, is_told_all: false } => {
+                    warnings.push(format!(
+                        "{} has not all of its addresses, see below: without the second a caller is \
+                         cut off when this server is away for a moment, without the third nobody \
+                         hears that a call ended.",
+                        caller.number
+                    ));
+                }
                 Owner::Verified => warnings.push(format!(
                     "{} is a verified caller ID: calls back go to its owner, not to this server.",
                     caller.number
                 )),
-                Owner::Account { answered_here: true } | Owner::NoVoice | Owner::Unknown => {}
+                Owner::Account { answered_here: true, is_told_all: true }
+                | Owner::NoVoice
+                | Owner::Unknown => {}
             }
         }
         for (country, may) in &self.countries {
@@ -146,15 +158,18 @@ impl Twilio {
             .iter()
             .filter_map(|it| it.phone_number.as_deref()?.parse().ok())
             .collect();
-        let voice = self.hooks().url(Address::Inbound, What::Voice);
+        let [voice, fallback, status] = self.number_urls().map(|(_, url)| url);
+        let is = |set: &Option<String>, url: &String| set.as_ref() == Some(url);
         let owner = |number: PhoneNumber| {
             let text = number.to_string();
             let mut own = owned.incoming_phone_numbers.iter();
             match own.find(|it| it.phone_number.as_deref() == Some(&*text)) {
                 Some(own) if !own.capabilities.voice => Owner::NoVoice,
-                Some(own) => {
-                    Owner::Account { answered_here: own.voice_url.as_deref() == Some(&*voice) }
-                }
+                Some(own) => Owner::Account {
+                    answered_here: is(&own.voice_url, &voice),
+                    is_told_all: is(&own.voice_fallback_url, &fallback)
+                        && is(&own.status_callback, &status),
+                },
                 None if verified.contains(&number) => Owner::Verified,
                 None => Owner::Unknown,
             }
@@ -205,6 +220,10 @@ struct OwnedNumber {
     #[serde(default)]
     voice_url: Option<String>,
     #[serde(default)]
+    voice_fallback_url: Option<String>,
+    #[serde(default)]
+    status_callback: Option<String>,
+    #[serde(default)]
     capabilities: Capabilities,
 }
 
@@ -242,10 +261,12 @@ mod tests {
 
     #[test]
     fn what_keeps_a_campaign_from_running_is_told_from_what_is_good_to_know() {
-        let good = inspection(Owner::Account { answered_here: true });
+        let good = inspection(Owner::Account { answered_here: true, is_told_all: true });
         assert_eq!((good.obstacles(), good.warnings()), (vec![], vec![]));
-        let deaf = inspection(Owner::Account { answered_here: false });
-        assert_eq!((deaf.obstacles().len(), deaf.warnings().len()), (0, 1));
+        for (answered_here, is_told_all) in [(false, false), (false, true), (true, false)] {
+            let deaf = inspection(Owner::Account { answered_here, is_told_all });
+            assert_eq!((deaf.obstacles().len(), deaf.warnings().len()), (0, 1));
+        }
         for owner in [Owner::Unknown, Owner::NoVoice] {
             assert_eq!(inspection(owner).obstacles().len(), 1);
         }

@@ -41,4 +41,4 @@ pub mod twiml;
 mod voice;
 
 pub use telephony::Twilio;
-pub use voice::{CALL_ID, RESULT_TOKEN};
+pub use voice::{CALL_ID, RESULT_TOKEN, RESULT_URL};

@@ -194,6 +194,8 @@ struct State {
     deleted: Vec<String>,
     /// Where recordings are sent on to.
     media: Option<String>,
+    /// Where calls to its number go: the voice URL, its fallback, the status callback.
+    addresses: [Option<String>; 3],
     next: u64,
 }
 
@@ -220,6 +222,7 @@ impl FakeTwilio {
             lives: true,
             deleted: Vec::new(),
             media: None,
+            addresses: [None, None, None],
             next: 0,
         };
         let fake = Self { state: Arc::new(Mutex::new(state)), address: listener.local_addr()? };
@@ -301,6 +304,12 @@ impl FakeTwilio {
             heard: Vec::new(),
             requests: Vec::new(),
         });
+    }
+
+    /// Where calls to its number go, as its console has it: the voice URL, its fallback, the status
+    /// callback.
+    pub fn number_leads_to(&self, addresses: [Option<String>; 3]) {
+        self.lock().addresses = addresses;
     }
 
     /// Recordings are sent on to below this URL; the fake itself serves `/media/`.

@@ -30,6 +30,9 @@ pub(crate) const AGENT: &str = "agent";
 const NO_KEY: char = '-';
 /// The name of the parameter in which an agent gets the token for its call's result.
 pub const RESULT_TOKEN: &str = "callcore_result_token";
+/// The name of the parameter in which an agent gets the URL it reports that result to, an opt-out
+/// before all.
+pub const RESULT_URL: &str = "callcore_result_url";
 /// The name of the parameter in which an agent gets the call's id.
 pub const CALL_ID: &str = "callcore_call_id";
 
@@ -202,7 +205,7 @@ impl Stage<'_> {
         if call.steps.is_empty() && call.direction == Direction::Inbound {
             verbs.push(Verb::Say(own_words(Phrase::CalledBack, call)));
         }
-        let opt_out = opt_out_key(call).map(Key::digit);
+        let opt_out = &opt_out_keys(call);
         let gather = |step: usize, prompts, timeout_seconds| {
             Verb::Gather(Gather {
                 prompts,
@@ -300,8 +303,10 @@ impl Stage<'_> {
         let mut parameters: Vec<(String, String)> =
             params.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         parameters.push((CALL_ID.to_owned(), call.call.to_string()));
-        let token = call.result_token.clone();
-        parameters.extend(token.map(|token| (RESULT_TOKEN.to_owned(), token)));
+        if let Some(token) = call.result_token.clone() {
+            parameters.push((RESULT_TOKEN.to_owned(), token));
+            parameters.push((RESULT_URL.to_owned(), self.hooks.result(call.call)));
+        }
         Verb::Connect(Connect {
             kind: self.agents,
             url: url.to_owned(),
@@ -338,9 +343,9 @@ fn own_words(phrase: Phrase, call: &Performance) -> Say {
     Say::new(spoken.text, spoken.language)
 }
 
-fn opt_out_key(call: &Performance) -> Option<Key> {
-    let mut keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
-    keys.next().map(|(key, _)| *key)
+fn opt_out_keys(call: &Performance) -> String {
+    let keys = call.keys.iter().filter(|(_, action)| **action == KeyAction::OptOut);
+    keys.map(|(key, _)| key.digit()).collect()
 }
 
 /// A text in parts that every voice takes, cut between sentences or words where there is a place.

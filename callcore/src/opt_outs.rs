@@ -14,9 +14,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
-use crate::call::{CallRef, Report};
+use crate::call::{CallRef, EventKind, Report};
+use crate::dnc::{DncEntry, DncScope, DncSource};
 use crate::phone::PhoneNumber;
-use crate::port::{By, Store, StoreError, StoreErrorKind};
+use crate::port::{ActError, By, Recorded, Store, StoreError, StoreErrorKind};
 
 /// An opt-out that is not stored yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,44 @@ pub struct HeldOptOut {
     pub phone: Option<PhoneNumber>,
     /// What the store has to be told.
     pub reports: Vec<Report>,
+}
+
+impl HeldOptOut {
+    /// Stores it; whether it is stored. Whoever opted out is put on the list also where the store
+    /// knows no such call, as one that was restored from a backup may not; only of a withheld number
+    /// nothing is left to store then.
+    ///
+    /// # Errors
+    ///
+    /// The store failed. Storing it again changes nothing.
+    pub async fn store(&self, store: &dyn Store, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let recorded = store.record(By::new(&Actor::System, now), &self.reports).await?;
+        let heard = |(report, recorded): (&Report, &Recorded)| {
+            let is_known = *recorded != Recorded::NoSuchCall;
+            (report.event.kind == EventKind::OptOut).then_some((report.event.at, is_known))
+        };
+        let heard: Vec<_> = self.reports.iter().zip(&recorded).filter_map(heard).collect();
+        if heard.iter().any(|(_, is_known)| *is_known) {
+            return Ok(true);
+        }
+        let (Some(at), Some(phone)) = (heard.iter().map(|(at, _)| *at).min(), self.phone) else {
+            return Ok(false);
+        };
+        let entry = DncEntry {
+            phone,
+            scope: DncScope::Global,
+            reason: String::new(),
+            source: DncSource::OptOut,
+            added_by: Actor::Client,
+            created_at: at,
+        };
+        match store.add_dnc(By::new(&Actor::Client, now), entry).await {
+            Ok(_) => Ok(true),
+            Err(ActError::Store(error)) => Err(error),
+            // The list of the whole account refuses nobody: whatever this is, the wish still waits.
+            Err(ActError::Refused(_)) => Err(StoreError::new(StoreErrorKind::Corrupt, "add_dnc")),
+        }
+    }
 }
 
 /// Keeps opt-outs where they outlive the process.
@@ -186,7 +225,7 @@ impl PendingOptOuts {
         let mut failed = Ok(());
         for opt_out in waiting {
             // Each by itself: one that the store can't take must not keep the others out.
-            match store.record(By::new(&Actor::System, now), &opt_out.reports).await {
+            match opt_out.store(store, now).await {
                 Ok(_) => {
                     locked(&self.0.kept).opt_outs.retain(|entry| entry.opt_out != opt_out);
                 }

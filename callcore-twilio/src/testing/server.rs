@@ -75,10 +75,15 @@ async fn answer(
         (&Method::POST, ["", "Calls", file]) => Ok(update(&fake, file, &body).await),
         (&Method::GET, ["", "Recordings", file]) => Ok(media(&fake, file)),
         (&Method::DELETE, ["", "Recordings", file]) => Ok(delete(&fake, file)),
-        (&Method::GET, ["", "IncomingPhoneNumbers.json"]) => Ok(ok(&json!({
-            "incoming_phone_numbers": [{"phone_number": "+12125550100",
-                "capabilities": {"voice": true}}], "next_page_uri": null
-        }))),
+        (&Method::GET, ["", "IncomingPhoneNumbers.json"]) => {
+            let [voice, fallback, status] = fake.lock().addresses.clone();
+            Ok(ok(&json!({
+                "incoming_phone_numbers": [{"phone_number": "+12125550100",
+                    "capabilities": {"voice": true}, "voice_url": voice,
+                    "voice_fallback_url": fallback, "status_callback": status}],
+                "next_page_uri": null
+            })))
+        }
         (&Method::GET, ["", "OutgoingCallerIds.json"]) => Ok(ok(&json!({
             "outgoing_caller_ids": [{"phone_number": "+12125550101"}], "next_page_uri": null
         }))),

@@ -4,6 +4,7 @@
 mod carrier;
 mod fuzz;
 mod hang_up;
+mod inspect;
 mod line;
 mod seeds;
 mod webhooks;

@@ -10,8 +10,9 @@ use callcore::port::{Telephony, WebhookDecoder};
 use callcore::script::{KeyAction, Record, Rendered};
 use callcore::time::{Clock, SeededEntropy};
 
-use crate::line::{TwilioLine, performance};
+use crate::line::{TwilioLine, performance, twilio};
 use callcore_twilio::testing::{Beep, Dialled, FakeTwilio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const CALLER: &str = "+12125550155";
 
@@ -188,6 +189,34 @@ async fn a_recording_is_followed_to_twilios_own_hosts_and_nowhere_else() {
     line.twilio.recording(reference).await.unwrap_err();
 }
 
+/// Answers one request with so many zeros, after a while.
+async fn answers(listener: &tokio::net::TcpListener, bytes: usize, after: Duration) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut request = [0; 4096];
+    assert!(stream.read(&mut request).await.unwrap() > 0);
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(after).await;
+    // Whoever has enough hangs up.
+    drop(stream.write_all(&vec![0; bytes]).await);
+}
+
+#[tokio::test]
+async fn a_recording_may_take_its_time_and_no_more_memory_than_the_longest_call() {
+    let reference = "RE0123456789abcdef0123456789abcdef";
+    let line = TwilioLine::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let twilio = twilio(&base, &line.fake.token(), &line.server.url());
+    // Longer than the carrier waits for anything else.
+    let slow = answers(&listener, 30_000_000, Duration::from_millis(900));
+    let (audio, ()) = tokio::join!(twilio.recording(reference), slow);
+    assert_eq!(audio.unwrap().unwrap().bytes.len(), 30_000_000);
+    let huge = answers(&listener, 70_000_000, Duration::ZERO);
+    let (audio, ()) = tokio::join!(twilio.recording(reference), huge);
+    audio.unwrap_err();
+}
+
 #[tokio::test]
 async fn a_late_verdict_hangs_up_on_a_machine_and_not_on_a_person() {
     for (by, words) in [(None, 1), (Some(AnsweredBy::Machine), 1), (Some(AnsweredBy::Human), 0)] {
@@ -245,7 +274,93 @@ async fn a_message_is_left_also_when_its_document_could_not_be_had_at_first() {
     let url = format!("{}/webhooks/twilio/calls/{call}/machine", line.server.url());
     let failed = [("ErrorUrl", &*url), ("ErrorCode", "11200")];
     let again = line.fake.told(&dial.sid, fallback, &failed).await.unwrap();
-    assert!(again.contains(&format!(">{url}</Redirect>")), "{again}");
+    assert!(again.contains(&format!(">{url}?again=1</Redirect>")), "{again}");
+}
+
+/// A call of ours, and the answer of its fallback to a failure of one of its URLs.
+async fn falls_back(line: &TwilioLine, failed: &str, told: &[(&'static str, &str)]) -> String {
+    line.fake.live_by_itself(false);
+    let ticket = callcore::testing::carrier::tickets(1).await.remove(0);
+    line.twilio.place_call(ticket).await;
+    let dial = line.fake.dials().remove(0);
+    let url =
+        format!("{}/webhooks/twilio/calls/{}/{failed}", line.server.url(), dial.call().unwrap());
+    let mut fields = vec![("ErrorUrl", &*url), ("ErrorCode", "11200")];
+    fields.extend_from_slice(told);
+    line.fake.told(&dial.sid, dial.field("FallbackUrl").unwrap(), &fields).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_opt_out_is_stored_or_held_by_the_fallback_itself() {
+    for is_away in [false, true] {
+        let line = TwilioLine::new().await;
+        line.server.away(u32::from(is_away), 0);
+        let failed = "key?step=0&presses=0&opt_out=9";
+        let again = falls_back(&line, failed, &[("Digits", "9")]).await;
+        // Whoever hangs up before it is asked again has opted out all the same.
+        assert_eq!(kinds(&line).contains(&EventKind::OptOut), !is_away);
+        assert_eq!(line.server.held().len(), usize::from(is_away));
+        assert!(again.contains("digits=9</Redirect>"), "{again}");
+    }
+}
+
+#[tokio::test]
+async fn every_key_that_opts_out_is_held_while_the_store_is_away() {
+    for key in ['9', '*'] {
+        let line = TwilioLine::new().await;
+        line.server.play(|it| {
+            it.keys.insert('*'.try_into().unwrap(), KeyAction::OptOut);
+        });
+        line.server.away(0, 1);
+        let heard = rings(&line, CALLER, Some(key)).await;
+        assert_eq!(heard.last().unwrap(), "You will not be called again. Goodbye.");
+        assert_eq!(line.server.held().len(), 1, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_hears_the_script_again_because_the_store_was_away_when_an_agent_ended() {
+    let line = TwilioLine::new().await;
+    let again = falls_back(&line, "after?of=agent", &[]).await;
+    assert!(again.contains("/after?of=agent&amp;again=1</Redirect>"), "{again}");
+    let line = TwilioLine::new().await;
+    let again = falls_back(&line, "after?of=transfer", &[("DialCallStatus", "completed")]).await;
+    assert!(again.contains("/after?of=transfer&amp;status=completed&amp;again=1<"), "{again}");
+    // The answer that comes then is the one of before.
+    let dial = line.fake.dials().remove(0);
+    let url = format!(
+        "{}/webhooks/twilio/calls/{}/after?of=transfer&status=completed",
+        line.server.url(),
+        dial.call().unwrap()
+    );
+    let answer = line.fake.told(&dial.sid, &url, &[]).await.unwrap();
+    assert!(answer.contains("<Response><Hangup/>"), "{answer}");
+    assert!(kinds(&line).contains(&EventKind::Transferred));
+}
+
+#[tokio::test]
+async fn a_call_whose_document_never_comes_ends_and_an_opt_out_is_asked_for_until_it_is_stored() {
+    let line = TwilioLine::new().await;
+    let (mut failed, mut rounds) = ("voice".to_owned(), 0);
+    let dialled = falls_back(&line, &failed, &[]).await;
+    assert!(dialled.contains("/voice?again=1</Redirect>"), "{dialled}");
+    let dial = line.fake.dials().remove(0);
+    let base = format!("{}/webhooks/twilio/calls/{}", line.server.url(), dial.call().unwrap());
+    while rounds < 1_000 {
+        let url = format!("{base}/{failed}");
+        let fields = [("ErrorUrl", &*url), ("ErrorCode", "11200")];
+        let fallback = dial.field("FallbackUrl").unwrap();
+        let again = line.fake.told(&dial.sid, fallback, &fields).await.unwrap();
+        let Some((_, rest)) = again.split_once("<Redirect method=\"POST\">") else { break };
+        let url = rest.split_once("</Redirect>").unwrap().0.replace("&amp;", "&");
+        failed = url.strip_prefix(&format!("{base}/")).unwrap().to_owned();
+        rounds += 1;
+    }
+    assert!((50..100).contains(&rounds), "{rounds}");
+    let press = format!("{base}/key?step=0&presses=0&opt_out=9&digits=9&again=5000");
+    let fields = [("ErrorUrl", &*press), ("ErrorCode", "11200")];
+    let again = line.fake.told(&dial.sid, dial.field("FallbackUrl").unwrap(), &fields).await;
+    assert!(again.unwrap().contains("digits=9"));
 }
 
 #[tokio::test]
@@ -293,9 +408,11 @@ async fn an_agent_is_told_the_call_its_token_and_the_clients_fields() {
         it.keys.clear();
     });
     let heard = rings(&line, CALLER, None).await;
+    let url =
+        format!("{}={}/api/calls/{call}/result", callcore_twilio::RESULT_URL, line.server.url());
     let call = format!("{}={call}", callcore_twilio::CALL_ID);
     let token = format!("{}=token", callcore_twilio::RESULT_TOKEN);
-    assert_eq!(heard, ["agent wss://agent.example", "name=Ada & \"Co\"", &call, &token]);
+    assert_eq!(heard, ["agent wss://agent.example", "name=Ada & \"Co\"", &call, &token, &url]);
 }
 
 #[tokio::test]

@@ -64,25 +64,72 @@ pub fn announcement<'a>(
     Some(spoken(language, |words| words.announcement.replace("{key}", words.keys[place])))
 }
 
-/// Whether a text says to press a key, by its sign or in words: in one sentence with a word for
-/// pressing, for a nine may also be an hour. In a language that is not spoken here its sign is
-/// enough.
+/// Whether a text says to press a key, by its sign or in words: as what is pressed, or as one more
+/// that is, for a nine may also be an hour. In doubt it does not: what is announced twice does less
+/// harm than what is not announced. In a language that is not spoken here the sign is enough.
 #[must_use]
 pub fn names(text: &str, language: &str, key: Key) -> bool {
     let own = words_of(language);
-    let sign = key.digit().to_string();
     let text = text.to_lowercase();
     text.split(['.', '!', '?', ';', '\n']).any(|sentence| {
-        let is_part = |c: char| c.is_alphanumeric() || c == '*' || c == '#';
-        let parts: Vec<&str> = sentence.split(|c| !is_part(c)).collect();
-        let has_sign = parts.contains(&&*sign);
-        let named = |words: &Words| {
-            let mut said = words.digits[place(key)].split(' ');
-            let presses = |part: &&str| words.press.iter().any(|stem| part.starts_with(stem));
-            (has_sign || said.any(|word| parts.contains(&word))) && parts.iter().any(presses)
-        };
-        named(&ENGLISH) || own.map_or(has_sign, named)
+        let named = |words: &Words| says_to_press(sentence, words, key);
+        named(&ENGLISH) || own.map_or_else(|| has_sign(sentence, key), named)
     })
+}
+
+/// Words that may stand before one more key: "1 to confirm, or the 9 to stop".
+const JOINING: [&str; 14] =
+    ["or", "and", "o", "u", "y", "e", "ed", "ou", "et", "oder", "und", "of", "en", "ni"];
+/// Words that may stand between those and the key.
+const ARTICLES: [&str; 14] = [
+    "the", "el", "la", "il", "lo", "le", "a", "die", "den", "der", "de", "het", "number", "número",
+];
+
+/// Whether a sentence in lower case tells to press a key.
+fn says_to_press(sentence: &str, words: &Words, key: Key) -> bool {
+    let presses = |part: &str| words.press.iter().any(|stem| part.starts_with(stem));
+    if !sentence.split(|c| !is_part(c)).any(presses) {
+        return false;
+    }
+    let is_said = |part: &str, digits: &str| digits.split(' ').any(|word| word == part);
+    let is_sign = |part: &str| part.chars().count() == 1 && Key::try_from(part.to_owned()).is_ok();
+    let is_key = |part: &str| is_sign(part) || words.digits.iter().any(|it| is_said(part, it));
+    let is_wanted =
+        |part: &str| is_said(part, words.digits[place(key)]) || part.chars().eq([key.digit()]);
+    // What is pressed is the first key after a word for pressing, or right before it.
+    let mut pressing = false;
+    for (index, clause) in sentence.split([',', ':', '(']).enumerate() {
+        // Whoever lists keys begins with them: "1 to confirm, 9 to stop".
+        let (mut one_more, mut last) = (index > 0, "");
+        for part in clause.split(|c| !is_part(c)).filter(|part| !part.is_empty()) {
+            if presses(part) {
+                if is_wanted(last) {
+                    return true;
+                }
+                (pressing, one_more) = (true, false);
+            } else if is_key(part) {
+                if is_wanted(part) && (pressing || one_more) {
+                    return true;
+                }
+                (pressing, one_more) = (false, false);
+            } else if JOINING.contains(&part) {
+                // "Between 8 and 9" is no list of keys.
+                one_more = !is_key(last);
+            } else {
+                one_more = one_more && ARTICLES.contains(&part);
+            }
+            last = part;
+        }
+    }
+    false
+}
+
+fn has_sign(sentence: &str, key: Key) -> bool {
+    sentence.split(|c| !is_part(c)).any(|part| part.chars().eq([key.digit()]))
+}
+
+fn is_part(c: char) -> bool {
+    c.is_alphanumeric() || c == '*' || c == '#'
 }
 
 fn spoken(language: &str, text: impl Fn(&Words) -> String) -> Spoken {
@@ -523,6 +570,11 @@ mod tests {
             ("pt-BR", "Para sair da lista, aperte a tecla nove."),
             ("nl-NL", "Toets negen om niet meer gebeld te worden."),
             ("de-DE", "Press nine to stop."),
+            ("en-US", "Press 1 to confirm, 9 to stop these calls."),
+            ("en-US", "Press 1 to confirm or the 9 to stop these calls."),
+            ("es-ES", "Pulse 1 para confirmar y el 9 para no recibir más llamadas."),
+            ("de-DE", "Drücken Sie 1 zur Bestätigung oder die 9, um keine Anrufe zu erhalten."),
+            ("de-DE", "Zum Abmelden bitte 9 drücken."),
         ] {
             assert_eq!(announced('9', text, language), None, "{text}");
         }
@@ -537,6 +589,12 @@ mod tests {
             ("fr-FR", "Vous avez un rendez-vous à neuf heures."),
             ("de-DE", "Ihr Termin ist um neun. Drücken Sie die Eins zur Bestätigung."),
             ("pt-BR", "Este é um aviso."),
+            ("en-US", "Press 1 to confirm your appointment at 9 tomorrow."),
+            ("en-US", "Press 1 to confirm your visit between 8 and 9 tomorrow."),
+            ("en-US", "Your visit is at 9, press 1 to confirm."),
+            ("en-US", "Press 1 to confirm, at 9 we open."),
+            ("de-DE", "Drücken Sie die 1, um Ihren Termin um 9 Uhr zu bestätigen."),
+            ("es-ES", "Pulse uno para confirmar su cita de las nueve."),
         ] {
             let digit = if language == "nl-NL" || language == "pt-BR" { '1' } else { '9' };
             let keys = BTreeMap::from([(key(digit), KeyAction::OptOut)]);

@@ -278,6 +278,13 @@ async fn what_the_journal_kept_holds_numbers_back_from_the_start() {
     let driver = stand.driver(&carrier).with_opt_outs(pending.clone());
     driver.tick().await.expect("a tick");
     assert_eq!((carrier.asked(), pending.is_blocked(phone)), (0, true));
+    // The database is one of before the call, as a backup is: the person opted out all the same.
+    driver.sweep().await.expect("a sweep");
+    assert_eq!(stand.store.listed(DncScope::Global, &[phone]).await.expect("read"), [true]);
+    assert!(pending.is_empty() && journal.lines().is_empty());
+    stand.clock.advance(TimeDelta::minutes(2));
+    driver.tick().await.expect("a tick");
+    assert_eq!(carrier.asked(), 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `POST /api/calls/{id}/result`: what a voice agent reports of its call, let in by the call's own
 //! token alone.
 //!
-//! An opt-out in it holds even while the store is away: the number is not dialled from then on, and
+//! An opt-out in it holds whatever else is wrong with the report: a refusal then says `"opted_out":
+//! true`. It holds even while the store is away: the number is not dialled from then on, and
 //! the wish is kept beside the store until that takes it. The answer is then 503 with `Retry-After`
 //! and `"opt_out_held": true`. The agent may say that the wish is noted; that the person is on the
 //! list is true once the same request, sent again, is answered with 200. With `"opt_out_held": false`
@@ -15,7 +16,7 @@ use callcore::call::{AgentResult, EventKind, Report, When};
 use callcore::campaign::FieldError;
 use callcore::id::CallId;
 use callcore::opt_outs::HeldOptOut;
-use callcore::port::{By, Effect};
+use callcore::port::{ActError, By, Effect};
 use callcore::seal::{AgentsCall, RESULT_GRACE, TokenError};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -37,7 +38,7 @@ pub(crate) async fn handle(
     headers: HeaderMap,
     change: Change,
 ) -> Result<Response, Early> {
-    let AgentsCall { call, phone } = let_in(&state, &headers).await?;
+    let agents @ AgentsCall { call, phone } = let_in(&state, &headers).await?;
     let Id(id) = id?;
     if call != id {
         let detail = "the token is another call's";
@@ -45,12 +46,18 @@ pub(crate) async fn handle(
     }
     let document = change.json()?;
     let reported = report(&state, id, &change, &document);
-    if AgentResult::opt_out_of(&document).is_none() {
-        return reported.await;
-    }
+    let Some(opt_out) = AgentResult::opt_out_of(&document) else { return reported.await };
+    let answered = async {
+        match reported.await {
+            Err(Early::Problem(problem)) if problem.status().is_client_error() => {
+                Err(refused(&state, agents, &opt_out, problem).await?.into())
+            }
+            answer => answer,
+        }
+    };
     // A store that is away takes its time to say so: nobody is dialled meanwhile either.
     let _blocked = phone.map(|phone| state.opt_outs().block(phone));
-    match tokio::time::timeout(STORE_PATIENCE, reported).await {
+    match tokio::time::timeout(STORE_PATIENCE, answered).await {
         Ok(Err(Early::Problem(problem))) if problem.status().is_server_error() => {}
         Ok(answer) => return answer,
         Err(_) => {}
@@ -72,29 +79,32 @@ async fn report(
     let principal = Principal::new(Actor::Agent, Role::Viewer);
     let act = Act::begin(state, principal, change, StatusCode::OK).await?;
     let call = existing(state, id).await?.call;
-    let read = AgentResult::read(document).map_err(Problem::fields).and_then(|result| {
-        check_instants(&result, call.began(), act.now())?;
-        Ok(result)
-    });
-    let result = match read {
-        Ok(result) => result,
-        Err(problem) => return Err(refused(state, &act, id, (document, problem)).await?.into()),
-    };
+    let result = AgentResult::read(document).map_err(Problem::fields)?;
+    check_instants(&result, call.began(), act.now())?;
     let recorded = state.store().report_result(act.by(), id, &result).await;
     act.finish(recorded.map(|view| Effect::Result(Box::new(view)))).await
 }
 
-/// What a report with something wrong in it is answered; an opt-out in it holds nevertheless.
+/// What a report is answered that is not taken; an opt-out in it holds nevertheless.
 async fn refused(
     state: &ApiState,
-    act: &Act,
-    id: CallId,
-    (document, problem): (&Value, Problem),
+    AgentsCall { call, phone }: AgentsCall,
+    opt_out: &AgentResult,
+    problem: Problem,
 ) -> Result<Problem, Problem> {
-    let Some(opt_out) = AgentResult::opt_out_of(document) else { return Ok(problem) };
+    let (store, now) = (&**state.store(), state.now());
     // Without the request's key: the mended report may come under it.
-    let by = By::new(&Actor::Agent, act.now());
-    state.store().report_result(by, id, &opt_out).await?;
+    let is_heard = match store.report_result(By::new(&Actor::Agent, now), call, opt_out).await {
+        Ok(_) => true,
+        Err(ActError::Refused(_)) => {
+            let reports = vec![Report::ours(call, now, EventKind::OptOut)];
+            HeldOptOut { phone, reports }.store(store, now).await?
+        }
+        Err(ActError::Store(error)) => return Err(error.into()),
+    };
+    if !is_heard {
+        return Ok(problem);
+    }
     state.wake();
     Ok(problem.with("opted_out", true))
 }
@@ -267,6 +277,38 @@ mod tests {
         let (first, again) = (send(body()).await, send(body()).await);
         assert_eq!((first.status, &first.json), (StatusCode::OK, &again.json));
         assert_eq!(send(json!({})).await.code(), "idempotency_key_reused");
+    }
+
+    #[tokio::test]
+    async fn an_opt_out_holds_also_under_a_key_that_was_used_before() {
+        let (world, call, token) = world().await;
+        let send = |body: Value| {
+            let request = world.request("POST", &format!("/api/calls/{call}/result")).anonymous();
+            let request = request.header("authorization", &format!("Bearer {token}"));
+            request.header("idempotency-key", "r").json(body).send()
+        };
+        assert_eq!(send(json!({"tags": ["agent"]})).await.status, StatusCode::OK);
+        let refused = send(json!({"opt_out": true})).await;
+        assert_eq!(refused.code(), "idempotency_key_reused");
+        assert_eq!(refused.json["opted_out"], true);
+        assert_eq!(world.get("/api/dnc").await.json["items"][0]["source"], "opt_out");
+    }
+
+    #[tokio::test]
+    async fn an_opt_out_holds_also_in_a_call_that_the_store_does_not_know() {
+        let (world, _, _) = world().await;
+        let entropy = callcore::time::SeededEntropy::new(1);
+        let call = CallId::new(world.state.now(), &entropy);
+        let sealer = world.state.sealer().await.unwrap();
+        let phone = "+12125550177".parse().ok();
+        let token = sealer.result(call, phone, world.state.wall_now());
+        let unknown = report(&world, &call.to_string(), &token, body()).await;
+        assert_eq!(
+            (unknown.status, &unknown.json["opted_out"]),
+            (StatusCode::NOT_FOUND, &json!(true))
+        );
+        let listed = world.get("/api/dnc").await.json;
+        assert_eq!(listed["items"][0]["phone"], "+12125550177");
     }
 
     #[tokio::test]

@@ -128,13 +128,31 @@ impl Asked<'_> {
 
     /// The key that was pressed, if the request says that it opts out.
     fn opts_out(&self) -> Option<String> {
-        let (said, query) = (self.said(), fields(self.query.as_bytes()));
+        let said = self.said();
+        let query = match self.hook().1 {
+            "key" => fields(self.query.as_bytes()),
+            // Which is told what failed, with what was told there.
+            "fallback" => fields(self.failed_key()?.split_once('?')?.1.as_bytes()),
+            _ => return None,
+        };
         let key = first(&said, "Digits").or_else(|| first(&query, "digits"))?;
         let is_key = key.len() == 1 && "0123456789*#".contains(key);
         first(&query, "step")?.parse::<usize>().ok()?;
         first(&query, "presses")?.parse::<u32>().ok()?;
-        let wishes = self.hook().1 == "key" && is_key && first(&query, "opt_out") == Some(key);
+        let wishes = is_key && first(&query, "opt_out").is_some_and(|keys| keys.contains(key));
         wishes.then(|| key.to_owned())
+    }
+
+    /// The path and query of the key of the same call of which a fallback is told that it failed.
+    fn failed_key(&self) -> Option<String> {
+        let (at, said) = (self.hook().0, self.said());
+        let url = first(&said, "ErrorUrl")?;
+        let path = url.strip_prefix(PUBLIC)?.strip_prefix("webhooks/twilio/")?;
+        let (hook, _) = path.split_once('?')?;
+        let (call, what) = hook.rsplit_once('/')?;
+        let id = call.strip_prefix("calls/").and_then(|id| id.parse::<CallId>().ok());
+        let named = id.map_or_else(|| call.to_owned(), |id| format!("calls/{id}"));
+        (named == at && what == "key").then(|| path.to_owned())
     }
 
     fn check(&self, twilio: &Twilio, reply: &WebhookReply, performance: &Performance) {
@@ -182,7 +200,7 @@ impl Asked<'_> {
                 EventKind::Placed { .. } | EventKind::Ringing => ["voice", "status", "machine"],
                 EventKind::Answered | EventKind::Ended { .. } => ["voice", "status", "machine"],
                 EventKind::Detected { .. } => ["voice", "status", "detection"],
-                EventKind::Key { .. } | EventKind::OptOut => ["key", "", ""],
+                EventKind::Key { .. } | EventKind::OptOut => ["key", "fallback", ""],
                 EventKind::Transferred => ["after", "", ""],
                 EventKind::Recorded { .. } => ["recording", "", ""],
                 EventKind::Said { .. } => ["transcript", "", ""],
@@ -240,17 +258,15 @@ impl Asked<'_> {
 
     /// What failed is asked again, and an opt-out is what it was.
     fn check_fallback(&self, twilio: &Twilio, heard: Heard) {
-        let again = self.again(heard.redirect.as_deref().expect("it asks again"));
+        let Some(redirect) = heard.redirect.as_deref() else {
+            assert_eq!(self.opts_out(), None, "an opt-out is given up");
+            return;
+        };
+        let again = self.again(redirect);
         assert!(again.decoded(twilio).is_some(), "the fallback leads to what makes no sense");
-        let said = self.said();
-        let (at, _) = self.hook();
-        let failed = first(&said, "ErrorUrl").and_then(|url| {
-            let path = url.strip_prefix(PUBLIC)?.strip_prefix("webhooks/twilio/")?;
-            path.strip_prefix(&*at).filter(|rest| rest.starts_with("/key?")).map(|_| path)
-        });
-        let Some(failed) = failed else { return };
+        let Some(failed) = self.failed_key() else { return };
         // Twilio tells the fallback what it told whatever failed.
-        let mut pressed = self.again(failed);
+        let mut pressed = self.again(&failed);
         pressed.body.clone_from(&self.body);
         if self.method == "GET" {
             pressed.body = self.query.clone().into_bytes();
