@@ -372,6 +372,10 @@ impl Xml {
     /// One escape serves text and attributes: what either needs harms the other nowhere.
     fn text(&mut self, text: &str) {
         for character in text.chars().filter(|character| is_xml(*character)) {
+            // It is too long already, and will be refused.
+            if self.0.len() > MAX_BYTES {
+                return;
+            }
             match character {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),

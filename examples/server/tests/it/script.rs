@@ -136,7 +136,8 @@ async fn people_hear_the_script_press_keys_and_call_back() {
         "notice": "Recorded.",
         "steps": [{"say": "Thank you for calling {{campaign}} back."}],
     });
-    let (id, _) = started(&api, &campaign, people(&[212, 303, 415, 617])).await;
+    let (id, _) =
+        started(&api, &campaign, people(&[212, 303, 415, 617, 201, 202, 203, 205, 206, 207])).await;
     let done = finished(&api, &id).await;
 
     let answered =
@@ -236,7 +237,7 @@ async fn callers_leave_messages_and_people_are_handed_over_at_the_end_of_a_scrip
     let preview =
         format!("/api/campaigns/{id}/preview?client_id={}", client["id"].as_str().unwrap());
     let heard = api.get(&preview).await["client"]["steps"].clone();
-    assert_eq!(heard[2], json!({"transfer": "+12125550100"}), "{heard}");
+    assert_eq!(heard[3], json!({"transfer": "+12125550100"}), "{heard}");
     finished(&api, &id).await;
     let filter = format!("campaign={id}&outcome=answered&direction=outbound");
     let answered = history(&api, &filter).await.into_iter();
