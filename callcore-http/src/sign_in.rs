@@ -134,16 +134,6 @@ impl<E: Into<Problem>> From<E> for Unconfirmed {
     }
 }
 
-/// Whether somebody who is signed in has a password: whoever else could change one.
-///
-/// # Errors
-///
-/// The store failed.
-pub(crate) async fn has_password(state: &ApiState, actor: &Actor) -> Result<bool, StoreError> {
-    let Actor::User(name) = actor else { return Ok(false) };
-    Ok(state.store().user(name).await?.is_some_and(|user| user.password_hash.is_some()))
-}
-
 /// Asks somebody who is signed in for their password. Guesses count as those at the door do: a
 /// session that was stolen must not tell what the password is.
 pub(crate) async fn confirm(

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use callcore::actor::Actor;
-use callcore::port::{ActError, Refused};
+use callcore::port::{ActError, Refused, StoreError};
 
 use super::super::form::{CSRF_FIELD, Form};
 use super::super::frame::{Answer, NavItem, Shell, Trouble, Visit, done, page_with};
@@ -26,6 +26,12 @@ struct PasswordPage {
     least: usize,
 }
 
+/// Whether somebody who is signed in has a password: whoever else could change one.
+async fn has_password(state: &ApiState, actor: &Actor) -> Result<bool, StoreError> {
+    let Actor::User(name) = actor else { return Ok(false) };
+    Ok(state.store().user(name).await?.is_some_and(|user| user.password_hash.is_some()))
+}
+
 async fn password_page(
     state: &ApiState,
     visit: &Visit,
@@ -41,7 +47,7 @@ async fn password_page(
         name: shell.user.clone(),
         shell,
         tabs: tabs(visit, PATH),
-        has_one: sign_in::has_password(state, actor).await?,
+        has_one: has_password(state, actor).await?,
         least: MIN_PASSWORD_CHARS,
     };
     Ok(page_with(status, &page))
