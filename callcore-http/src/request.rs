@@ -91,11 +91,17 @@ impl Change {
     /// merged at every depth, lists and values are taken whole, and `null` takes a field out, which
     /// gives it its default.
     pub(crate) fn over(&self, mut document: Value) -> Result<Value, Problem> {
-        let change = self.json()?;
-        if !change.is_object() {
+        let (Value::Object(fields), Value::Object(change)) = (&mut document, self.json()?) else {
             return Err(Problem::field("", "invalid", "must be an object"));
+        };
+        for (field, value) in change {
+            if value.is_null() {
+                // Kept: it reads as the default, but where it has a meaning, as the breaker's has.
+                fields.insert(field, value);
+            } else {
+                merge(fields.entry(field).or_insert(Value::Null), value);
+            }
         }
-        merge(&mut document, change);
         Ok(document)
     }
 

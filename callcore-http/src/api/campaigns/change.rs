@@ -112,7 +112,11 @@ mod tests {
         assert!(settings["hours"].get("sat").is_none_or(Value::is_null), "{}", settings["hours"]);
         assert_eq!(settings["script"]["keys"], json!({"2": {"tag": "no"}, "9": "opt_out"}));
         assert_eq!(settings["script"]["steps"].as_array().map(Vec::len), Some(1));
-        let reset = patch(3, json!({"pacing": {"max_concurrent": null}})).await;
+        // Here null is no default: it switches the breaker off.
+        assert!(settings["breaker"].is_object());
+        let off = patch(3, json!({"breaker": null})).await;
+        assert_eq!(off["breaker"], json!(null));
+        let reset = patch(4, json!({"pacing": {"max_concurrent": null}})).await;
         assert_eq!(reset["pacing"], json!({"max_concurrent": 10, "calls_per_second": 2}));
     }
 
