@@ -50,5 +50,12 @@ pub const SLOT_HOLD: TimeDelta = TimeDelta::seconds(60 + 15 * 60 + 60);
 /// How long a call may stay unknown before it counts as failed and its client needs follow-up.
 pub const UNKNOWN_LIMIT: TimeDelta = TimeDelta::days(1);
 
+/// How long whoever wants a call hung up has to ask the carrier, before a store brings the call up
+/// again; the wait doubles.
+pub const HANG_UP_FIRST_WAIT: TimeDelta = TimeDelta::seconds(3);
+
+/// The longest wait between two times that a carrier is asked to hang up one call.
+pub const HANG_UP_LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
+
 /// How long a ticket is good, on the wall clock.
 pub const TICKET_LIFE: TimeDelta = TimeDelta::seconds(5);

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use callcore::engine::{HANG_UP_FIRST_WAIT, HANG_UP_LONGEST_WAIT};
 use callcore::id::CallId;
 use callcore::port::OpenCall;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::dispatch::open_call;
@@ -13,12 +14,6 @@ use super::open::SqliteStore;
 use super::read;
 use super::row::{ids, micros};
 use super::work::Work;
-
-/// How long whoever wants a call hung up has to ask the carrier, before it is asked again; the wait
-/// doubles.
-const FIRST_WAIT: TimeDelta = TimeDelta::seconds(3);
-/// The longest wait.
-const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
 
 impl SqliteStore {
     pub(super) async fn hang_ups_due(
@@ -53,8 +48,8 @@ impl SqliteStore {
              where due_at is null or call in (select unhex(value, '-') from json_each(?4))",
         )
         .bind(micros(wall))
-        .bind(LONGEST_WAIT.num_microseconds())
-        .bind(FIRST_WAIT.num_microseconds())
+        .bind(HANG_UP_LONGEST_WAIT.num_microseconds())
+        .bind(HANG_UP_FIRST_WAIT.num_microseconds())
         .bind(ids(&due))
         .execute(work.conn())
         .await?;

@@ -1,15 +1,10 @@
 //! Live calls that are to be hung up, until they are over.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::State;
+use crate::engine::{HANG_UP_FIRST_WAIT, HANG_UP_LONGEST_WAIT};
 use crate::id::CallId;
-
-/// How long whoever wants a call hung up has to ask the carrier, before it is asked again; the wait
-/// doubles.
-const FIRST_WAIT: TimeDelta = TimeDelta::seconds(3);
-/// The longest wait.
-const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(10);
 
 /// A call that is to be hung up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,9 +38,10 @@ impl State {
                 Some(_) => due.push(*call),
                 None => {}
             }
-            let wait = FIRST_WAIT * i32::try_from(1_u32 << wanted.waits.min(8)).unwrap_or(256);
+            let wait =
+                HANG_UP_FIRST_WAIT * i32::try_from(1_u32 << wanted.waits.min(8)).unwrap_or(256);
             wanted.waits += 1;
-            wanted.due_at = Some(wall + wait.min(LONGEST_WAIT));
+            wanted.due_at = Some(wall + wait.min(HANG_UP_LONGEST_WAIT));
         }
         due
     }
